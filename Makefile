@@ -1,0 +1,44 @@
+# Everything here sets itself up: Python 3.11 or later and make are enough.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ONCE ?=
+
+.PHONY: demo test check format clean
+
+demo: .venv/installed  ## the main job against a stand-in for GitHub; ONCE=1 ends by itself
+	@$(BIN)/python -m daemon.demo $(if $(ONCE),--once)
+
+test: .venv/test  ## the whole suite
+	$(BIN)/python -m pytest
+
+check: .venv/dev  ## exactly what CI runs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) test PYTEST_ADDOPTS="$(PYTEST_ADDOPTS) --cov --cov-report=term:skip-covered"
+
+format: .venv/dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "dispatchd needs Python 3.11 or later; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+.venv/dev: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/test
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,409 @@
+"""``POST /dispatch``, the open health routes, and ``/api/v1`` for the command line: over HTTP with
+the API key, over the Unix socket without one."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+from aiohttp import web
+
+from daemon.body import parse_json
+from daemon.call import Call, judge_call, parse_call
+from daemon.dispatch import Dispatch, State
+from daemon.errors import Refused, StoreError, StoreUnavailable
+from daemon.event import API_ENTRY, DedupeKey, Delivery, Event, Outcome, Verdict
+from daemon.facts import Facts, RequestRefused
+from daemon.ids import IdSource
+from daemon.ports import Records
+from daemon.secret import Secret
+from daemon.settlements import Settlements
+from daemon.spec import Settings
+from daemon.views import (
+    dispatch_details,
+    dispatch_view,
+    event_details,
+    event_view,
+    verdict_view,
+)
+from daemon.web import client_ip, json_response, read_body, refused, signed_request
+
+CALL_BYTES_MAX = 1024 * 1024
+"""GitHub's limit for a payload is 64 KB; escapes can make it six times as long on the wire."""
+
+SETTLED_WITHIN = 10.0
+"""Seconds that a caller of ``POST /dispatch`` waits for GitHub's answer before it gets a 202."""
+
+IDEMPOTENCY_WINDOW = timedelta(hours=24)
+IDEMPOTENCY_KEY_MAX = 255
+LISTED_MAX = 1000
+LISTED_BY_DEFAULT = 50
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class Intake(Protocol):
+    """The door by which what the API is asked for comes in."""
+
+    async def record(self, event: Event, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]: ...
+
+    async def fire(self, name: str) -> tuple[Event, tuple[Verdict, ...]]: ...
+
+    async def replay_event(self, event_id: str) -> tuple[Event, tuple[Verdict, ...]]: ...
+
+    async def replay_dispatch(self, dispatch_id: str) -> Dispatch: ...
+
+    async def cancel(self, ids: Sequence[str]) -> list[tuple[str, State | None]]: ...
+
+
+class Overseer(Protocol):
+    """Knows how the daemon as a whole is doing."""
+
+    async def troubles(self) -> Sequence[str]:
+        """Why the daemon is not ready; empty when it is."""
+        ...
+
+    async def status(self) -> Mapping[str, Any]: ...
+
+
+class Api:
+    """The daemon's own routes. ``trusted`` is the Unix socket's: who can open it is an admin."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        intake: Intake,
+        records: Records,
+        overseer: Overseer,
+        *,
+        ids: IdSource,
+        clock: Callable[[], datetime],
+        facts: Facts,
+    ) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._records = records
+        self._overseer = overseer
+        self._ids = ids
+        self._clock = clock
+        self._facts = facts
+        self._settlements = Settlements(facts)
+
+    def routes(self, *, trusted: bool) -> list[web.RouteDef]:
+        def keyed(handler: Handler) -> Handler:
+            return self._answering(handler if trusted else self._with_key(handler))
+
+        own = [
+            web.get("/ping", self._ping, allow_head=False),
+            web.get("/healthz", self._healthz, allow_head=False),
+            web.get("/readyz", self._readyz, allow_head=False),
+            web.post("/dispatch", keyed(self._dispatch)),
+            web.get("/api/v1/status", keyed(self._status)),
+            web.get("/api/v1/events", keyed(self._events)),
+            web.get("/api/v1/events/{id}", keyed(self._event)),
+            web.get("/api/v1/dispatches", keyed(self._dispatches)),
+            web.get("/api/v1/dispatches/{id}", keyed(self._one_dispatch)),
+            web.post("/api/v1/crons/{name}/fire", keyed(self._fire)),
+            web.post("/api/v1/replay/{id}", keyed(self._replay)),
+            web.post("/api/v1/cancel/{id}", keyed(self._cancel)),
+        ]
+        # Whatever else is asked of these paths gets a 405 here, and is no webhook's.
+        others = [web.route("*", route.path, self._answering(_only(route.method))) for route in own]
+        return own + others
+
+    # What everybody may ask
+
+    async def _ping(self, request: web.Request) -> web.Response:
+        return json_response(200, {"message": "Pong!"})
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return json_response(200, {"status": "alive"})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        troubles = await self._overseer.troubles()
+        if troubles:
+            return json_response(503, {"status": "not ready", "reasons": list(troubles)})
+        return json_response(200, {"status": "ready"})
+
+    # POST /dispatch
+
+    async def _dispatch(self, request: web.Request) -> web.Response:
+        signed = signed_request(request, await read_body(request, CALL_BYTES_MAX))
+        body = parse_json(signed.headers, signed.body)
+        settings = self._settings
+        call = parse_call(body, settings.default_repository, settings.repositories)
+        now = self._clock()
+        delivery = Delivery(
+            route=API_ENTRY,
+            method=request.method,
+            path=API_ENTRY,
+            headers={"content-type": signed.headers.get("content-type", "application/json")},
+            query={},
+            params={},
+            body=signed.body,
+            client_ip=client_ip(request),
+            received_at=now,
+        )
+        event = Event(self._ids.event(now), delivery)
+        key = _idempotency_key(signed.headers, signed.body, now)
+        dispatch_id = self._ids.dispatch(now)
+        with self._settlements.expect(dispatch_id) as settled:
+            (verdict,) = await self._intake.record(
+                event, [judge_call(event, call, dispatch_id, key)]
+            )
+            if verdict.conflict:
+                raise Refused(
+                    422,
+                    "this Idempotency-Key was used for another request "
+                    f"({verdict.duplicate_of}); use a new key",
+                )
+            if verdict.outcome is Outcome.DUPLICATE:
+                return await self._join(request, call, str(verdict.duplicate_of))
+            return await self._await_settled(request, call, dispatch_id, settled)
+
+    async def _join(self, request: web.Request, call: Call, event_id: str) -> web.Response:
+        """The answer of the first request under the same key, awaited where it is under way."""
+        owed = await self._records.dispatches(LISTED_MAX, event_id=event_id)
+        if not owed:
+            raise Refused(409, f"the first request under this Idempotency-Key ({event_id}) is gone")
+        original = owed[-1].id  # newer ones are replays by hand
+        with self._settlements.expect(original) as settled:
+            # Looked up again: it may have settled before we began to listen.
+            dispatch = await self._records.dispatch(original)
+            if dispatch is not None and dispatch.state.final:
+                return _settled_answer(call, dispatch)
+            return await self._await_settled(request, call, original, settled)
+
+    async def _await_settled(
+        self,
+        request: web.Request,
+        call: Call,
+        dispatch_id: str,
+        settled: asyncio.Future[Dispatch],
+    ) -> web.Response:
+        applied: dict[str, str] = {}
+        if _prefers_async(request):
+            applied["Preference-Applied"] = "respond-async"
+        else:
+            try:
+                async with asyncio.timeout(SETTLED_WITHIN):
+                    return _settled_answer(call, await asyncio.shield(settled))
+            except TimeoutError:
+                pass
+        answer = {
+            "status": "queued",
+            "event_type": call.event_type,
+            "client_payload": call.client_payload,
+            "dispatch_id": dispatch_id,
+        }
+        location = {"Location": f"/api/v1/dispatches/{dispatch_id}"}
+        return json_response(202, _with_warning(answer, call), applied | location)
+
+    # /api/v1
+
+    async def _status(self, request: web.Request) -> web.Response:
+        return json_response(200, await self._overseer.status())
+
+    async def _events(self, request: web.Request) -> web.Response:
+        query = request.query
+        events = await self._records.events(
+            _limit(query),
+            before=query.get("before"),
+            outcome=_member(Outcome, query, "outcome"),
+            source=query.get("source"),
+        )
+        verdicts = await self._records.verdicts([event.id for event in events])
+        views = [event_view(event, verdicts.get(event.id, ())) for event in events]
+        return json_response(200, {"events": views})
+
+    async def _event(self, request: web.Request) -> web.Response:
+        event_id = request.match_info["id"]
+        event = await self._records.event(event_id)
+        if event is None:
+            raise Refused(404, f"there is no event {event_id!r:.100}; it may have aged out")
+        verdicts = await self._records.verdicts([event_id])
+        view = event_details(event, verdicts.get(event_id, ()))
+        dispatches = await self._records.dispatches(LISTED_MAX, event_id=event_id)
+        view["dispatches"] = [dispatch_view(dispatch) for dispatch in dispatches]
+        return json_response(200, view)
+
+    async def _dispatches(self, request: web.Request) -> web.Response:
+        query = request.query
+        state = _member(State, query, "state")
+        since = query.get("since")
+        try:
+            since_at = datetime.fromisoformat(since) if since else None
+        except ValueError:
+            raise Refused(400, f"since={since!r:.60} is not an RFC 3339 instant") from None
+        dispatches = await self._records.dispatches(
+            _limit(query),
+            before=query.get("before"),
+            states=[state] if state else None,
+            entry=query.get("entry"),
+            event_id=query.get("event"),
+            since=since_at,
+        )
+        return json_response(200, {"dispatches": [dispatch_view(each) for each in dispatches]})
+
+    async def _one_dispatch(self, request: web.Request) -> web.Response:
+        dispatch_id = request.match_info["id"]
+        dispatch = await self._records.dispatch(dispatch_id)
+        if dispatch is None:
+            raise Refused(404, f"there is no dispatch {dispatch_id!r:.100}; it may have aged out")
+        attempts = await self._records.attempts(dispatch_id)
+        return json_response(200, dispatch_details(dispatch, attempts))
+
+    async def _fire(self, request: web.Request) -> web.Response:
+        return _recorded(*await self._intake.fire(request.match_info["name"]))
+
+    async def _replay(self, request: web.Request) -> web.Response:
+        target = request.match_info["id"]
+        if target.startswith("evt_"):
+            return _recorded(*await self._intake.replay_event(target))
+        if target.startswith("dsp_"):
+            dispatch = await self._intake.replay_dispatch(target)
+            return json_response(202, {"dispatches": [dispatch.id]})
+        raise Refused(400, f"{target!r:.60} is neither an event (evt_…) nor a dispatch (dsp_…)")
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        ((target, state),) = await self._intake.cancel([request.match_info["id"]])
+        if state is None:
+            raise Refused(404, f"there is no dispatch {target!r:.100}")
+        if state is not State.CANCELLED:
+            raise Refused(409, f"{target} is {state} and cannot be cancelled")
+        return json_response(200, {"id": target, "state": state.value})
+
+    # Around every handler
+
+    def _with_key(self, handler: Handler) -> Handler:
+        async def checked(request: web.Request) -> web.Response:
+            if not _is_key(request.headers.get("x-api-key", ""), self._settings.api_key):
+                raise Refused(401, "Unauthorized")
+            return await handler(request)
+
+        return checked
+
+    def _answering(self, handler: Handler) -> Handler:
+        async def answering(request: web.Request) -> web.Response:
+            try:
+                return await handler(request)
+            except Refused as error:
+                refusal = error
+            except StoreUnavailable as error:
+                refusal = Refused(503, f"nothing was stored: {error}", headers={"Retry-After": "5"})
+            except StoreError as error:
+                refusal = Refused(503, str(error))
+            self._facts.publish(
+                RequestRefused(
+                    request.method,
+                    request.path,
+                    client_ip(request),
+                    refusal.status,
+                    refusal.message,
+                )
+            )
+            return refused(refusal)
+
+        return answering
+
+
+def _only(method: str) -> Handler:
+    async def refusing(request: web.Request) -> web.Response:
+        raise Refused(
+            405, f"{request.method} is not allowed here; allowed: {method}",
+            headers={"Allow": method},
+        )  # fmt: skip
+
+    return refusing
+
+
+def _is_key(given: str, expected: Secret | None) -> bool:
+    """Compares digests, in a time that tells nothing. An unset or empty key admits nobody."""
+    if expected is None or not expected.reveal():
+        return False
+    digests = (
+        hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+        for text in (given, expected.reveal())
+    )
+    return hmac.compare_digest(*digests)
+
+
+def _idempotency_key(headers: Mapping[str, str], body: bytes, now: datetime) -> DedupeKey | None:
+    key = headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not key or len(key) > IDEMPOTENCY_KEY_MAX:
+        raise Refused(400, f"an Idempotency-Key has 1 to {IDEMPOTENCY_KEY_MAX} characters")
+    return DedupeKey(
+        key=key,
+        expires_at=now + IDEMPOTENCY_WINDOW,
+        fingerprint=hashlib.sha256(body).hexdigest(),
+        sticky=True,
+    )
+
+
+def _prefers_async(request: web.Request) -> bool:
+    """RFC 7240: preferences are a list, in one header or in several."""
+    preferences = ",".join(request.headers.getall("Prefer", []))
+    names = (part.partition(";")[0].strip().lower() for part in preferences.split(","))
+    return "respond-async" in names
+
+
+def _settled_answer(call: Call, dispatch: Dispatch) -> web.Response:
+    if dispatch.state is not State.ACCEPTED:
+        return json_response(
+            500,
+            {
+                "error": "Failed to dispatch workflow",
+                "reason": dispatch.reason,
+                "dispatch_id": dispatch.id,
+            },
+        )
+    answer = {
+        "success": True,
+        "event_type": call.event_type,
+        "client_payload": call.client_payload,
+        "dispatch_id": dispatch.id,
+    }
+    return json_response(200, _with_warning(answer, call))
+
+
+def _with_warning(answer: dict[str, Any], call: Call) -> dict[str, Any]:
+    return answer | ({"warning": call.warning} if call.warning else {})
+
+
+def _recorded(event: Event, verdicts: Sequence[Verdict]) -> web.Response:
+    return json_response(
+        202,
+        {
+            "event_id": event.id,
+            "verdicts": [verdict_view(verdict) for verdict in verdicts],
+            "dispatches": [each.id for verdict in verdicts for each in verdict.dispatches],
+        },
+    )
+
+
+def _limit(query: Mapping[str, str]) -> int:
+    text = query.get("limit", str(LISTED_BY_DEFAULT))
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= LISTED_MAX:
+        raise Refused(400, f"limit={text!r:.20} is not a number from 1 to {LISTED_MAX}")
+    return int(text)
+
+
+Member = TypeVar("Member", bound=StrEnum)
+
+
+def _member(kind: type[Member], query: Mapping[str, str], name: str) -> Member | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        allowed = ", ".join(kind)
+        raise Refused(400, f"{name}={text!r:.40} is not one of: {allowed}") from None

@@ -1,0 +1,202 @@
+"""A request's bytes as the value that expressions see under ``body``: JSON, a form, or text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from daemon.errors import Refused
+from daemon.expressions import JSON
+
+DEPTH_MAX = 64
+"""Levels of nesting that a JSON body may have: the expression engine recurses natively."""
+
+FORM_FIELDS_MAX = 1000
+
+_NOT_A_BRACKET = bytes(code for code in range(256) if code not in b"[]{}")
+_UNFIT = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{19}")
+"""What the engine cannot take: NUL, a lone surrogate, an integer beyond 64 bits (perhaps)."""
+
+_CHARSETS = frozenset(
+    {
+        "utf-8",
+        "utf8",
+        "us-ascii",
+        "ascii",
+        "iso-8859-1",
+        "latin1",
+        "latin-1",
+        "windows-1252",
+        "utf-16",
+    }
+)
+"""Named one by one: some of Python's codecs take quadratic time."""
+
+_SUPPORTED = "application/json (or +json), application/x-www-form-urlencoded, text/plain"
+
+
+def parse_body(headers: Mapping[str, str], body: bytes) -> JSON:
+    """The value of ``body``: any JSON value; a form's fields as strings (a list where a field is
+    repeated); text; None where there are no bytes. Without a content type it is read as JSON.
+
+    Lone surrogates and NUL become U+FFFD and integers beyond 64 bits become floating point, since
+    the expression engine cannot hold them; the stored body stays as received.
+
+    Raises Refused: 400 where the bytes are not what the content type says, 415 for a type that is
+    not supported.
+    """
+    if not body:
+        return None
+    media_type, parameters = _content_type(headers)
+    if _is_json(media_type):
+        value = _json(body)
+        return _fit(value) if _UNFIT.search(body) else value
+    if media_type == "application/x-www-form-urlencoded":
+        return _form(_text(body, ""))
+    if media_type.startswith("text/"):
+        return _fit(_text(body, parameters))
+    raise Refused(415, f"content type {media_type!r:.80} is not supported; send {_SUPPORTED}")
+
+
+def parse_json(headers: Mapping[str, str], body: bytes) -> JSON:
+    """The JSON value of ``body`` exactly as received, for what no expression looks at.
+    Raises Refused: 400 for malformed JSON, 415 for another content type."""
+    media_type, _ = _content_type(headers)
+    if not _is_json(media_type):
+        raise Refused(
+            415, f"content type {media_type!r:.80} is not supported here; send application/json"
+        )
+    return _json(body)
+
+
+def _content_type(headers: Mapping[str, str]) -> tuple[str, str]:
+    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    return media_type.strip().lower(), parameters
+
+
+def _is_json(media_type: str) -> bool:
+    return media_type in ("", "application/json") or media_type.endswith("+json")
+
+
+def _json(body: bytes) -> JSON:
+    try:
+        value: JSON = json.loads(body, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise Refused(400, f"the JSON body is not valid UTF-8 (byte {error.start})") from None
+    except json.JSONDecodeError as error:
+        raise Refused(
+            400, f"malformed JSON body: {error.msg} (line {error.lineno}, column {error.colno})"
+        ) from None
+    except ValueError as error:  # a constant of ours, or an integer of thousands of digits
+        raise Refused(400, f"malformed JSON body: {str(error).splitlines()[0]:.120}") from None
+    except RecursionError:
+        raise _too_deep() from None
+    if (
+        isinstance(value, dict | list)
+        and _brackets(body) > DEPTH_MAX
+        and _deeper_than(DEPTH_MAX, value)
+    ):
+        raise _too_deep()
+    return value
+
+
+def _too_deep() -> Refused:
+    return Refused(400, f"the JSON body is nested more than {DEPTH_MAX} levels deep")
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _form(text: str) -> JSON:
+    try:
+        pairs = parse_qsl(
+            text, keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX, errors="replace"
+        )
+    except ValueError:
+        raise Refused(400, f"the form has more than {FORM_FIELDS_MAX} fields") from None
+    fields: dict[str, JSON] = {}
+    for name, value in pairs:
+        known = fields.get(name)
+        if name not in fields:
+            fields[name] = value
+        elif isinstance(known, list):
+            known.append(value)
+        else:
+            fields[name] = [known, value]
+    return _fit(fields)
+
+
+def _text(body: bytes, parameters: str) -> str:
+    charset = next(
+        (
+            value.strip().strip('"')
+            for name, _, value in (part.partition("=") for part in parameters.split(";"))
+            if name.strip().lower() == "charset"
+        ),
+        "utf-8",
+    )
+    if charset.lower() not in _CHARSETS:
+        raise Refused(415, f"the character set {charset!r:.40} is not supported; send UTF-8")
+    try:
+        return body.decode(charset)
+    except UnicodeDecodeError as error:
+        raise Refused(400, f"the body is not valid {charset} (byte {error.start})") from None
+
+
+def fit_text(text: str) -> str:
+    """The text as the expression engine can take it: no NUL, no lone surrogate."""
+    if "\0" not in text and (text.isascii() or not _has_surrogate(text)):
+        return text
+    return text.replace("\0", "�").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _fit(value: JSON) -> JSON:
+    match value:
+        case str():
+            return fit_text(value)
+        case bool() | float() | None:
+            return value
+        case int():
+            return value if -(2**63) <= value < 2**64 else _float(value)
+        case list():
+            return [_fit(item) for item in value]
+    return {fit_text(key): _fit(item) for key, item in value.items()}
+
+
+def _float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _brackets(body: bytes) -> int:
+    """A bound of the JSON's depth at the price of one pass in C: most bodies need no walk."""
+    brackets = body.translate(None, _NOT_A_BRACKET)
+    return brackets.count(b"[") + brackets.count(b"{")
+
+
+def _deeper_than(limit: int, value: dict[str, JSON] | list[JSON]) -> bool:
+    level: list[dict[str, JSON] | list[JSON]] = [value]
+    for _ in range(limit):
+        level = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,106 @@
+"""A call of ``POST /dispatch``: what it must hold, and the dispatch that it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+from daemon.errors import Refused, RenderError
+from daemon.event import API_ENTRY, DedupeKey, Event, Outcome, Verdict
+from daemon.expressions import JSON, as_text
+from daemon.github import PAYLOAD_KEYS_MAX
+from daemon.render import METADATA_KEY, encode, new_dispatch, with_metadata
+
+SEND_WITHIN = timedelta(hours=24)
+_ANY_ID = "dsp_" + "0" * 26  # ids are of one length: what passes with this passes with any
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A checked call. ``client_payload`` is as received (an empty object where there was none);
+    ``tracked`` says that there is room for the reserved key beside it."""
+
+    event_type: str
+    client_payload: dict[str, JSON]
+    repository: str
+
+    @property
+    def tracked(self) -> bool:
+        return len(self.client_payload) < PAYLOAD_KEYS_MAX
+
+    @property
+    def warning(self) -> str:
+        """What the caller should know, though the call is in order; empty: nothing."""
+        if self.tracked:
+            return ""
+        return (
+            f"client_payload uses all {PAYLOAD_KEYS_MAX} keys that GitHub allows, so it goes out "
+            f"without the {METADATA_KEY!r} key and its run cannot be told from others"
+        )
+
+
+def parse_call(body: JSON, default_repository: str, allowed: Collection[str]) -> Call:
+    """Checks the body of a call. ``allowed`` are the repositories (``owner/name``) that may be
+    reached. Raises Refused: 400 with what is wrong, 403 for a repository off the list."""
+    if not isinstance(body, dict):
+        raise Refused(400, "the body must be a JSON object with an event_type")
+    event_type = body.get("event_type")
+    if event_type is None or event_type == "":
+        raise Refused(400, "Missing event_type field")
+    if not isinstance(event_type, str):
+        raise Refused(400, "event_type must be a string")
+    payload = body.get("client_payload")
+    payload = {} if payload is None else payload
+    if not isinstance(payload, dict):
+        raise Refused(400, "client_payload must be an object")
+    if METADATA_KEY in payload:
+        raise Refused(400, f"client_payload must not hold {METADATA_KEY!r}: that key is reserved")
+    call = Call(event_type, payload, _repository(body, default_repository, allowed))
+    _encoded(call, _ANY_ID)
+    return call
+
+
+def judge_call(
+    event: Event, call: Call, dispatch_id: str, dedupe: DedupeKey | None = None
+) -> Verdict:
+    """The verdict on a checked call: it is always dispatched, once for each idempotency key."""
+    dispatch = new_dispatch(
+        dispatch_id=dispatch_id,
+        event_id=event.id,
+        entry=API_ENTRY,
+        repository=call.repository,
+        event_type=call.event_type,
+        client_payload=_encoded(call, dispatch_id),
+        now=event.at,
+        send_within=SEND_WITHIN,
+    )
+    return Verdict(API_ENTRY, Outcome.DISPATCHED, dispatches=(dispatch,), dedupe=dedupe)
+
+
+def _encoded(call: Call, dispatch_id: str) -> str:
+    payload = call.client_payload
+    if call.tracked:
+        payload = with_metadata(payload, dispatch_id, API_ENTRY)
+    try:
+        return encode(call.event_type, payload)
+    except RenderError as error:
+        raise Refused(400, str(error)) from None
+
+
+def _repository(body: dict[str, JSON], default: str, allowed: Collection[str]) -> str:
+    given = body.get("repository")
+    if given is None:
+        if not default:
+            raise Refused(400, "no repository: name one, or set GH_OWNER and GH_REPO")
+        return default
+    # GitHub takes names in any case; the list's own spelling goes out.
+    by_name = {name.lower(): name for name in allowed}
+    known = by_name.get(given.lower()) if isinstance(given, str) else None
+    if known is None:
+        raise Refused(
+            403,
+            f"the repository {as_text(given)!r:.120} is not on the list that /dispatch may reach; "
+            "add it to `repositories` in DAEMON.yaml",
+        )
+    return known

@@ -1,0 +1,298 @@
+"""Every command with its options and its help; the work is done by the modules beside this one.
+
+Exit codes: 0 done, 1 it failed, 2 the usage or the config is wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="dispatchd",
+    help="Schedules and third-party webhooks that reliably start GitHub Actions workflows.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--config-dir",
+        metavar="DIR",
+        help="Where CRONS.json, TRIGGERS.json and DAEMON.yaml are "
+        "(default: DISPATCHD_CONFIG_DIR, else ./config).",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print stable JSON instead of tables.")]
+Database = Annotated[
+    str | None,
+    typer.Option("--database", metavar="URL", help="The database (DISPATCHD_DATABASE_URL)."),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url", metavar="URL", help="Reach the daemon there, with API_KEY, not over its socket."
+    ),
+]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most.")]
+Secrets = Annotated[
+    bool, typer.Option("--secrets", help="Secrets that cannot be resolved are faults.")
+]
+
+
+@app.command()
+def run(
+    config_dir: ConfigDir = None,
+    listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where to serve (DISPATCHD_LISTEN).")
+    ] = None,
+    database: Database = None,
+    simulate: Annotated[
+        bool,
+        typer.Option(
+            "--simulate", help="Talk to a built-in stand-in for GitHub; keeps its own database."
+        ),
+    ] = False,
+) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C."""
+    from daemon.cli.serving import run_daemon
+
+    run_daemon(config_dir, listen, database, simulate=simulate)
+
+
+@app.command()
+def validate(
+    directory: Annotated[Path | None, typer.Argument(metavar="[DIR]")] = None,
+    secrets: Secrets = False,
+) -> None:
+    """Check the config files: every fault of all of them, with its place and a hint."""
+    from daemon.cli.offline import validate_config
+
+    validate_config(directory, secrets=secrets)
+
+
+@app.command(name="next")
+def next_(
+    config_dir: ConfigDir = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="INSTANT", help="RFC 3339; default: now.")
+    ] = None,
+    number: Annotated[int, typer.Option("-n", min=1, max=1000, help="Instants per entry.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Show when each enabled cron entry fires next."""
+    from daemon.cli.offline import show_next
+
+    show_next(config_dir, after, number, as_json=as_json)
+
+
+@app.command(name="test")
+def try_out(
+    trigger: Annotated[str, typer.Argument(help="The name of the trigger.")],
+    payload: Annotated[
+        Path, typer.Option(metavar="FILE", help="The body to try, byte for byte; - reads it here.")
+    ],
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="K:V", help="A request header; repeatable.")
+    ] = None,
+    query: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="A query parameter; repeatable.")
+    ] = None,
+    path: Annotated[
+        str | None, typer.Option(help="The path called; needed where it holds {params}.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Default: the trigger's first.")] = None,
+    sign: Annotated[
+        bool, typer.Option("--sign", help="Sign the payload with the trigger's own secret.")
+    ] = False,
+    config_dir: ConfigDir = None,
+    secrets: Secrets = False,
+    as_json: AsJson = False,
+) -> None:
+    """Dry run: would this request verify and match, and what would GitHub be sent?
+
+    Exits 0 when the trigger would dispatch, else 1. Nothing is stored and nothing is sent.
+    """
+    from daemon.cli.trial import Trial, try_trigger
+
+    try_trigger(
+        Trial(trigger, payload, header or [], query or [], path, method, sign),
+        config_dir,
+        secrets=secrets,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def fire(
+    cron: Annotated[str, typer.Argument(help="The name of the cron entry.")],
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fire a cron entry now; its schedule is not touched."""
+    from daemon.cli.acting import Target, fire_cron
+
+    fire_cron(Target(config_dir, database, url), cron, as_json=as_json)
+
+
+@app.command()
+def dispatch(
+    event_type: Annotated[str, typer.Argument(help="The event_type that workflows listen to.")],
+    payload: Annotated[
+        str, typer.Option(metavar="JSON", help="The client_payload, an object.")
+    ] = "{}",
+    repository: Annotated[
+        str | None, typer.Option(metavar="OWNER/NAME", help="Default: GH_OWNER/GH_REPO.")
+    ] = None,
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send one repository_dispatch and wait, for 10 s at most, until GitHub took it."""
+    from daemon.cli.acting import Target, send_dispatch
+
+    send_dispatch(
+        Target(config_dir, database, url), event_type, payload, repository, as_json=as_json
+    )
+
+
+@app.command()
+def events(
+    event: Annotated[str | None, typer.Argument(metavar="[EVENT]", help="One, in full.")] = None,
+    limit: Limit = 20,
+    outcome: Annotated[
+        str | None, typer.Option(help="Only with such a verdict, as unmatched or error.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Only of this route or cron entry.")] = None,
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what came in, newest first, and what became of it."""
+    from daemon.cli.acting import Target
+    from daemon.cli.showing import show_events
+
+    show_events(Target(config_dir, database, url), event, limit, outcome, source, as_json=as_json)
+
+
+@app.command()
+def dispatches(
+    dispatch: Annotated[
+        str | None, typer.Argument(metavar="[DISPATCH]", help="One, with its payload and tries.")
+    ] = None,
+    limit: Limit = 20,
+    state: Annotated[str | None, typer.Option(help="Only in this state, as dead.")] = None,
+    entry: Annotated[str | None, typer.Option(help="Only of this entry.")] = None,
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was or is to be sent to GitHub, newest first."""
+    from daemon.cli.acting import Target
+    from daemon.cli.showing import show_dispatches
+
+    show_dispatches(
+        Target(config_dir, database, url), dispatch, limit, state, entry, as_json=as_json
+    )
+
+
+@app.command()
+def replay(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...")] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="All dead dispatches since --since.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="An instant (RFC 3339), or a time ago (2h).")
+    ] = None,
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge events (evt_…) again under today's config; send dispatches (dsp_…) again."""
+    from daemon.cli.acting import Target, replay_failed, replay_ids
+
+    target = Target(config_dir, database, url)
+    if bool(ids) == failed or (since is not None and not failed):
+        raise typer.BadParameter("give either ids, or --failed with --since")
+    if failed:
+        if since is None:
+            raise typer.BadParameter("--failed needs --since, as in: --failed --since 2h")
+        replay_failed(target, since, as_json=as_json)
+    else:
+        replay_ids(target, ids or [], as_json=as_json)
+
+
+@app.command()
+def cancel(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...")],
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel dispatches that are not sent yet."""
+    from daemon.cli.acting import Target, cancel_ids
+
+    cancel_ids(Target(config_dir, database, url), ids, as_json=as_json)
+
+
+@app.command()
+def status(
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how the daemon is doing."""
+    from daemon.cli.acting import Target
+    from daemon.cli.showing import show_status
+
+    show_status(Target(config_dir, database, url), as_json=as_json)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from daemon import __version__
+
+        typer.echo(f"dispatchd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Takes the options that stand before a command."""
+
+
+def main() -> None:
+    """The entry point: turns the errors that a person can act on into text and an exit code."""
+    from daemon.errors import ConfigError, DispatchdError, StoreError, UsageError
+
+    try:
+        app()
+    except ConfigError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        print(f"{len(error.faults)} fault(s); nothing was started", file=sys.stderr)
+        sys.exit(2)
+    except (UsageError, StoreError) as error:
+        print(f"dispatchd: {error}", file=sys.stderr)
+        sys.exit(2)
+    except DispatchdError as error:
+        print(f"dispatchd: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,71 @@
+"""The commands that work on the config alone: ``validate`` and ``next``."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from daemon import config
+from daemon.cli.tables import console, say, table, warn
+from daemon.errors import UsageError
+from daemon.expressions import rfc3339
+from daemon.scheduler import next_instants
+
+
+def validate_config(directory: Path | None, *, secrets: bool) -> None:
+    """Prints the warnings, and what was read. Raises ConfigError with every fault."""
+    environ = os.environ
+    where = config.config_directory(directory, environ)
+    loaded = config.load(where, environ, secrets=needed(secrets=secrets))
+    for warning in loaded.warnings:
+        warn(warning)
+    on = sum(cron.enabled for cron in loaded.crons), sum(t.enabled for t in loaded.triggers)
+    say(
+        f"{where}: {len(loaded.crons)} cron entries ({on[0]} enabled), "
+        f"{len(loaded.triggers)} triggers ({on[1]} enabled), "
+        f"{len(loaded.warnings)} warnings, no faults"
+    )
+
+
+def show_next(config_dir: Path | None, after: str | None, number: int, *, as_json: bool) -> None:
+    """Raises UsageError for an instant that cannot be read."""
+    start = instant(after, "--after") if after else datetime.now(UTC)
+    loaded = config.load(
+        config.config_directory(config_dir, os.environ),
+        os.environ,
+        secrets=config.Secrets.OPTIONAL,
+    )
+    enabled = [cron for cron in loaded.crons if cron.enabled]
+    upcoming = next_instants(enabled, start, number)
+    if as_json:
+        print(json.dumps({name: [rfc3339(at) for at in ats] for name, ats in upcoming.items()}))
+        return
+    rows = table("entry", "schedule", "local time", "UTC")
+    for cron in enabled:
+        zone = ZoneInfo(cron.schedule.timezone)
+        for index, at in enumerate(upcoming[cron.name]):
+            rows.add_row(
+                cron.name if index == 0 else "",
+                cron.schedule.expression if index == 0 else "",
+                f"{at.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}",
+                rfc3339(at),
+            )
+    console().print(rows if enabled else "no cron entry is enabled")
+
+
+def needed(*, secrets: bool) -> config.Secrets:
+    return config.Secrets.REQUIRED if secrets else config.Secrets.OPTIONAL
+
+
+def instant(text: str, option: str) -> datetime:
+    """An RFC 3339 instant; one without an offset is taken as UTC. Raises UsageError."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"{option}: {text!r} is not an instant; write it as 2026-11-23T04:00:00Z"
+        ) from None
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)

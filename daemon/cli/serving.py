@@ -1,0 +1,42 @@
+"""``dispatchd run``."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+from pathlib import Path
+
+from daemon import config
+from daemon.app import Surroundings, serve
+from daemon.facts import Facts
+from daemon.journal import Journal, open_log
+
+SIMULATED_REPOSITORY = {"GH_OWNER": "octocat", "GH_REPO": "simulation"}
+
+
+def run_daemon(
+    config_dir: Path | None, listen: str | None, database: str | None, *, simulate: bool
+) -> None:
+    """Loads the config, prints its warnings, serves. Raises ConfigError, UsageError, StoreError."""
+    environ = dict(os.environ)
+    if simulate:
+        print(
+            "SIMULATION: a built-in stand-in plays GitHub; nothing leaves this machine",
+            file=sys.stderr,
+        )
+        if not environ.get("GH_REPO"):
+            environ |= SIMULATED_REPOSITORY
+    loaded = config.load(
+        config.config_directory(config_dir, environ),
+        environ,
+        flags=config.Flags(listen=listen, database=database),
+    )
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    facts = Facts()
+    facts.subscribe(Journal(open_log()).hear)
+    # The config lives as long as the process: the collector need not look at it again.
+    gc.freeze()
+    asyncio.run(serve(loaded, facts, Surroundings(environ, simulate)))

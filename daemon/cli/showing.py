@@ -1,0 +1,229 @@
+"""The commands that look: at the running daemon, or in its database when none answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.table import Table
+
+from daemon.cli.acting import Target
+from daemon.cli.connection import Connection, NoDaemon
+from daemon.cli.tables import console, moment, plain, table, warn, word
+from daemon.dispatch import State
+from daemon.errors import DispatchdError, StoreError, UsageError
+from daemon.event import Outcome
+from daemon.store import Store
+from daemon.views import dispatch_details, dispatch_view, event_details, event_view
+
+Answer = dict[str, Any]
+
+
+def show_events(
+    target: Target,
+    event_id: str | None,
+    limit: int,
+    outcome: str | None,
+    source: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Raises UsageError for an unknown outcome, NoDaemon where nothing can be read."""
+    wanted = _member(Outcome, outcome, "--outcome")
+
+    async def from_daemon(daemon: Connection) -> Answer:
+        if event_id:
+            return await daemon.get(f"/api/v1/events/{event_id}")
+        return await daemon.get(
+            "/api/v1/events", _given(limit=str(limit), outcome=outcome, source=source)
+        )
+
+    async def from_store(store: Store) -> Answer:
+        if event_id is None:
+            events = await store.events(limit, outcome=wanted, source=source)
+            verdicts = await store.verdicts([event.id for event in events])
+            return {"events": [event_view(event, verdicts[event.id]) for event in events]}
+        event = await store.event(event_id)
+        if event is None:
+            raise DispatchdError(f"there is no event {event_id!r}; it may have aged out")
+        view = event_details(event, (await store.verdicts([event_id]))[event_id])
+        owed = await store.dispatches(limit, event_id=event_id)
+        return view | {"dispatches": [dispatch_view(each) for each in owed]}
+
+    answer = look(target, from_daemon, from_store)
+    _print(answer, as_json, _details if event_id else _event_rows)
+
+
+def show_dispatches(
+    target: Target,
+    dispatch_id: str | None,
+    limit: int,
+    state: str | None,
+    entry: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Raises UsageError for an unknown state, NoDaemon where nothing can be read."""
+    wanted = _member(State, state, "--state")
+
+    async def from_daemon(daemon: Connection) -> Answer:
+        if dispatch_id:
+            return await daemon.get(f"/api/v1/dispatches/{dispatch_id}")
+        return await daemon.get(
+            "/api/v1/dispatches", _given(limit=str(limit), state=state, entry=entry)
+        )
+
+    async def from_store(store: Store) -> Answer:
+        if dispatch_id is None:
+            found = await store.dispatches(limit, states=[wanted] if wanted else None, entry=entry)
+            return {"dispatches": [dispatch_view(each) for each in found]}
+        dispatch = await store.dispatch(dispatch_id)
+        if dispatch is None:
+            raise DispatchdError(f"there is no dispatch {dispatch_id!r}; it may have aged out")
+        return dispatch_details(dispatch, await store.attempts(dispatch_id))
+
+    answer = look(target, from_daemon, from_store)
+    _print(answer, as_json, _details if dispatch_id else _dispatch_rows)
+
+
+def show_status(target: Target, *, as_json: bool) -> None:
+    """Exits with 1 when no daemon answers, after showing what its database tells."""
+
+    async def from_daemon(daemon: Connection) -> Answer:
+        return {"running": True, **await daemon.get("/api/v1/status")}
+
+    async def from_store(store: Store) -> Answer:
+        return {
+            "running": False,
+            "database": store.database,
+            "dispatches": {state.value: n for state, n in (await store.counts()).items()},
+        }
+
+    answer = look(target, from_daemon, from_store)
+    _print(answer, as_json, _status_rows)
+    if not answer["running"]:
+        raise DispatchdError("the daemon is not running")
+
+
+def look(
+    target: Target,
+    from_daemon: Callable[[Connection], Awaitable[Answer]],
+    from_store: Callable[[Store], Awaitable[Answer]],
+) -> Answer:
+    """What the daemon answers, else what stands in its database. Raises NoDaemon with both
+    reasons where neither can be had."""
+    settings = target.settings()
+
+    async def looking() -> Answer:
+        try:
+            async with target.connection(settings) as daemon:
+                return await from_daemon(daemon)
+        except NoDaemon as silence:
+            if target.url is not None:
+                raise
+            try:
+                store = Store.open(
+                    settings.database_url, owner="", now=datetime.now(UTC), read_only=True
+                )
+            except StoreError as error:
+                raise NoDaemon(f"{silence}; and {error}") from None
+            try:
+                answer = await from_store(store)
+            finally:
+                await store.close()
+            warn(f"no daemon answers; this is what stands in {store.database}")
+            return answer
+
+    return asyncio.run(looking())
+
+
+def _print(answer: Answer, as_json: bool, render: Callable[[Answer], Table]) -> None:
+    if as_json:
+        print(json.dumps(answer, ensure_ascii=False))
+    else:
+        console().print(render(answer))
+
+
+def _event_rows(answer: Answer) -> Table:
+    rows = table("id", "at", "source", "entry", "verdict", "why")
+    for event in answer["events"]:
+        for index, verdict in enumerate(event["verdicts"] or [{}]):
+            first = index == 0
+            rows.add_row(
+                event["id"] if first else "",
+                moment(event["at"]) if first else "",
+                plain(event["source"] if first else ""),
+                verdict.get("entry", ""),
+                word(verdict.get("outcome", "")),
+                plain(verdict.get("duplicate_of") or verdict.get("reason")),
+            )
+    return rows
+
+
+def _dispatch_rows(answer: Answer) -> Table:
+    rows = table("id", "created", "entry", "repository", "event_type", "state", "tries", "why")
+    for dispatch in answer["dispatches"]:
+        rows.add_row(
+            dispatch["id"],
+            moment(dispatch["created_at"]),
+            dispatch["entry"],
+            dispatch["repository"],
+            plain(dispatch["event_type"]),
+            word(dispatch["state"]),
+            str(dispatch["attempts"]),
+            plain(dispatch["reason"]),
+        )
+    return rows
+
+
+def _details(answer: Answer) -> Table:
+    rows = table("", "")
+    for key, value in answer.items():
+        if isinstance(value, list):
+            for item in value:
+                rows.add_row(key, plain(_line(item)))
+        elif value not in (None, "", {}):
+            rows.add_row(key, plain(_line(value) if isinstance(value, dict) else value))
+    return rows
+
+
+def _status_rows(answer: Answer) -> Table:
+    rows = table("", "")
+    if answer.get("simulation"):
+        rows.add_row("SIMULATION", "nothing reaches GitHub")
+    for key in ("version", "ready", "started_at", "uptime", "github", "repository", "database"):
+        if answer.get(key) not in (None, ""):
+            rows.add_row(key, plain(answer[key]))
+    unfinished = ", ".join(f"{n} {state}" for state, n in answer["dispatches"].items() if n)
+    rows.add_row("unfinished", unfinished or "nothing")
+    if answer.get("oldest_waiting"):
+        rows.add_row("oldest waiting", answer["oldest_waiting"])
+    for trigger in answer.get("triggers", []):
+        off = "" if trigger["enabled"] else " (disabled)"
+        rows.add_row("trigger", plain(f"{trigger['name']} on {trigger['path']}{off}"))
+    for cron in answer.get("crons", []):
+        upcoming = cron["next"] or ("never again" if cron["enabled"] else "disabled")
+        rows.add_row("cron", plain(f"{cron['name']} next {upcoming}"))
+    return rows
+
+
+def _line(value: Mapping[str, Any]) -> str:
+    return "  ".join(
+        f"{key}={part}" for key, part in value.items() if part not in (None, "", [], {})
+    )
+
+
+def _given(**query: str | None) -> dict[str, str]:
+    return {name: value for name, value in query.items() if value is not None}
+
+
+def _member(kind: Any, text: str | None, option: str) -> Any:
+    if text is None:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        raise UsageError(f"{option}: {text!r} is not one of: {', '.join(kind)}") from None

@@ -1,0 +1,206 @@
+"""``dispatchd test``: what would become of this request, and what exactly would GitHub be sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from daemon import config
+from daemon.body import parse_body
+from daemon.cli.offline import needed
+from daemon.cli.tables import console, plain, say, table, warn, word
+from daemon.dispatch import Dispatch
+from daemon.errors import DispatchdError, Refused, UsageError
+from daemon.event import Delivery, Event, Outcome
+from daemon.github import dispatch_request
+from daemon.ids import IdSource
+from daemon.judge import judge_delivery
+from daemon.routes import Match, Routes
+from daemon.signatures import Request, SchemeError, explain
+from daemon.spec import Config, TriggerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A request to try, as the options give it."""
+
+    trigger: str
+    payload: Path
+    headers: Sequence[str]
+    query: Sequence[str]
+    path: str | None
+    method: str | None
+    sign: bool
+
+
+def try_trigger(trial: Trial, config_dir: Path | None, *, secrets: bool, as_json: bool) -> None:
+    """Prints the verdict of the trigger, and of those that share its path. Raises UsageError for
+    options that make no request, and DispatchdError (exit 1) when it would not dispatch."""
+    loaded = config.load(
+        config.config_directory(config_dir, os.environ), os.environ, secrets=needed(secrets=secrets)
+    )
+    trigger = _named(loaded, trial.trigger)
+    now = datetime.now(UTC)
+    request = _request(trial, trigger, now)
+    match = _match(trial, trigger, request)
+    sharing = [
+        other
+        for other in loaded.triggers
+        if other.path == trigger.path and other.enabled and other is not trigger
+    ]
+    results = [
+        _tried(each, match, request, loaded.settings.gh_api_url, now)
+        for each in [trigger, *sharing]
+    ]
+    own = results[0]
+    if not trigger.enabled:
+        own["warning"] = "the trigger is disabled: set `enabled` to true to have it served"
+    if as_json:
+        print(json.dumps({**own, "others": results[1:]}, ensure_ascii=False))
+    else:
+        _print(results)
+    if not (own["verified"] and own["outcome"] == Outcome.DISPATCHED and not own["faults"]):
+        raise DispatchdError(f"{trigger.name} would not dispatch this request")
+
+
+def _named(loaded: Config, name: str) -> TriggerSpec:
+    trigger = loaded.trigger(name)
+    if trigger is None:
+        known = ", ".join(each.name for each in loaded.triggers) or "none"
+        raise UsageError(f"there is no trigger {name!r}; there are: {known}")
+    return trigger
+
+
+def _request(trial: Trial, trigger: TriggerSpec, now: datetime) -> Request:
+    try:
+        body = sys.stdin.buffer.read() if str(trial.payload) == "-" else trial.payload.read_bytes()
+    except OSError as error:
+        raise UsageError(f"--payload: {trial.payload}: {error.strerror}") from None
+    headers = {"content-type": "application/json"}
+    for text in trial.headers:
+        name, value = _pair(text, ":", "--header")
+        headers[name.lower()] = value
+    path = trial.path or trigger.path
+    method = (trial.method or min(trigger.methods, key=lambda m: (m != "POST", m))).upper()
+    if trial.sign:
+        if trigger.auth.scheme.needs_secret and not trigger.auth.secrets:
+            raise UsageError(
+                f"--sign: no secret of {trigger.name} resolves; `dispatchd validate --secrets` "
+                "says which"
+            )
+        try:
+            for secret in trigger.auth.secrets[:1]:
+                signed = trigger.auth.scheme.sign(body, secret, now, method=method, path=path)
+                headers |= {name.lower(): value for name, value in signed.items()}
+        except SchemeError as error:
+            raise UsageError(f"--sign: {error}") from None
+    query = dict(_pair(text, "=", "--query") for text in trial.query)
+    return Request(method, path, headers, query, body)
+
+
+def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
+    name, found, value = text.partition(separator)
+    if not found or not name.strip():
+        raise UsageError(f"{option}: {text!r} is not NAME{separator}VALUE")
+    return name.strip(), value.strip()
+
+
+def _match(trial: Trial, trigger: TriggerSpec, request: Request) -> Match:
+    routes = Routes([trigger])
+    match = routes.match(request.path)
+    if match is None:
+        raise UsageError(f"{request.path} is not on the trigger's path, {trigger.path}")
+    if "{" in trigger.path and trial.path is None:
+        raise UsageError(f"its path is {trigger.path}; say with --path which one is called")
+    return match
+
+
+def _tried(
+    trigger: TriggerSpec, match: Match, request: Request, api_url: str, now: datetime
+) -> dict[str, Any]:
+    mismatch = explain(trigger.auth.scheme, request, trigger.auth.secrets, now)
+    result: dict[str, Any] = {
+        "trigger": trigger.name,
+        "verified": mismatch is None,
+        "why_not": mismatch.reason if mismatch else None,
+        "hint": (mismatch.hint or None) if mismatch else None,
+    }
+    scheme = trigger.auth.scheme
+    delivery = Delivery(
+        route=trigger.path,
+        method=request.method,
+        path=request.path,
+        headers={k: v for k, v in request.headers.items() if k not in scheme.credential_headers},
+        query={k: v for k, v in request.query.items() if k not in scheme.credential_query},
+        params=match.params,
+        body=request.body,
+        client_ip="127.0.0.1",
+        received_at=now,
+    )
+    ids = IdSource()
+    event = Event(ids.event(now), delivery)
+    outcome, reason, dispatches = _judged(event, delivery, trigger, ids)
+    return result | {
+        "matched": outcome is Outcome.DISPATCHED,
+        "outcome": outcome.value if outcome else None,
+        "reason": reason,
+        "faults": [each.reason for each in dispatches if each.reason],
+        "requests": [_shown(each, api_url) for each in dispatches if not each.reason],
+    }
+
+
+def _judged(
+    event: Event, delivery: Delivery, trigger: TriggerSpec, ids: IdSource
+) -> tuple[Outcome | None, str | None, tuple[Dispatch, ...]]:
+    if len(delivery.body) > trigger.max_body:
+        return None, f"413: the body is over max_body, {trigger.max_body:,} bytes", ()
+    if delivery.method not in trigger.methods:
+        return None, f"405: {delivery.method} is not among its methods", ()
+    try:
+        body = parse_body(delivery.headers, delivery.body)
+    except Refused as refusal:
+        return None, f"{refusal.status}: {refusal.message}", ()
+    (judgement,) = judge_delivery(
+        event, delivery, body, [trigger], lambda: ids.dispatch(event.at), dedupe=False
+    )
+    verdict = judgement.verdict
+    reason = verdict.reason or judgement.answer_fault or None
+    return verdict.outcome, reason, verdict.dispatches
+
+
+def _shown(dispatch: Dispatch, api_url: str) -> Mapping[str, Any]:
+    request = dispatch_request(dispatch, api_url)
+    return {
+        "method": request.method,
+        "url": request.url,
+        "headers": {**request.headers, "Authorization": "Bearer ***"},
+        "body": json.loads(request.body),
+    }
+
+
+def _print(results: Sequence[Mapping[str, Any]]) -> None:
+    for result in results:
+        rows = table(result["trigger"], "")
+        if warning := result.get("warning"):
+            warn(warning)
+        verified = "yes" if result["verified"] else f"no: {result['why_not']}"
+        rows.add_row("verified", plain(verified))
+        if result["hint"]:
+            rows.add_row("", plain(result["hint"]))
+        rows.add_row("verdict", word(result["outcome"] or "refused"))
+        if result["reason"]:
+            rows.add_row("", plain(result["reason"]))
+        for fault in result["faults"]:
+            rows.add_row("dead", plain(fault))
+        console().print(rows)
+        for request in result["requests"]:
+            say(f"{request['method']} {request['url']}")
+            for name, value in request["headers"].items():
+                say(f"{name}: {value}")
+            console().print_json(json.dumps(request["body"], ensure_ascii=False))

@@ -1,0 +1,129 @@
+"""The ``dispatch`` key that both kinds of entry share: one object or several become DispatchSpecs,
+held against GitHub's limits as far as that can be done before anything is rendered."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from daemon.config.node import Node
+from daemon.errors import ExpressionError
+from daemon.expressions import JSON, Path, Template, Tree, Vocabulary, compact
+from daemon.github import PAYLOAD_KEYS_MAX, payload_faults
+from daemon.render import METADATA_KEY
+from daemon.spec import DispatchSpec
+
+DEFAULT_SEND_WITHIN = timedelta(hours=24)
+
+
+class DispatchReader:
+    """Reads the dispatches of entries, and remembers which ``repositories`` they go to and which
+    of them are ``homeless``, since nothing names a repository for them."""
+
+    def __init__(self, default_repository: str) -> None:
+        self.repositories: set[str] = set()
+        self.homeless: list[Node] = []
+        self._default_repository = default_repository
+
+    def read(
+        self, entry: Node, vocabulary: Vocabulary, *, lenient: bool
+    ) -> tuple[DispatchSpec, ...]:
+        """What ``entry`` dispatches; ``vocabulary`` knows the names of a dispatch. Faults go to
+        the entry's findings, and what they concern is left out."""
+        node = entry.child("dispatch")
+        if node is None:
+            return ()
+        specs = (
+            self._read(each, vocabulary, lenient)
+            for each in node.each()
+            if isinstance(each.value, dict)
+        )
+        return tuple(spec for spec in specs if spec is not None)
+
+    def _read(self, node: Node, vocabulary: Vocabulary, lenient: bool) -> DispatchSpec | None:
+        repository = node.text("repository") or self._default_repository
+        if repository:
+            self.repositories.add(repository)
+        else:
+            self.homeless.append(node)
+        send_within = node.span("send_within", DEFAULT_SEND_WITHIN)
+        inject_metadata = node.flag("inject_metadata", True)
+        payload = _payload(node, vocabulary, lenient)
+        event_type, event_types = _event_type(node, vocabulary)
+        if payload is None or event_type is None:
+            return None
+        _check_limits(node, payload, inject_metadata)
+        return DispatchSpec(
+            event_type=event_type,
+            event_types=event_types,
+            client_payload=payload,
+            repository=repository,
+            send_within=send_within,
+            inject_metadata=inject_metadata,
+        )
+
+
+def _event_type(node: Node, vocabulary: Vocabulary) -> tuple[Template | None, frozenset[str]]:
+    event_types = frozenset(node.texts("event_types") or ())
+    text = node.text("event_type")
+    if text is None:
+        return None, event_types
+    place = node.at(("event_type",))
+    try:
+        template = vocabulary.template(text)
+    except ExpressionError as error:
+        place.miscompiled(error)
+        return None, event_types
+    if template.literal is None and not event_types:
+        place.fault(
+            "a template needs the list of values that it may come to",
+            'add "event_types": ["…"] beside it',
+        )
+    elif template.literal is not None and node.child("event_types"):
+        node.at(("event_types",)).fault(
+            "is for an event_type that is a template, and this one is not", "leave it out", key=True
+        )
+    return template, event_types
+
+
+def _payload(node: Node, vocabulary: Vocabulary, lenient: bool) -> Tree | None:
+    place = node.child("client_payload")
+    errors: list[tuple[Path, ExpressionError]] = []
+    tree = vocabulary.tree(place.value if place else {}, errors, lenient=lenient)
+    if place is not None:
+        for path, error in errors:
+            place.at(path).miscompiled(error)
+    return None if errors else tree
+
+
+def _check_limits(node: Node, payload: Tree, inject_metadata: bool) -> None:
+    """What is wrong with the payload whatever its templates come to."""
+    place = node.child("client_payload")
+    least = _least(payload.root)
+    if place is None or not isinstance(least, dict):
+        return
+    if METADATA_KEY in least:
+        place.at((METADATA_KEY,)).fault(
+            f"the key {METADATA_KEY!r} is reserved for the dispatch's own id",
+            "use another name",
+            key=True,
+        )
+    elif inject_metadata:
+        least[METADATA_KEY] = {}
+    for fault in payload_faults("-", least, compact(least).encode()):
+        spare = PAYLOAD_KEYS_MAX - 1 if inject_metadata else PAYLOAD_KEYS_MAX
+        place.fault(fault, f"an entry has {spare} keys of its own" if "keys" in fault else "")
+
+
+def _least(root: object) -> JSON:
+    """A rendered tree at its smallest: each template with its literal parts only."""
+    match root:
+        case Template():
+            literal = "".join(part for part in root.parts if isinstance(part, str))
+            return literal or 0
+        case list():
+            return [_least(item) for item in root]
+        case dict():
+            return {key: _least(value) for key, value in root.items()}
+        case None | bool() | int() | float() | str():
+            return root
+    raise TypeError(f"a tree holds no {type(root).__name__}")

@@ -1,0 +1,126 @@
+"""Secrets are references in the config (``env:NAME``, ``file:/path``, ``credential:NAME``); the
+keyring follows them. No message of its own ever holds a value."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.errors import DispatchdError
+from daemon.secret import Secret
+
+LARGEST_FILE = 64 * 1024
+SHORTEST = 16
+"""Characters below which a secret is called short: 16 random ones of base 64 are 96 bits."""
+
+
+class SecretError(DispatchdError):
+    """A reference that leads to no secret; the text says why, and ``hint`` how to mend it.
+    ``absent`` ones were merely not given: there is no such thing, or it is empty."""
+
+    def __init__(self, message: str, hint: str = "", *, absent: bool = False) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.absent = absent
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A secret that was found, and what is doubtful about it (in words, without the value)."""
+
+    secret: Secret
+    doubts: tuple[str, ...] = ()
+
+
+class Keyring:
+    """Follows references, each once, into one environment and the files that it can read."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._known: dict[str, Resolved | SecretError] = {}
+
+    def resolve(self, reference: str) -> Resolved:
+        """Raises SecretError where ``reference`` is not one, or leads to nothing."""
+        if reference not in self._known:
+            try:
+                self._known[reference] = self._follow(reference)
+            except SecretError as error:
+                self._known[reference] = error
+        found = self._known[reference]
+        if isinstance(found, SecretError):
+            raise found
+        return found
+
+    def credential(self, name: str) -> Secret | None:
+        """What systemd handed over under ``name``, or None where it handed over nothing.
+        Raises SecretError for a credential that is there but cannot be used."""
+        if not self._environ.get("CREDENTIALS_DIRECTORY"):
+            return None
+        try:
+            return self.resolve(f"credential:{name}").secret
+        except SecretError as error:
+            if error.absent:
+                return None
+            raise
+
+    def _follow(self, reference: str) -> Resolved:
+        kind, _, rest = reference.partition(":")
+        doubts: list[str] = []
+        if kind == "env" and rest:
+            value = self._variable(rest)
+        elif kind == "file" and rest.startswith("/"):
+            value, mode = _contents(Path(rest))
+            if mode & stat.S_IROTH:
+                doubts.append(f"{rest} can be read by every user of this machine: chmod o-r it")
+        elif kind == "credential" and rest and "/" not in rest:
+            directory = self._environ.get("CREDENTIALS_DIRECTORY", "")
+            if not directory:
+                raise SecretError(
+                    f"the credential {rest} is not here: $CREDENTIALS_DIRECTORY is not set",
+                    "systemd sets it for a unit with LoadCredential=",
+                )
+            value, _ = _contents(Path(directory, rest))
+        else:
+            # What stands here may be the secret itself, written out by mistake.
+            raise SecretError(
+                "a secret is a reference, never the value itself",
+                "write env:NAME, file:/path or credential:NAME",
+            )
+        if len(value) < SHORTEST:
+            doubts.append(
+                f"the secret at {reference} is shorter than {SHORTEST} characters and can be "
+                "guessed: make one with `openssl rand -hex 32`"
+            )
+        return Resolved(Secret(value, reference), tuple(doubts))
+
+    def _variable(self, name: str) -> str:
+        value = self._environ.get(name)
+        if value and not value.isspace():
+            return value
+        state = "is not set" if value is None else "is set, but empty"
+        raise SecretError(f"the environment variable {name} {state}", absent=True)
+
+
+def _contents(path: Path) -> tuple[str, int]:
+    """The text of a secret's file without the newline at its end, and the file's mode."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise SecretError(f"{path} is not a regular file")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise SecretError(f"there is no file {path}", absent=True) from None
+    except OSError as error:
+        raise SecretError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_FILE:
+        raise SecretError(f"{path} is larger than {LARGEST_FILE} bytes: is it the right file?")
+    try:
+        value = content.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise SecretError(f"{path} is not UTF-8 text") from None
+    if not value.strip():
+        raise SecretError(f"{path} is empty", absent=True)
+    return value, status.st_mode

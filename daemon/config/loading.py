@@ -1,0 +1,147 @@
+"""Three files and the environment become one Config, or every fault in them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from daemon.config.crons import CronReader
+from daemon.config.dispatches import DispatchReader
+from daemon.config.entry import Entry, EntrySource, refuse_repeated_names
+from daemon.config.findings import Findings, Secrets
+from daemon.config.keyring import Keyring
+from daemon.config.legacy import Rewritten, rewrite_cron, rewrite_trigger
+from daemon.config.node import Node
+from daemon.config.paths import refuse_shadowed_paths
+from daemon.config.settings import Flags, SettingsReader
+from daemon.config.triggers import TriggerReader
+from daemon.document import Document, read_json, read_yaml
+from daemon.errors import ConfigError, Fault
+from daemon.expressions import JSON
+from daemon.schemas import Name, check
+from daemon.spec import Config, CronSpec, Settings, TriggerSpec
+
+CRONS, TRIGGERS, SETTINGS = "CRONS.json", "TRIGGERS.json", "DAEMON.yaml"
+
+NO_FLAGS = Flags()
+
+Spec = TypeVar("Spec", CronSpec, TriggerSpec)
+
+
+def load(
+    directory: Path,
+    environ: Mapping[str, str],
+    *,
+    flags: Flags = NO_FLAGS,
+    secrets: Secrets = Secrets.REQUIRED,
+) -> Config:
+    """The configuration in ``directory``, ready to run.
+
+    Entries that are disabled and cannot be read are left out, with warnings. Any of the files may
+    be missing, but not both of the entries' files. Raises ConfigError with the faults of all files,
+    in the order of file, line and column.
+    """
+    return _Loading(directory, environ, flags, secrets).config()
+
+
+def load_settings(
+    directory: Path, environ: Mapping[str, str], *, flags: Flags = NO_FLAGS
+) -> Settings:
+    """The settings alone, for whoever wants to reach a daemon: no fault in an entry keeps them
+    from that. Raises ConfigError for faults in the settings themselves."""
+    return _Loading(directory, environ, flags, Secrets.OPTIONAL).settings()
+
+
+class _Loading:
+    """One run through the files; what is found on the way gathers here."""
+
+    def __init__(
+        self, directory: Path, environ: Mapping[str, str], flags: Flags, secrets: Secrets
+    ) -> None:
+        self._directory = directory
+        self._environ = environ
+        self._flags = flags
+        self._secrets = secrets
+        self._keyring = Keyring(environ)
+        self._unread: list[Fault] = []
+
+    def config(self) -> Config:
+        cron_source = self._source(CRONS, "crons", rewrite_cron)
+        trigger_source = self._source(TRIGGERS, "triggers", rewrite_trigger)
+        sources = [source for source in (cron_source, trigger_source) if source is not None]
+        crons = list(cron_source.entries()) if cron_source else []
+        triggers = list(trigger_source.entries()) if trigger_source else []
+        entries = [*crons, *triggers]
+        refuse_repeated_names(entries)
+        refuse_shadowed_paths(triggers)
+
+        yaml, own = self._settings_file()
+        settings = SettingsReader(yaml, self._environ, self._flags, self._keyring, own)
+        dispatches = DispatchReader(settings.default_repository)
+        cron_specs = _specs(CronReader(dispatches).read, crons)
+        trigger_specs = _specs(TriggerReader(dispatches, self._keyring).read, triggers)
+        _report_homeless(dispatches.homeless)
+        result = settings.read(named=frozenset(dispatches.repositories))
+
+        findings = [own, *(source.findings for source in sources)]
+        findings += [entry.findings for entry in entries]
+        faults = {*self._unread, *(fault for each in findings for fault in each.faults)}
+        if faults:
+            raise ConfigError(sorted(faults))
+        doubts = {fault for each in findings for fault in each.warnings}
+        return Config(cron_specs, trigger_specs, result, tuple(map(str, sorted(doubts))))
+
+    def settings(self) -> Settings:
+        yaml, own = self._settings_file()
+        reader = SettingsReader(yaml, self._environ, self._flags, self._keyring, own)
+        result = reader.read(named=frozenset())
+        if faults := {*self._unread, *own.faults}:
+            raise ConfigError(sorted(faults))
+        return result
+
+    def _source(
+        self, name: str, key: Name, rewrite: Callable[[Mapping[str, JSON]], Rewritten]
+    ) -> EntrySource | None:
+        document = self._document(name, read_json)
+        if document is None:
+            return None
+        return EntrySource(document, key, rewrite, check(document, key), self._secrets)
+
+    def _settings_file(self) -> tuple[Node | None, Findings]:
+        document = self._document(SETTINGS, read_yaml)
+        if document is None:
+            return None, Findings(self._secrets)
+        findings = Findings(self._secrets, check(document, "daemon"))
+        return Node(document.data, (), document, "daemon", findings), findings
+
+    def _document(self, name: str, read: Callable[[Path], Document]) -> Document | None:
+        """The file, or None where there is none or it cannot be read, which is then a fault."""
+        path = self._directory / name
+        if not path.exists():
+            other = self._directory / (TRIGGERS if name == CRONS else CRONS)
+            if name != SETTINGS and not other.exists():
+                hint = f"{CRONS}, {TRIGGERS} or both are looked for in {self._directory}/"
+                self._unread.append(Fault(str(path), 0, 0, "", "there is no such file", hint))
+            return None
+        try:
+            return read(path)
+        except ConfigError as error:
+            self._unread += error.faults
+            return None
+
+
+def _specs(read: Callable[[Entry], Spec | None], entries: Iterable[Entry]) -> tuple[Spec, ...]:
+    return tuple(spec for spec in map(read, entries) if spec is not None)
+
+
+def _report_homeless(dispatches: list[Node]) -> None:
+    """One finding for all dispatches that nothing names a repository for: the cure is the same."""
+    needed = [node for node in dispatches if not node.findings.disabled]
+    if first := next(iter(needed or dispatches), None):
+        others = len(needed or dispatches) - 1
+        first.unready(
+            "nothing says which repository to dispatch to"
+            + (f", here and in {others} more" if others else ""),
+            "set GH_OWNER and GH_REPO, or add `repository` as owner/name",
+        )

@@ -1,0 +1,188 @@
+"""The settings, each from the first place that names it: a flag, the environment, a credential of
+systemd, DAEMON.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from daemon.config.findings import Findings
+from daemon.config.keyring import SHORTEST, Keyring, SecretError
+from daemon.config.node import Node
+from daemon.config.setting_forms import (
+    api_url,
+    count,
+    database_url,
+    default_database,
+    is_repository,
+    listen_address,
+    rate,
+)
+from daemon.errors import Fault
+from daemon.expressions import JSON
+from daemon.secret import Secret
+from daemon.spec import Pace, Settings
+
+T = TypeVar("T")
+
+DEFAULT_CONFIG_DIR = "config"
+DEFAULT_API_URL = "https://api.github.com"
+DEFAULT_LISTEN = ("127.0.0.1", 8080)
+DEFAULT_RETENTION = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """Settings given on the command line; None where the flag was not used."""
+
+    listen: str | None = None
+    database: str | None = None
+
+
+def config_directory(flag: Path | None, environ: Mapping[str, str]) -> Path:
+    """Where the config files are looked for: the flag, ``DISPATCHD_CONFIG_DIR``, ``config``."""
+    return flag or Path(environ.get("DISPATCHD_CONFIG_DIR") or DEFAULT_CONFIG_DIR)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value somebody gave, and where: ``file`` and ``name`` are what a fault shows."""
+
+    value: JSON
+    file: str
+    name: str
+    node: Node | None = None
+
+    def fault(self, message: str, hint: str = "") -> Fault:
+        line, column = self.node.place() if self.node else (0, 0)
+        return Fault(self.file, line, column, self.name, message, hint)
+
+
+class SettingsReader:
+    """Reads the settings of one start. ``yaml`` is the root of DAEMON.yaml, if there is one."""
+
+    def __init__(
+        self,
+        yaml: Node | None,
+        environ: Mapping[str, str],
+        flags: Flags,
+        keyring: Keyring,
+        findings: Findings,
+    ) -> None:
+        self._yaml = yaml
+        self._environ = environ
+        self._flags = {
+            "DISPATCHD_LISTEN": ("--listen", flags.listen),
+            "DISPATCHD_DATABASE_URL": ("--database", flags.database),
+        }
+        self._keyring = keyring
+        self._findings = findings
+        self.default_repository = self._default_repository()
+
+    def read(self, named: frozenset[str]) -> Settings:
+        """The settings. ``named`` are the repositories that the entries dispatch to: with the
+        default one they are what ``POST /dispatch`` may reach, unless DAEMON.yaml says otherwise.
+        """
+        allowed = self._yaml.texts("repositories") if self._yaml else None
+        if allowed is None:
+            allowed = [*named, self.default_repository]
+        pace = Pace()
+        return Settings(
+            gh_token=self._secret("GH_TOKEN", guessable=False),
+            gh_api_url=self._parsed("GH_API_URL", api_url, DEFAULT_API_URL),
+            api_key=self._secret("API_KEY", guessable=True),
+            default_repository=self.default_repository,
+            repositories=frozenset(filter(None, allowed)),
+            listen=self._parsed("DISPATCHD_LISTEN", listen_address, DEFAULT_LISTEN),
+            database_url=self._parsed(
+                "DISPATCHD_DATABASE_URL", database_url, default_database(self._environ)
+            ),
+            retention=(
+                self._yaml.span("retention", DEFAULT_RETENTION) if self._yaml else DEFAULT_RETENTION
+            ),
+            pace=Pace(
+                self._parsed("GH_WRITES_PER_SECOND", rate, pace.writes_per_second),
+                self._parsed("GH_WRITE_BURST", count, pace.burst),
+                self._parsed("GH_WRITES_PER_HOUR", count, pace.writes_per_hour),
+            ),
+        )
+
+    def _default_repository(self) -> str:
+        """``GH_OWNER/GH_REPO`` as ``owner/name``, or empty where they do not name one."""
+        repo, owner = self._find("GH_REPO"), self._find("GH_OWNER")
+        if repo is None:
+            return ""
+        name = str(repo.value)
+        if "/" in name:
+            before = name.partition("/")[0]
+            if owner is not None and str(owner.value).lower() != before.lower():
+                self._findings.fault(
+                    repo.fault(f"{name!r} has another owner than GH_OWNER, {owner.value!r}")
+                )
+        elif owner is None:
+            self._findings.fault(
+                repo.fault(f"{name!r} has no owner", "set GH_OWNER, or write owner/name")
+            )
+            return ""
+        else:
+            name = f"{owner.value}/{name}"
+        if not is_repository(name):
+            self._findings.fault(repo.fault(f"{name!r} is not a repository", "write owner/name"))
+            return ""
+        return name
+
+    def _find(self, name: str) -> Given | None:
+        """The first place that names the setting; an empty value counts as none."""
+        flag, value = self._flags.get(name, ("", None))
+        if value:
+            return Given(value, "command line", flag)
+        if text := self._environ.get(name, "").strip():
+            return Given(text, "environment", name)
+        try:
+            if credential := self._keyring.credential(name):
+                return Given(credential.reveal().strip(), "credential", name)
+        except SecretError as error:
+            self._findings.fault(Fault("credential", 0, 0, name, str(error), error.hint))
+        node = self._yaml.child(name.lower()) if self._yaml else None
+        if node is None or node.value in (None, ""):
+            return None
+        return Given(node.value, node.document.file, node.where(), node)
+
+    def _parsed(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        """The setting as ``parse`` reads it, which raises ValueError for what it cannot read."""
+        given = self._find(name)
+        if given is None:
+            return default
+        try:
+            return parse(str(given.value))
+        except ValueError as error:
+            self._findings.fault(given.fault(str(error)))
+            return default
+
+    def _secret(self, name: str, *, guessable: bool) -> Secret | None:
+        """A setting that is a secret: the value itself in the environment, a reference in
+        DAEMON.yaml. ``guessable`` ones were thought up by a person and may be too short."""
+        given = self._find(name)
+        if given is None:
+            return None
+        if given.node is None:
+            secret = Secret(str(given.value), f"{given.file}:{name}")
+            if guessable and len(secret.reveal()) < SHORTEST:
+                self._findings.warn(
+                    given.fault(
+                        f"is shorter than {SHORTEST} characters and can be guessed",
+                        "make one with `openssl rand -hex 32`",
+                    )
+                )
+            return secret
+        try:
+            resolved = self._keyring.resolve(str(given.value))
+        except SecretError as error:
+            self._findings.unready(given.fault(str(error), error.hint))
+            return None
+        for doubt in resolved.doubts if guessable else ():
+            self._findings.warn(given.fault(doubt))
+        return resolved.secret

@@ -1,0 +1,193 @@
+"""An entry of TRIGGERS.json as a TriggerSpec."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from daemon.config.dispatches import DispatchReader
+from daemon.config.entry import Entry
+from daemon.config.keyring import Keyring, SecretError
+from daemon.config.node import Node
+from daemon.config.paths import PathError, path_template
+from daemon.errors import ExpressionError
+from daemon.expressions import JSON, Condition, Expression, Path, Vocabulary
+from daemon.secret import Secret
+from daemon.signatures import Scheme, SchemeError, parse
+from daemon.spec import Auth, DedupeSpec, ResponseSpec, TriggerSpec
+
+DEFAULT_WINDOW = timedelta(hours=24)
+DEFAULT_MAX_BODY = 5 * 1024 * 1024
+LARGEST_MAX_BODY = 25 * 1024 * 1024
+
+_SIZE = re.compile(r"([0-9]{1,9}) ?(B|KiB|MiB)")
+_UNITS = {"B": 1, "KiB": 1024, "MiB": 1024 * 1024}
+
+
+class TriggerReader:
+    """Reads trigger entries."""
+
+    def __init__(self, dispatches: DispatchReader, keyring: Keyring) -> None:
+        self._dispatches = dispatches
+        self._keyring = keyring
+        self._vocabularies: dict[tuple[str, ...], Vocabulary] = {}
+
+    def read(self, entry: Entry) -> TriggerSpec | None:
+        """The spec, or None where the entry's findings say why there is none."""
+        node = entry.node
+        base = self._vocabulary(node)
+        dedupe = _dedupe(node, base)
+        variables, vocabulary = _variables(node, base)
+        when = _condition(node, vocabulary)
+        rendering = vocabulary.with_dispatch()
+        dispatches = self._dispatches.read(node, rendering, lenient=entry.older)
+        response = _response(node, rendering)
+        auth = self._auth(node)
+        max_body = _size(node, "max_body")
+        path = node.text("path")
+        if entry.findings.spoiled or auth is None or path is None:
+            return None
+        return TriggerSpec(
+            name=entry.name,
+            description=node.text("description") or "",
+            enabled=entry.enabled,
+            path=path,
+            methods=frozenset(node.texts("methods") or ("POST",)),
+            auth=auth,
+            max_body=max_body,
+            variables=variables,
+            when=when,
+            dedupe=dedupe,
+            response=response,
+            dispatches=dispatches,
+        )
+
+    def _vocabulary(self, node: Node) -> Vocabulary:
+        """What expressions may name before any variable; those of equal paths share one."""
+        params: tuple[str, ...] = ()
+        if path := node.text("path"):
+            try:
+                params = path_template(path).params
+            except PathError as error:
+                node.at(("path",)).fault(str(error), error.hint)
+        if params not in self._vocabularies:
+            self._vocabularies[params] = Vocabulary.for_trigger(params)
+        return self._vocabularies[params]
+
+    def _auth(self, node: Node) -> Auth | None:
+        place = node.child("auth")
+        if place is None or not isinstance(place.value, dict):
+            return None
+        parameters: dict[str, object] = dict(place.value)
+        given = parameters.pop("secret", None)
+        if "tolerance" in parameters:
+            parameters["tolerance"] = place.span("tolerance", timedelta(minutes=5))
+        try:
+            scheme = parse(parameters)
+        except SchemeError as error:
+            place.at((error.key,)).fault(error.message)
+            return None
+        if scheme.needs_secret and given is None:
+            place.fault(
+                f"the scheme {scheme.name} needs a `secret`", 'for example "secret": "env:NAME"'
+            )
+        elif not scheme.needs_secret and given is not None:
+            place.at(("secret",)).fault(f"the scheme {scheme.name} takes no secret", key=True)
+        return Auth(scheme, tuple(self._secrets(place, scheme)))
+
+    def _secrets(self, auth: Node, scheme: Scheme) -> list[Secret]:
+        secret = auth.child("secret")
+        if secret is None or not scheme.needs_secret:
+            return []
+        resolved: list[Secret] = []
+        for place in secret.each():
+            if not isinstance(place.value, str):
+                continue
+            try:
+                found = self._keyring.resolve(place.value)
+            except SecretError as error:
+                place.unready(str(error), error.hint)
+                continue
+            for doubt in found.doubts:
+                place.warn(doubt)
+            resolved.append(found.secret)
+        return resolved
+
+
+def _variables(
+    node: Node, vocabulary: Vocabulary
+) -> tuple[tuple[tuple[str, Expression], ...], Vocabulary]:
+    """The variables in order, and the vocabulary that knows them all."""
+    variables: list[tuple[str, Expression]] = []
+    place = node.child("variables")
+    for name, member in place.members() if place else ():
+        expression = _expression(member, vocabulary)
+        if expression is not None:
+            variables.append((name, expression))
+            vocabulary = vocabulary.with_variable(name, expression)
+        else:
+            # Known, of any type: what is wrong with it is not reported once more at each use.
+            vocabulary = vocabulary.with_variable(name, vocabulary.expression("dyn(null)"))
+    return tuple(variables), vocabulary
+
+
+def _expression(node: Node | None, vocabulary: Vocabulary) -> Expression | None:
+    if node is None or not isinstance(node.value, str):
+        return None
+    try:
+        return vocabulary.expression(node.value)
+    except ExpressionError as error:
+        node.miscompiled(error)
+        return None
+
+
+def _condition(node: Node, vocabulary: Vocabulary) -> Condition | None:
+    place = node.child("when")
+    if place is None or not isinstance(place.value, str):
+        return None
+    try:
+        return vocabulary.condition(place.value)
+    except ExpressionError as error:
+        place.miscompiled(error)
+        return None
+
+
+def _dedupe(node: Node, vocabulary: Vocabulary) -> DedupeSpec | None:
+    place = node.child("dedupe")
+    if place is None:
+        return DedupeSpec(None, DEFAULT_WINDOW)
+    if place.value is False:
+        return None
+    key = _expression(place.child("key"), vocabulary)
+    return DedupeSpec(key, place.span("window", DEFAULT_WINDOW))
+
+
+def _response(node: Node, vocabulary: Vocabulary) -> ResponseSpec | None:
+    place = node.child("response")
+    if place is None:
+        return None
+    body = place.child("body")
+    value: JSON = body.value if body else ""
+    errors: list[tuple[Path, ExpressionError]] = []
+    tree = vocabulary.tree(value, errors)
+    for path, error in errors:
+        place.at(("body", *path)).miscompiled(error)
+    usual = "text/plain" if isinstance(value, str) else "application/json"
+    return ResponseSpec(
+        status=place.whole("status", 200),
+        body=tree,
+        content_type=place.text("content_type") or usual,
+    )
+
+
+def _size(node: Node, key: str) -> int:
+    """A number of bytes, or text such as ``5 MiB``."""
+    text = node.text(key)
+    size = node.whole(key, DEFAULT_MAX_BODY)
+    if text is not None and (found := _SIZE.fullmatch(text)):
+        size = int(found[1]) * _UNITS[found[2]]
+    if size > LARGEST_MAX_BODY:
+        node.at((key,)).fault(
+            f"is {size:,} bytes, {size - LARGEST_MAX_BODY:,} more than the largest", "25 MiB"
+        )
+    return size

@@ -1,0 +1,223 @@
+"""When a cron entry fires: the rules of Debian cron, daylight saving included. Pure: every
+question takes the instant it is asked about, and answers are instants in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+
+from cronsim import CronSim, CronSimError
+
+from daemon.crontab import DAY_OF_MONTH, FIELDS, HOUR, MINUTE, WEEKDAY, plain
+from daemon.errors import ScheduleError
+from daemon.wallclock import DAY, Change, WallClock, standing_changes, wall_clock
+
+TICK = timedelta(microseconds=1)
+"""The least step between two instants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The instants of one schedule that passed since a cursor, oldest first.
+
+    Where there were more than asked for, ``instants`` holds the newest and ``omitted`` the first
+    and the last of those left off.
+    """
+
+    instants: tuple[datetime, ...]
+    omitted: tuple[datetime, datetime] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A cron expression on the wall clock of a zone; made by ``parse``.
+
+    cronsim matches the fields on naive wall time only. What becomes of a wall time that the
+    clock skips or repeats is decided here, by the rule of Debian cron (cron(8), "Notes"): an entry
+    with a fixed minute and hour fires once, at the first instant after a gap or the first time
+    round; one with a wildcard in either follows the clock.
+    """
+
+    expression: str
+    timezone: str
+    _plain: str = field(repr=False, compare=False)
+    _clock: WallClock = field(repr=False, compare=False)
+
+    @property
+    def identity(self) -> str:
+        """Equal for schedules that differ in spelling only: a stored cursor holds for both."""
+        return f"{self._plain} {self.timezone}"
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        """The first instant strictly after ``instant``; None when it fires no more."""
+        instant = instant.astimezone(UTC)  # adding to a zone's own time moves its wall clock
+        try:
+            return self._next_wildcard(instant) if self._wildcard else self._next_fixed(instant)
+        except OverflowError:  # the end of the calendar, in the year 9999
+            return None
+
+    def last_before(self, instant: datetime) -> datetime | None:
+        """The last instant strictly before ``instant``; None when there is none in 50 years."""
+        instant = instant.astimezone(UTC)
+        try:
+            return self._last_wildcard(instant) if self._wildcard else self._last_fixed(instant)
+        except OverflowError:
+            return None
+
+    def due_between(self, cursor: datetime, now: datetime, limit: int) -> Backlog:
+        """The newest ``limit`` instants t with cursor < t <= now.
+
+        They are searched backwards from ``now``, so that the cost is that of ``limit`` however
+        long ago ``cursor`` was.
+        """
+        newest: list[datetime] = []
+        instant = self.last_before(now.astimezone(UTC) + TICK)
+        while instant is not None and instant > cursor:
+            if len(newest) == limit:
+                omitted = (self.next_after(cursor) or instant, instant)
+                return Backlog(tuple(reversed(newest)), omitted)
+            newest.append(instant)
+            instant = self.last_before(instant)
+        return Backlog(tuple(reversed(newest)))
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is legal but easily means something else than its author thinks."""
+        return (
+            *_day_warnings(self._plain),
+            *_step_warnings(self._plain),
+            *_clock_warnings(self._plain, self._clock, wildcard=self._wildcard),
+        )
+
+    @property
+    def _wildcard(self) -> bool:
+        """Whether minute or hour starts with ``*``; Debian cron counts ``*/5`` too."""
+        minute, hour, *_ = self._plain.split()
+        return minute.startswith("*") or hour.startswith("*")
+
+    def _match_after(self, wall: datetime) -> Iterator[datetime]:
+        return CronSim(self._plain, wall.replace(fold=0))
+
+    def _match_before(self, wall: datetime) -> Iterator[datetime]:
+        return CronSim(self._plain, wall.replace(fold=0), reverse=True)
+
+    def _next_fixed(self, instant: datetime) -> datetime | None:
+        # A wall time that is not ahead of the clock has had its first time; those ahead may have
+        # had it too, when the clock was put back since.
+        for wall in self._match_after(self._clock.read(instant)):
+            first = self._clock.first(wall)
+            if first > instant:
+                return first
+        return None
+
+    def _last_fixed(self, instant: datetime) -> datetime | None:
+        wall = self._clock.read(instant - TICK)
+        furthest = wall + self._clock.set_back(wall)  # what the clock showed before it was put back
+        for match in self._match_before(furthest + TICK):
+            first = self._clock.first(match)
+            if first < instant:
+                return first
+        return None
+
+    def _next_wildcard(self, instant: datetime) -> datetime | None:
+        start = instant + TICK
+        while True:
+            offset = self._clock.offset(start)
+            wall = (start + offset).replace(tzinfo=None)
+            match = next(self._match_after(wall - TICK), None)
+            if match is None:
+                return None
+            # Right as long as the clock is not changed on the way. That is looked at a day at a
+            # time; the clock cannot reach the match before the last of these days.
+            found = match.replace(tzinfo=UTC) - offset
+            edge = min(found, start + DAY)
+            if self._clock.offset(edge) != offset:
+                start = self._clock.change(start, edge)
+            elif edge == found:
+                return found
+            else:
+                start = max(edge, found - 2 * DAY)
+
+    def _last_wildcard(self, instant: datetime) -> datetime | None:
+        end = instant
+        while True:
+            offset = self._clock.offset(end - TICK)
+            wall = (end + offset).replace(tzinfo=None)
+            match = next(self._match_before(wall), None)
+            if match is None:
+                return None
+            found = match.replace(tzinfo=UTC) - offset
+            edge = max(found, end - DAY)
+            if self._clock.offset(edge) != offset:
+                end = self._clock.change(edge, end - TICK)
+            elif edge == found:
+                return found
+            else:
+                end = min(edge, found + 2 * DAY)
+
+
+def parse(expression: str, timezone: str = "UTC") -> Schedule:
+    """Reads a 5-field crontab expression or a macro; ``timezone`` is an IANA name.
+
+    Raises ``ScheduleError``, its hint included, for what cannot be read, is not supported yet or
+    would never fire.
+    """
+    fields = plain(expression)
+    clock = wall_clock(timezone)
+    try:
+        CronSim(fields, datetime(2000, 1, 1))  # noqa: DTZ001  a wall time has no zone
+    except CronSimError:  # what the grammar lets through, cronsim refuses for this reason alone
+        hint = "no month that it names has such a day"
+        raise ScheduleError(f"`{expression}` never fires ({hint})") from None
+    return Schedule(expression, timezone, fields, clock)
+
+
+def _day_warnings(fields: str) -> Iterator[str]:
+    days = [fields.split()[index] for index in (DAY_OF_MONTH, WEEKDAY)]
+    if "*" in days:
+        return
+    if any(day.startswith("*") for day in days):
+        yield "both day fields are set and one starts with `*`: it fires on days that match both"
+    else:
+        yield "both day fields are set: it fires on days that match either of them"
+
+
+def _step_warnings(fields: str) -> Iterator[str]:
+    for kind, text in zip(FIELDS, fields.split(), strict=True):
+        for term in text.split(","):
+            step = int(term[2:]) if term.startswith("*/") else 1
+            if kind.cycle % step:
+                last = kind.low + (kind.cycle - 1) // step * step
+                yield (
+                    f"`{term}` in the {kind.name} field is uneven: "
+                    f"after {last} comes {kind.low} again"
+                )
+
+
+def _clock_warnings(fields: str, clock: WallClock, *, wildcard: bool) -> Iterator[str]:
+    """One for each kind of change (02:00 to 03:00, forward) that a named hour falls into."""
+    hour = fields.split()[HOUR]
+    if hour.startswith("*"):
+        return  # it names no hour, and nobody is surprised that it follows the clock
+    every_day = f"{fields.split()[MINUTE]} {hour} * * *"
+    kinds: dict[tuple[bool, time, time], list[Change]] = {}
+    for change in standing_changes(clock):
+        kinds.setdefault((change.gap, change.start.time(), change.end.time()), []).append(change)
+    for (gap, start, end), changes in kinds.items():
+        if _match_within(every_day, changes[0]) is None:
+            continue  # spares the look at each year, for most entries
+        wall = next(filter(None, (_match_within(fields, change) for change in changes)), None)
+        if wall is not None:
+            if gap:
+                change_text = f"skipped when the clock goes from {start:%H:%M} to {end:%H:%M}"
+                effect = "does not fire then" if wildcard else f"fires at {end:%H:%M} on that day"
+            else:
+                change_text = f"repeated when the clock goes back from {end:%H:%M} to {start:%H:%M}"
+                effect = "fires both times" if wildcard else "fires the first time only"
+            yield f"{wall:%H:%M} is {change_text} in {clock.zone.key}: it {effect}"
+
+
+def _match_within(fields: str, change: Change) -> datetime | None:
+    """The first wall time within a gap or an overlap that matches."""
+    wall = next(CronSim(fields, change.start - TICK), None)
+    return wall if wall is not None and wall < change.end else None

@@ -1,0 +1,157 @@
+"""Reads a crontab expression as strictly as Debian cron does: into its plain form, or refused with
+what to write instead. Which instants it means is the business of ``cron.py``."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from daemon.errors import ScheduleError
+
+MACROS = {
+    "@YEARLY": "0 0 1 1 *",
+    "@ANNUALLY": "0 0 1 1 *",
+    "@MONTHLY": "0 0 1 * *",
+    "@WEEKLY": "0 0 * * 0",
+    "@DAILY": "0 0 * * *",
+    "@MIDNIGHT": "0 0 * * *",
+    "@HOURLY": "0 * * * *",
+}
+
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+
+TERM = re.compile(r"(?P<first>\*|[0-9A-Z]+)(-(?P<last>[0-9A-Z]+))?(?P<step>/[0-9A-Z]+)?")
+HASHED = re.compile(r"H(\(\d+-\d+\))?(/\d+)?", re.ASCII)
+DAY_FORMS = re.compile(r"LW?|L-\d+|\d+W|([0-7]|[A-Z]{3})L|\w+#\d+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One of the five fields: what it is called and which values it takes, both ends included.
+
+    ``names`` are the words for the values from ``low`` up; ``cycle`` is how many values there
+    are before they start again (weekdays 0 and 7 are the same Sunday).
+    """
+
+    name: str
+    low: int
+    high: int
+    cycle: int
+    names: tuple[str, ...] = ()
+    allows: str = ""
+
+    def number(self, word: str) -> int:
+        """The value that ``word`` names; raises ``ScheduleError`` for one that it does not take."""
+        if word in self.names:
+            return self.low + self.names.index(word)
+        if word.isdigit() and len(word) < 10 and self.low <= int(word) <= self.high:
+            return int(word)
+        allowed = f"{self.low} to {self.high}{self.allows}"
+        raise ScheduleError(f"`{word}` is not a {self.name} (allowed: {allowed})")
+
+
+FIELDS = (
+    Field("minute", 0, 59, 60),
+    Field("hour", 0, 23, 24),
+    Field("day of the month", 1, 31, 31),
+    Field("month", 1, 12, 12, MONTHS, ", JAN to DEC"),
+    Field("weekday", 0, 7, 7, WEEKDAYS, ", SUN to SAT; 0 and 7 are Sunday"),
+)
+MINUTE, HOUR, DAY_OF_MONTH, MONTH, WEEKDAY = range(5)
+ORDER = "minute, hour, day of the month, month, weekday"
+
+
+def plain(expression: str) -> str:
+    """The expression with macros written out, names as numbers and one space between fields.
+
+    Raises ``ScheduleError`` for what Debian cron refuses, and for forms that only others know.
+    """
+    if not expression.isascii():
+        raise ScheduleError("an expression holds plain ASCII characters only")
+    words = expression.upper().split()
+    if words and words[0].startswith(("TZ=", "CRON_TZ=")):
+        zone = expression.split()[0].partition("=")[2]
+        raise ScheduleError(
+            f"an expression names no time zone (use `timezone`: `{zone}`, and leave the prefix off)"
+        )
+    if words and words[0].startswith("@"):
+        return _macro(" ".join(words))
+    if len(words) == 6:
+        raise ScheduleError(f"6 fields, seconds first, are not supported yet (write 5: {ORDER})")
+    if len(words) != 5:
+        raise ScheduleError(f"an expression has 5 fields, this one has {len(words)} ({ORDER})")
+    return " ".join(_field(field, word) for field, word in zip(FIELDS, words, strict=True))
+
+
+def _macro(word: str) -> str:
+    if word in MACROS:
+        return MACROS[word]
+    if word == "@REBOOT":
+        raise ScheduleError("`@reboot` is no point in time (a daemon that restarts is no schedule)")
+    near = difflib.get_close_matches(word, MACROS, n=1)
+    known = ", ".join(name.lower() for name in MACROS)
+    hint = f"did you mean {near[0].lower()}?" if near else f"known are {known}"
+    raise ScheduleError(f"there is no `{word.lower()}` ({hint})")
+
+
+def _field(field: Field, word: str) -> str:
+    if word.startswith(",") or word.endswith(",") or ",," in word:
+        raise ScheduleError(f"the list `{word}` in the {field.name} field has an empty item")
+    return ",".join(_term(field, term) for term in word.split(","))
+
+
+def _term(field: Field, term: str) -> str:
+    """One item of a list: ``*``, ``a`` or ``a-b``, the first and the last also with a step."""
+    days = field in (FIELDS[DAY_OF_MONTH], FIELDS[WEEKDAY])
+    if HASHED.fullmatch(term) or (days and DAY_FORMS.fullmatch(term)):
+        raise ScheduleError(f"`{term}` in the {field.name} field is not supported yet")
+    parts = TERM.fullmatch(term)
+    if parts is None or (parts["first"] == "*" and parts["last"]):
+        raise ScheduleError(
+            f"`{term}` in the {field.name} field cannot be read (write `*`, `*/2`, `{field.low}`, "
+            f"`{field.low}-{field.high}`, `{field.low}-{field.high}/2`, or several with commas)"
+        )
+    step = _step(field, parts["step"] or "")
+    if parts["first"] == "*":
+        return f"*{step}"
+    first = field.number(parts["first"])
+    last = field.number(parts["last"]) if parts["last"] else None
+    if last is None:
+        if parts["step"]:
+            raise ScheduleError(
+                f"`{term}` steps from a single {field.name} (write `{first}-{field.high}{step}`)"
+            )
+        return str(first)
+    if last < first:
+        hint = _wrapped(field, first, last)
+        raise ScheduleError(f"`{term}` in the {field.name} field runs backwards (write {hint})")
+    if last == first and parts["step"]:
+        raise ScheduleError(
+            f"`{term}` steps through a single {field.name} "
+            f"(write `{first}`, or `{first}-{field.high}{step}`)"
+        )
+    return f"{first}-{last}{step}"
+
+
+def _step(field: Field, text: str) -> str:
+    """A step such as ``/15`` without leading zeros; empty where there is none, or one of 1."""
+    if not text:
+        return ""
+    digits = text[1:]
+    if not digits.isdigit() or len(digits) > 9 or int(digits) == 0:
+        raise ScheduleError(
+            f"`{text}` is no step in the {field.name} field (a step is a number from 1 up)"
+        )
+    return f"/{int(digits)}" if int(digits) > 1 else ""
+
+
+def _wrapped(field: Field, first: int, last: int) -> str:
+    """How to write a range that runs over the end of its field."""
+    if field is FIELDS[WEEKDAY] and last == 0:
+        return f"`{first}-7`, since 7 is Sunday too"
+    end = field.low + field.cycle - 1
+    head = f"{first}-{end}" if first < end else f"{first}"
+    tail = f"{field.low}-{last}" if last > field.low else f"{last}"
+    return f"`{head},{tail}`"

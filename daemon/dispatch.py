@@ -1,0 +1,97 @@
+"""What we owe GitHub, as values: a Dispatch, each Attempt to send it, and the table of states
+that says which step may follow which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a dispatch stands. The last four are final."""
+
+    PENDING = "pending"  # waits for its time, the pacing or a retry
+    SENDING = "sending"  # claimed under a lease; a request may be on the wire
+    HELD = "held"  # waits for a person
+    UNSURE = "unsure"  # a request went out and its answer was lost: GitHub may have acted on it
+    ACCEPTED = "accepted"  # GitHub answered 204
+    DEAD = "dead"  # will not be sent; `reason` says why
+    SUPERSEDED = "superseded"  # a later one of the same burst goes instead
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        return not TRANSITIONS[self]
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.PENDING: frozenset(
+        {State.SENDING, State.HELD, State.DEAD, State.SUPERSEDED, State.CANCELLED}
+    ),
+    State.SENDING: frozenset({State.ACCEPTED, State.PENDING, State.UNSURE, State.DEAD}),
+    State.HELD: frozenset({State.PENDING, State.DEAD, State.CANCELLED}),
+    State.UNSURE: frozenset(
+        {State.SENDING, State.ACCEPTED, State.HELD, State.DEAD, State.CANCELLED}
+    ),
+    State.ACCEPTED: frozenset(),
+    State.DEAD: frozenset(),
+    State.SUPERSEDED: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+"""From each state, the states that may follow. The store refuses every other step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """One ``repository_dispatch`` that an event owes.
+
+    ``repository`` is ``owner/name``. ``client_payload`` is the JSON text that goes out, metadata
+    included; empty where it could not be made (the dispatch is then dead). ``due_at`` is the earliest next try and ``expires_at`` the end of ``send_within``.
+    ``retry_until`` ends the retries; it is set at the first attempt and moves with every wait
+    that GitHub imposed, since waits for pacing do not count.
+    """
+
+    id: str
+    event_id: str
+    entry: str
+    repository: str
+    event_type: str
+    client_payload: str = field(repr=False)
+    created_at: datetime
+    due_at: datetime
+    expires_at: datetime
+    state: State = State.PENDING
+    reason: str = ""
+    attempts: int = 0
+    retry_until: datetime | None = None
+    settled_at: datetime | None = None
+    replay_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to send a dispatch: what went out when, and GitHub's answer.
+
+    ``status`` is None where no answer came. ``request_id`` is GitHub's ``x-github-request-id``.
+    ``outcome`` is accepted, throttled, failed, unreachable or ambiguous.
+    """
+
+    dispatch_id: str
+    number: int
+    started_at: datetime
+    duration: timedelta
+    outcome: str
+    status: int | None = None
+    message: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Where an attempt leaves its dispatch. ``due_at`` matters for pending and unsure ones."""
+
+    state: State
+    reason: str = ""
+    due_at: datetime | None = None
+    retry_until: datetime | None = None

@@ -1,0 +1,87 @@
+"""One tree of errors. Each class tells its catcher what to do, so that nobody matches on text:
+mend the config, refuse the sender, try again later, or give up on this one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class DispatchdError(Exception):
+    """The root: anything that dispatchd itself raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing wrong (or doubtful) in one place of the configuration.
+
+    ``line`` and ``column`` count from 1; both are 0 where the fault is not in a file's text (an
+    unset variable). ``path`` is the place in the document, as ``triggers[2].auth.secret``.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        where = f"{self.path}: " if self.path else ""
+        return f"{place}: {where}{self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class ConfigError(DispatchdError):
+    """Mend the config: every fault of every file at once. The command line exits with 2."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = tuple(faults)
+
+
+class UsageError(DispatchdError):
+    """The command or its surroundings cannot work (a port in use, no token). Exits with 2."""
+
+
+class Refused(DispatchdError):
+    """Refuse the sender: ``status`` and a text that says how to mend it and leaks nothing."""
+
+    def __init__(self, status: int, message: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
+
+
+class ExpressionError(DispatchdError):
+    """An expression does not compile, or failed on this input.
+
+    ``column`` counts characters from 1 within the expression; 0 where the engine names none.
+    """
+
+    def __init__(self, message: str, *, source: str = "", column: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.source = source
+        self.column = column
+
+    def at(self, place: str) -> ExpressionError:
+        """The same error, its message led by the place of the expression (``when``)."""
+        return ExpressionError(f"{place}: {self.message}", source=self.source, column=self.column)
+
+
+class RenderError(DispatchdError):
+    """Give up on this dispatch: its request cannot be made, or passes a limit of GitHub's."""
+
+
+class ScheduleError(DispatchdError):
+    """A schedule that cannot be read, or would never fire; the text carries its hint."""
+
+
+class StoreError(DispatchdError):
+    """The database cannot be used as it is: locked by another daemon, too new, corrupt."""
+
+
+class StoreUnavailable(StoreError):
+    """Try again later: the database did not take this write. Nothing was acknowledged."""

@@ -1,0 +1,151 @@
+"""What happened to us, as values: a Delivery or a Firing becomes one Event, and each entry that
+it concerns gives a Verdict on it. Frozen, without a clock and without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from daemon.dispatch import Dispatch
+
+API_ENTRY = "/dispatch"
+"""The entry that calls of ``POST /dispatch`` are booked under; no slug can collide with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A verified request: a third party's webhook, or a call of ``POST /dispatch``.
+
+    ``route`` is the configured path (``/hooks/{team}``), ``path`` the one that was called.
+    ``headers`` have lower-case names and hold no credentials; ``query`` keeps the first value of a
+    repeated name. ``body`` is as received: it is what a replay judges again.
+    """
+
+    route: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    params: Mapping[str, str]
+    body: bytes = field(repr=False)
+    client_ip: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One instant of a cron entry that became due, or (``by_hand``) was asked for.
+
+    ``catch_up`` says that it was owed from a time when the daemon was away.
+    """
+
+    cron: str
+    scheduled_at: datetime
+    fired_at: datetime
+    catch_up: bool = False
+    by_hand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One Delivery or Firing, under the id by which it is stored, shown and replayed."""
+
+    id: str
+    cause: Delivery | Firing
+    replay_of: str | None = None
+
+    @property
+    def at(self) -> datetime:
+        """When it came in (a delivery) or was fired."""
+        cause = self.cause
+        return cause.received_at if isinstance(cause, Delivery) else cause.fired_at
+
+    @property
+    def source(self) -> str:
+        """The route or the cron entry that it came by."""
+        return self.cause.route if isinstance(self.cause, Delivery) else self.cause.cron
+
+
+class Outcome(StrEnum):
+    """What one entry made of one event."""
+
+    DISPATCHED = "dispatched"
+    HELD = "held"  # the entry is paused, or its breaker is open
+    UNMATCHED = "unmatched"  # its `when` said no
+    DUPLICATE = "duplicate"  # its first delivery was dispatched or held
+    LIMITED = "limited"  # above its rate limit
+    ERROR = "error"  # an expression failed; can be replayed once that is mended
+    HANDSHAKE = "handshake"  # answered the sender's check; owes no dispatch
+    UNAUTHORIZED = "unauthorized"
+
+    @property
+    def counts_as_first(self) -> bool:
+        """Whether a later delivery under the same de-duplication key is a duplicate of this."""
+        return self in (Outcome.DISPATCHED, Outcome.HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class DedupeKey:
+    """What makes two deliveries the same one to one entry, and until when.
+
+    ``fingerprint`` is a digest of the request where a repeated key with another request must be
+    refused (``Idempotency-Key``). A ``sticky`` key stays taken even when its dispatches failed.
+    """
+
+    key: str
+    expires_at: datetime
+    fingerprint: str = ""
+    sticky: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One entry's word on one event, with the dispatches that the event thereby owes.
+
+    ``duplicate_of`` is the id of the first event and is set by the store, which alone can tell;
+    ``conflict`` says that the first one carried another fingerprint.
+    """
+
+    entry: str
+    outcome: Outcome
+    reason: str = ""
+    dispatches: tuple[Dispatch, ...] = ()
+    dedupe: DedupeKey | None = None
+    duplicate_of: str | None = None
+    conflict: bool = False
+
+
+class FiringOutcome(StrEnum):
+    """How a cron instant that was owed ended."""
+
+    FIRED = "fired"
+    MISSED = "missed"
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Instants of a cron entry that were owed and will not fire, and why.
+
+    One instant has ``first == last``. A backlog that is too long to list has the bounds of what
+    was left off, both included.
+    """
+
+    first: datetime
+    last: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """All that one cron entry owes up to now, each instant as fired or missed, oldest first.
+
+    ``cursor`` is where the entry's cursor moves to once this is recorded: every instant up to it
+    is then accounted for.
+    """
+
+    cron: str
+    cursor: datetime
+    firings: tuple[Firing, ...] = ()
+    missed: tuple[Missed, ...] = ()

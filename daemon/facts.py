@@ -1,0 +1,123 @@
+"""What the daemon did and saw, as frozen values: the one stream from which log lines, metrics,
+live views and notices are made. Whoever acts publishes; whoever shows subscribes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.dispatch import Attempt, Dispatch
+from daemon.event import Event, FiringOutcome, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The daemon serves. ``addresses`` are URLs and the admin socket's path."""
+
+    addresses: tuple[str, ...]
+    crons: int
+    triggers: int
+    database: str
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecorded:
+    """An event and its verdicts are on disk."""
+
+    event: Event
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchAdded:
+    """A further dispatch of an event that was there already: a replay by hand."""
+
+    dispatch: Dispatch
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A request was turned away before it became an event."""
+
+    method: str
+    path: str
+    client_ip: str
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FiringAccounted:
+    """A cron instant (``count`` of them, up to ``scheduled_at``) is accounted for."""
+
+    cron: str
+    scheduled_at: datetime
+    outcome: FiringOutcome
+    reason: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptMade:
+    """GitHub was asked once; ``dispatch`` is as it stands after that."""
+
+    dispatch: Dispatch
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchSettled:
+    """A dispatch reached a final state, by an attempt or without one."""
+
+    dispatch: Dispatch
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something in the daemon itself does not work: which part, what, and what it does now."""
+
+    part: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """Intake has ended; ``in_flight`` dispatches are given time to finish."""
+
+    in_flight: int
+
+
+Fact = (
+    Started
+    | EventRecorded
+    | DispatchAdded
+    | RequestRefused
+    | FiringAccounted
+    | AttemptMade
+    | DispatchSettled
+    | Trouble
+    | Stopping
+)
+
+Subscriber = Callable[[Fact], None]
+
+
+class Facts:
+    """Hands every published fact to every subscriber, in order, on the event loop.
+
+    Subscribers must be quick and must not raise: a fact tells what *has* happened.
+    """
+
+    def __init__(self) -> None:
+        self._subscribers: list[Subscriber] = []
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Adds a subscriber; returns the call that removes it again."""
+        self._subscribers.append(subscriber)
+        return lambda: self._subscribers.remove(subscriber)
+
+    def publish(self, fact: Fact) -> None:
+        for subscriber in tuple(self._subscribers):
+            subscriber(fact)

@@ -1,0 +1,353 @@
+"""GitHub's dispatch endpoint as pure rules: a Dispatch in, the request out; an answer's status,
+headers and body in, what it means for the dispatch out. No I/O and no clock."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import ClassVar
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+from daemon import __version__
+from daemon.dispatch import Dispatch
+from daemon.pacing import Limits
+
+# https://docs.github.com/en/rest/repos/repos#create-a-repository-dispatch-event
+EVENT_TYPE_MAX = 100
+"""Characters of ``event_type``."""
+PAYLOAD_KEYS_MAX = 10
+"""Top-level keys of ``client_payload``."""
+PAYLOAD_BYTES_MAX = 65_535
+"""UTF-8 bytes of ``client_payload``. GitHub says "less than 64KB"; where a character counts as
+one there, counting bytes errs on the safe side."""
+
+API_VERSION = "2022-11-28"
+WAIT_MAX = timedelta(hours=24)
+"""No wait of GitHub's is taken to be longer: its windows are an hour, so more is a fault."""
+
+QUOTE_MAX = 200
+_MESSAGE_MAX = 500
+_RIGHTS = (
+    "the token needs 'contents: write' on the repository (fine-grained token or GitHub App), "
+    "or the scope 'repo' (classic token)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, but for the token, which only the client knows."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """GitHub took the dispatch. Whether a workflow listens is another question."""
+
+    outcome: ClassVar[str] = "accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Refused for a rate limit; GitHub did not act. ``until`` is None where it named no time:
+    then at least a minute, growing (``RetryPolicy.throttled_until``)."""
+
+    until: datetime | None
+    reason: str
+    outcome: ClassVar[str] = "throttled"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Refused for good: the same request would be refused again."""
+
+    reason: str
+    outcome: ClassVar[str] = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """The request went out and its fate is unknown: GitHub may have acted on it."""
+
+    reason: str
+    outcome: ClassVar[str] = "ambiguous"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """No connection came about, so nothing was sent: trying again cannot double anything."""
+
+    reason: str
+    outcome: ClassVar[str] = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """The same request is to go to ``url``, on the same scheme, host and port."""
+
+    url: str
+
+
+Answer = Accepted | Throttled | Failed | Ambiguous | Unreachable
+
+
+def dispatch_request(dispatch: Dispatch, api_url: str, api_version: str = API_VERSION) -> Request:
+    """The request that makes ``dispatch``. Its payload goes out byte for byte as it is stored."""
+    repository = quote(dispatch.repository, safe="/")
+    event_type = json.dumps(dispatch.event_type)
+    return Request(
+        method="POST",
+        url=f"{api_url.rstrip('/')}/repos/{repository}/dispatches",
+        headers={
+            "Accept": "application/vnd.github+json",
+            "Content-Type": "application/json",
+            "User-Agent": f"dispatchd/{__version__}",
+            "X-GitHub-Api-Version": api_version,
+        },
+        body=f'{{"event_type":{event_type},"client_payload":{dispatch.client_payload}}}'.encode(),
+    )
+
+
+def payload_faults(event_type: str, payload: Mapping[str, object], encoded: bytes) -> list[str]:
+    """What in a dispatch passes GitHub's limits, by how much, and how to mend it; empty if nothing.
+
+    ``encoded`` is ``payload`` as the JSON that goes out.
+    """
+    faults = []
+    if not event_type:
+        faults.append(f"event_type is empty; GitHub wants 1 to {EVENT_TYPE_MAX} characters")
+    if (excess := len(event_type) - EVENT_TYPE_MAX) > 0:
+        faults.append(
+            f"event_type has {len(event_type)} characters, {excess} more than GitHub's "
+            f"{EVENT_TYPE_MAX}; put what varies into client_payload"
+        )
+    if (excess := len(payload) - PAYLOAD_KEYS_MAX) > 0:
+        ours = ", the 'dispatchd' key included" if "dispatchd" in payload else ""
+        faults.append(
+            f"client_payload has {len(payload)} top-level keys{ours}, {excess} more than "
+            f"GitHub's {PAYLOAD_KEYS_MAX}; put several under one key, as an object"
+        )
+    if (excess := len(encoded) - PAYLOAD_BYTES_MAX) > 0:
+        faults.append(
+            f"client_payload has {len(encoded):,} bytes as UTF-8 JSON, {excess:,} more than "
+            f"GitHub's {PAYLOAD_BYTES_MAX:,}; pass on only the fields that the workflow reads, "
+            "or a link to the rest"
+        )
+    return faults
+
+
+def interpret(
+    status: int, headers: Mapping[str, str], body: bytes, *, url: str, now: datetime
+) -> Answer | Redirected:
+    """What GitHub's answer to a dispatch sent to ``url`` means. Never raises.
+
+    ``body`` may be cut off. Rate limits follow
+    https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
+    """
+    fields = {name.lower(): value for name, value in headers.items()}
+    words = _words(body)
+    said = f"GitHub answered {status}" + (f': "{words}"' if words else "")
+    if status == 204:
+        return Accepted()
+    if 200 <= status < 300:
+        return _other_success(said, fields, body)
+    if status in (307, 308):
+        return _redirect(said, fields.get("location", ""), url)
+    if status == 429 or (status == 403 and _is_rate_limit(fields, words)):
+        return _throttled(said, fields, now)
+    if 300 <= status < 500 and status != 408:
+        return Failed(f"{said}. {_explanation(status, fields, words)}{_stranger(fields)}")
+    return Ambiguous(f"{said}; it may have acted on the request or not")
+
+
+def limits(headers: Mapping[str, str], now: datetime) -> Limits | None:
+    """GitHub's rate-limit headers, with ``reset`` put right for our clock; None where they are
+    missing or unreadable (a GitHub Enterprise Server may have its limits switched off)."""
+    fields = {name.lower(): value for name, value in headers.items()}
+    limit = _number(fields.get("x-ratelimit-limit"))
+    remaining = _number(fields.get("x-ratelimit-remaining"))
+    wait = _until_reset(fields, now)
+    if limit is None or remaining is None or wait is None:
+        return None
+    resource = one_line(fields.get("x-ratelimit-resource", "core"), 50)
+    return Limits(limit, remaining, now + wait, resource)
+
+
+def one_line(text: str, most: int = QUOTE_MAX) -> str:
+    """Foreign text made fit to quote: one line, no control characters, at most ``most`` long."""
+    # Category C holds control characters, lone surrogates and what turns the reading direction.
+    plain = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text[: 20 * most])
+    line = " ".join(plain.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _words(body: bytes) -> str:
+    """What the answer says: GitHub's ``message`` and ``errors``, else the text of the page."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        page = body[: 20 * QUOTE_MAX].decode(errors="replace")
+        return one_line(re.sub(r"<[^<>]*>", " ", page))
+    if not isinstance(document, dict):
+        return one_line(body.decode(errors="replace"))
+    errors = document.get("errors")
+    parts = [document.get("message"), *map(_error, errors if isinstance(errors, list) else [])]
+    return one_line("; ".join(part for part in parts if isinstance(part, str)), _MESSAGE_MAX)
+
+
+def _error(error: object) -> object:
+    """One of GitHub's ``errors``: a text, or an object with a message, or only with a code."""
+    if not isinstance(error, dict):
+        return error
+    return error.get("message") or f"{error.get('field')}: {error.get('code')}"
+
+
+def _other_success(said: str, fields: Mapping[str, str], body: bytes) -> Answer:
+    # Every answer of GitHub's has a request id. A page of a proxy or of a hotel's portal has none,
+    # and says nothing about what became of the request.
+    page = body.lstrip()[:1] == b"<"
+    if "x-github-request-id" in fields and not page:
+        return Accepted()
+    return Ambiguous(
+        f"{said}, where GitHub answers 204: this looks like another server's answer; "
+        "check GH_API_URL, and the proxy or portal between"
+    )
+
+
+def _redirect(said: str, location: str, url: str) -> Answer | Redirected:
+    try:
+        here, there = urlsplit(url), urlsplit(urljoin(url, location))
+        same = _origin(url) == _origin(urljoin(url, location))
+    except ValueError:
+        same = False
+    if not location or not same:
+        return Failed(
+            f"{said} and points to '{one_line(location)}', which is not on the same scheme, host "
+            "and port: the token is not sent there. If GitHub moved, mend GH_API_URL"
+        )
+    # Built from our own origin: what reads the URL next may understand an odd host differently.
+    path = quote(there.path, safe="/%:@!$&'()*+,;=~")
+    query = quote(there.query, safe="/%:@!$&'()*+,;=~?")
+    return Redirected(urlunsplit((here.scheme, here.netloc, path, query, "")))
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _is_rate_limit(fields: Mapping[str, str], words: str) -> bool:
+    # A secondary limit may come with plenty remaining and without retry-after: then only the
+    # words tell it from a missing permission. "Abuse detection" was its name before 2022.
+    text = words.lower()
+    return (
+        "retry-after" in fields
+        or _number(fields.get("x-ratelimit-remaining")) == 0
+        or "rate limit" in text
+        or "abuse detection" in text
+    )
+
+
+def _throttled(said: str, fields: Mapping[str, str], now: datetime) -> Throttled:
+    wait = _retry_after(fields, now)
+    if wait is None and _number(fields.get("x-ratelimit-remaining")) == 0:
+        wait = _until_reset(fields, now)
+    if wait is None:
+        return Throttled(None, f"{said}; it is a rate limit that names no time to wait")
+    seconds = round(wait.total_seconds())
+    return Throttled(now + wait, f"{said}; it is a rate limit that ends in {seconds} s")
+
+
+def _retry_after(fields: Mapping[str, str], now: datetime) -> timedelta | None:
+    """The wait that ``retry-after`` asks for: seconds, or an HTTP date."""
+    text = fields.get("retry-after", "")
+    if (seconds := _number(text)) is not None:
+        return _bounded(timedelta(seconds=seconds))
+    date = _http_date(text)
+    return None if date is None else _bounded(date - _clock_there(fields, now))
+
+
+def _until_reset(fields: Mapping[str, str], now: datetime) -> timedelta | None:
+    seconds = _number(fields.get("x-ratelimit-reset"))
+    if seconds is None:
+        return None
+    return _bounded(datetime.fromtimestamp(seconds, UTC) - _clock_there(fields, now))
+
+
+def _bounded(wait: timedelta) -> timedelta:
+    return min(max(wait, timedelta(seconds=1)), WAIT_MAX)
+
+
+def _clock_there(fields: Mapping[str, str], now: datetime) -> datetime:
+    """GitHub's clock at the time of the answer, so that instants it names become waits. One more
+    than a day off is not believed."""
+    date = _http_date(fields.get("date", ""))
+    return now if date is None or abs(date - now) > WAIT_MAX else date
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _number(text: str | None) -> int | None:
+    """A header's whole number; None for anything else. Ten digits reach to the year 2286."""
+    found = re.fullmatch(r"\s*([0-9]{1,10})\s*", text or "")
+    return int(found[1]) if found else None
+
+
+def _explanation(status: int, fields: Mapping[str, str], words: str) -> str:
+    """What a refusal means and how to mend it, for the person who is woken by it."""
+    if status in (300, 301, 302, 303, 304):
+        target = one_line(fields.get("location", "")) or "nowhere"
+        return (
+            f"It points to '{target}', and a POST must not follow that: the repository or the API "
+            "has moved; write its new name in the config (or in GH_API_URL)"
+        )
+    if status == 403:
+        return _forbidden(fields, words)
+    known = {
+        400: "It could not read the request, or does not know the API version: a proxy may have "
+        "changed the request, else this is a fault in dispatchd",
+        401: "The token is wrong, expired or revoked: make a new one and set GH_TOKEN",
+        404: "The repository's name is misspelt, or the token cannot see it: " + _RIGHTS,
+        407: "A proxy wants credentials: put them into the proxy's URL in HTTPS_PROXY",
+        410: "This version of its API is retired: update dispatchd",
+        422: f"It allows event_type {EVENT_TYPE_MAX} characters, and client_payload "
+        f"{PAYLOAD_KEYS_MAX} top-level keys and {PAYLOAD_BYTES_MAX:,} bytes: mend the entry",
+    }
+    return known.get(status, "It will answer the same again, so this is not retried")
+
+
+def _forbidden(fields: Mapping[str, str], words: str) -> str:
+    text = words.lower()
+    if "x-github-sso" in fields or "saml" in text:
+        return (
+            "The organisation wants the token authorised for single sign-on: on GitHub, open the "
+            "token's settings and choose 'Configure SSO'"
+        )
+    if "ip allow list" in text:
+        return "The organisation admits listed addresses only, and this machine's is not listed"
+    if "archived" in text:
+        return "The repository is archived: unarchive it, or disable the entry"
+    return "Something is not permitted: " + _RIGHTS
+
+
+def _stranger(fields: Mapping[str, str]) -> str:
+    if "x-github-request-id" in fields:
+        return ""
+    return (
+        ". (The answer has no x-github-request-id, so it may not be GitHub's own: check "
+        "GH_API_URL and any proxy between)"
+    )

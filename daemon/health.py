@@ -1,0 +1,73 @@
+"""How the daemon as a whole is doing: ready or why not, and the figures of ``dispatchd status``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from daemon import __version__
+from daemon.errors import StoreError
+from daemon.expressions import rfc3339
+from daemon.ports import Records
+from daemon.spec import Config
+
+
+class Health:
+    """Answers ``/readyz`` and ``/api/v1/status``."""
+
+    def __init__(
+        self,
+        config: Config,
+        records: Records,
+        *,
+        clock: Callable[[], datetime],
+        simulated: bool,
+    ) -> None:
+        self._config = config
+        self._records = records
+        self._clock = clock
+        self._simulated = simulated
+        self._started_at = clock()
+
+    async def troubles(self) -> Sequence[str]:
+        """Why nothing can be taken in; empty when all is well."""
+        try:
+            await self._records.ping()
+        except StoreError as error:
+            return [f"the database does not take writes: {error}"]
+        return []
+
+    async def status(self) -> dict[str, Any]:
+        """Durations are in seconds; ``oldest_waiting`` is when the oldest unfinished dispatch
+        came in."""
+        now = self._clock()
+        oldest = await self._records.oldest_waiting()
+        return {
+            "version": __version__,
+            "simulation": self._simulated,
+            "started_at": rfc3339(self._started_at),
+            "uptime": round((now - self._started_at).total_seconds()),
+            "ready": not await self.troubles(),
+            "github": self._config.settings.gh_api_url,
+            "repository": self._config.settings.default_repository,
+            "dispatches": {k.value: n for k, n in (await self._records.counts()).items()},
+            "oldest_waiting": rfc3339(oldest) if oldest else None,
+            "triggers": [
+                {"name": trigger.name, "path": trigger.path, "enabled": trigger.enabled}
+                for trigger in self._config.triggers
+            ],
+            "crons": [
+                {
+                    "name": cron.name,
+                    "schedule": cron.schedule.expression,
+                    "timezone": cron.schedule.timezone,
+                    "enabled": cron.enabled,
+                    "next": rfc3339(at)
+                    if cron.enabled and (at := cron.schedule.next_after(now))
+                    else None,
+                }
+                for cron in self._config.crons
+            ],
+            "warnings": list(self._config.warnings),
+        }

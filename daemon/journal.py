@@ -1,0 +1,139 @@
+"""Facts as log lines: one line a decision, with the ids that lead on from it. Readable on a
+terminal, JSON elsewhere. No body, no header and no secret ever gets here."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+from daemon.dispatch import State
+from daemon.event import FiringOutcome, Outcome
+from daemon.expressions import rfc3339
+from daemon.facts import (
+    AttemptMade,
+    DispatchAdded,
+    DispatchSettled,
+    EventRecorded,
+    Fact,
+    FiringAccounted,
+    RequestRefused,
+    Started,
+    Stopping,
+    Trouble,
+)
+
+TEXT_MAX = 500
+"""Characters of any text from outside that get into a line."""
+
+
+def open_log(stream: TextIO = sys.stderr) -> structlog.typing.FilteringBoundLogger:
+    """A logger of its own, configured nowhere globally. What libraries log as warnings or worse
+    goes to the same stream."""
+    terminal = stream.isatty()
+    renderer = (
+        structlog.dev.ConsoleRenderer()
+        if terminal
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    logging.basicConfig(stream=stream, level=logging.WARNING, format="%(levelname)s %(message)s")
+    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        structlog.PrintLogger(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    return logger
+
+
+class Journal:
+    """Subscribes to the facts and writes them down."""
+
+    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+        self._log = log
+
+    def hear(self, fact: Fact) -> None:
+        log = self._log
+        match fact:
+            case Started():
+                log.info(
+                    "serving",
+                    addresses=list(fact.addresses),
+                    crons=fact.crons,
+                    triggers=fact.triggers,
+                    database=fact.database,
+                    **({"simulation": "nothing reaches GitHub"} if fact.simulated else {}),
+                )
+            case EventRecorded(event=event, verdicts=verdicts):
+                for verdict in verdicts:
+                    failed = verdict.outcome is Outcome.ERROR
+                    (log.warning if failed else log.info)(
+                        f"verdict {verdict.outcome}",
+                        event_id=event.id,
+                        entry=verdict.entry,
+                        dispatches=[dispatch.id for dispatch in verdict.dispatches],
+                        **_given(reason=verdict.reason, duplicate_of=verdict.duplicate_of),
+                    )
+            case DispatchAdded(dispatch=dispatch):
+                log.info("dispatch replayed", dispatch_id=dispatch.id, replay_of=dispatch.replay_of)
+            case FiringAccounted(outcome=FiringOutcome.FIRED):
+                log.info("cron fired", cron=fact.cron, scheduled_at=rfc3339(fact.scheduled_at))
+            case FiringAccounted():
+                log.warning(
+                    "cron instant missed",
+                    cron=fact.cron,
+                    scheduled_at=rfc3339(fact.scheduled_at),
+                    reason=fact.reason,
+                )
+            case RequestRefused():
+                log.warning(
+                    "request refused",
+                    status=fact.status,
+                    method=fact.method,
+                    path=_short(fact.path),
+                    client_ip=fact.client_ip,
+                    reason=_short(fact.reason),
+                )
+            case AttemptMade(dispatch=dispatch, attempt=attempt):
+                accepted = dispatch.state is State.ACCEPTED
+                (log.info if accepted else log.warning)(
+                    f"attempt {attempt.outcome}",
+                    dispatch_id=dispatch.id,
+                    entry=dispatch.entry,
+                    number=attempt.number,
+                    status=attempt.status,
+                    seconds=round(attempt.duration.total_seconds(), 3),
+                    **_given(
+                        message=_short(attempt.message),
+                        request_id=attempt.request_id,
+                        next_try=None if dispatch.state.final else rfc3339(dispatch.due_at),
+                    ),
+                )
+            case DispatchSettled(dispatch=dispatch):
+                dead = dispatch.state is State.DEAD
+                (log.error if dead else log.info)(
+                    f"dispatch {dispatch.state}",
+                    dispatch_id=dispatch.id,
+                    entry=dispatch.entry,
+                    repository=dispatch.repository,
+                    event_type=_short(dispatch.event_type),
+                    **_given(reason=_short(dispatch.reason)),
+                )
+            case Trouble():
+                log.error("trouble", part=fact.part, message=_short(fact.message))
+            case Stopping():
+                log.info("stopping", in_flight=fact.in_flight)
+
+
+def _given(**fields: str | None) -> dict[str, str]:
+    """The fields that have something to say."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= TEXT_MAX else text[: TEXT_MAX - 1] + "…"

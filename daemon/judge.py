@@ -1,0 +1,193 @@
+"""What each entry makes of an event: verified? the same again? matched? which dispatches?
+Pure: the same event under the same config, with the same ids, gets the same verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.body import fit_text
+from daemon.errors import ExpressionError
+from daemon.event import DedupeKey, Delivery, Event, Firing, Outcome, Verdict
+from daemon.expressions import JSON, Bindings, as_text, compact
+from daemon.render import render
+from daemon.signatures import Mismatch, Request
+from daemon.spec import Auth, CronSpec, ResponseSpec, TriggerSpec
+
+NewId = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A trigger's own answer to its sender, rendered."""
+
+    status: int
+    body: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One trigger's verdict, with its own answer where it has one and dispatches.
+    ``answer_fault`` says why the answer could not be rendered; the verdict stands all the same."""
+
+    verdict: Verdict
+    answer: Answer | None = None
+    answer_fault: str = ""
+
+
+def authenticate(
+    request: Request, auths: Iterable[Auth], now: datetime
+) -> dict[Auth, Mismatch | None]:
+    """What each distinct auth says of the request; None is verified. Each is computed once."""
+    return {auth: auth.scheme.verify(request, auth.secrets, now) for auth in set(auths)}
+
+
+def judge_delivery(
+    event: Event,
+    delivery: Delivery,
+    body: JSON,
+    triggers: Iterable[TriggerSpec],
+    new_id: NewId,
+    *,
+    dedupe: bool = True,
+) -> tuple[Judgement, ...]:
+    """Each trigger's word on a verified delivery whose body is parsed.
+
+    Whether a key was seen before only the store can tell, so a verdict carries its
+    de-duplication key and the store may still turn it into a duplicate. A replay is judged
+    without (``dedupe=False``).
+    """
+    base = Bindings(delivery_values(event, delivery, body))
+    return tuple(
+        _judge_trigger(event, delivery, trigger, base, new_id, dedupe) for trigger in triggers
+    )
+
+
+def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) -> Verdict:
+    """A firing always dispatches."""
+    values = Bindings(
+        {
+            "event.id": event.id,
+            "firing.cron": firing.cron,
+            "firing.scheduled_at": firing.scheduled_at,
+            "firing.fired_at": firing.fired_at,
+            "firing.catch_up": firing.catch_up,
+        }
+    )
+    dispatches = tuple(
+        render(spec, values, dispatch_id=new_id(), event=event, entry=cron.name)
+        for spec in cron.dispatches
+    )
+    return Verdict(entry=cron.name, outcome=Outcome.DISPATCHED, dispatches=dispatches)
+
+
+def delivery_values(event: Event, delivery: Delivery, body: JSON) -> dict[str, object]:
+    """The names that a trigger's expressions see; ``event.trigger`` is added for each trigger."""
+    return {
+        "body": body,
+        "headers": _fit(delivery.headers),
+        "query": _fit(delivery.query),
+        "method": delivery.method,
+        "event.id": event.id,
+        "event.received_at": delivery.received_at,
+        "event.client_ip": delivery.client_ip,
+        **{f"params.{name}": fit_text(value) for name, value in delivery.params.items()},
+    }
+
+
+def evaluate_variables(trigger: TriggerSpec, base: Bindings) -> Bindings:
+    """The bindings with the trigger's name and its variables, each seeing those before it.
+    Raises ExpressionError that begins with the variable's name."""
+    values: dict[str, object] = {}
+    bindings = base
+    for name, expression in trigger.variables:
+        try:
+            values[f"variables.{name}"] = expression.native(bindings)
+        except ExpressionError as error:
+            raise error.at(f"variables.{name}") from None
+        bindings = base.extended(values)
+    return bindings
+
+
+def _judge_trigger(
+    event: Event,
+    delivery: Delivery,
+    trigger: TriggerSpec,
+    base: Bindings,
+    new_id: NewId,
+    dedupe: bool,
+) -> Judgement:
+    base = base.extended({"event.trigger": trigger.name})
+    key: DedupeKey | None = None
+    try:
+        if dedupe:
+            key = _dedupe_key(event, delivery, trigger, base)
+        bindings = evaluate_variables(trigger, base)
+        if not _matches(trigger, bindings):
+            return Judgement(
+                Verdict(trigger.name, Outcome.UNMATCHED, "its `when` is false", dedupe=key)
+            )
+    except ExpressionError as error:
+        reason = f"{error.message} — in: {error.source}" if error.source else error.message
+        return Judgement(Verdict(trigger.name, Outcome.ERROR, reason, dedupe=key))
+    dispatches = tuple(
+        render(spec, bindings, dispatch_id=new_id(), event=event, entry=trigger.name)
+        for spec in trigger.dispatches
+    )
+    verdict = Verdict(trigger.name, Outcome.DISPATCHED, dispatches=dispatches, dedupe=key)
+    if trigger.response is None:
+        return Judgement(verdict)
+    first = dispatches[0].id if dispatches else ""
+    try:
+        answer = _answer(trigger.response, bindings.extended({"dispatch_id": first}))
+    except ExpressionError as error:
+        return Judgement(verdict, answer_fault=f"response.body: {error.message}")
+    return Judgement(verdict, answer)
+
+
+def _matches(trigger: TriggerSpec, bindings: Bindings) -> bool:
+    try:
+        return trigger.when is None or trigger.when.holds(bindings)
+    except ExpressionError as error:
+        raise error.at("when") from None
+
+
+def _dedupe_key(
+    event: Event, delivery: Delivery, trigger: TriggerSpec, base: Bindings
+) -> DedupeKey | None:
+    rule = trigger.dedupe
+    if rule is None:
+        return None
+    if rule.key is None:
+        key: JSON = trigger.auth.scheme.delivery_id(request_of(delivery))
+    else:
+        try:
+            key = rule.key.evaluate(base)
+        except ExpressionError as error:
+            raise error.at("dedupe.key") from None
+    if key is None or key == "":
+        return None
+    return DedupeKey(key=as_text(key), expires_at=event.at + rule.window)
+
+
+def request_of(delivery: Delivery) -> Request:
+    """A delivery in the form that signature schemes look at."""
+    return Request(
+        method=delivery.method,
+        path=delivery.path,
+        headers=delivery.headers,
+        query=delivery.query,
+        body=delivery.body,
+    )
+
+
+def _answer(spec: ResponseSpec, bindings: Bindings) -> Answer:
+    value = spec.body.render(bindings)
+    body = value if isinstance(value, str) else compact(value)
+    return Answer(spec.status, body, spec.content_type)
+
+
+def _fit(texts: Mapping[str, str]) -> dict[str, str]:
+    return {fit_text(name): fit_text(text) for name, text in texts.items()}

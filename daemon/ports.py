@@ -1,0 +1,118 @@
+"""What the doers need of the store, as protocols: each names its own part, so that none of them
+knows the database and a test can stand in for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from daemon.dispatch import Attempt, Dispatch, Settlement, State
+from daemon.event import Due, Event, FiringOutcome, Outcome, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim brought: dispatches to send now, and those that had become too old to send
+    (already dead)."""
+
+    dispatches: tuple[Dispatch, ...] = ()
+    expired: tuple[Dispatch, ...] = ()
+
+
+class Outbox(Protocol):
+    """What is owed to GitHub, as the dispatcher works through it."""
+
+    async def claim(self, now: datetime, limit: int, lease: timedelta) -> Claim:
+        """Takes up to ``limit`` dispatches that are due, for as long as ``lease``."""
+        ...
+
+    async def settle(
+        self, dispatch_id: str, attempt: Attempt | None, settlement: Settlement, now: datetime
+    ) -> Dispatch:
+        """Records the attempt and moves the dispatch; returns it as it stands then."""
+        ...
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        """When the next dispatch falls due (in the past: one is due already)."""
+        ...
+
+
+class Ledger(Protocol):
+    """Where events are committed."""
+
+    async def record(self, event: Event, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+        """Commits; returns the verdicts as they stand (some have become duplicates)."""
+        ...
+
+    async def account(
+        self,
+        dues: Sequence[Due],
+        events: Sequence[tuple[Event, tuple[Verdict, ...]]],
+    ) -> Sequence[tuple[Event, tuple[Verdict, ...]]]:
+        """Commits cron instants with their events; returns the events that were new."""
+        ...
+
+    async def add_dispatches(self, dispatches: Sequence[Dispatch]) -> None:
+        """Commits further dispatches of events that are there already."""
+        ...
+
+    async def cancel(
+        self, ids: Sequence[str], now: datetime, reason: str
+    ) -> Sequence[tuple[str, State | None]]:
+        """For each id the state that it is in now: cancelled where that could be done, else what
+        stood in the way; None where there is no such dispatch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FiringRecord:
+    """A cron instant as accounted for; ``first`` is the other bound of a truncated backlog."""
+
+    cron: str
+    scheduled_at: datetime
+    outcome: FiringOutcome
+    reason: str
+    event_id: str | None
+    first: datetime | None
+
+
+class Records(Protocol):
+    """What was recorded, for those who show it. Lists come newest first."""
+
+    async def event(self, event_id: str) -> Event | None: ...
+
+    async def events(
+        self,
+        limit: int,
+        before: str | None = None,
+        outcome: Outcome | None = None,
+        source: str | None = None,
+    ) -> Sequence[Event]: ...
+
+    async def verdicts(self, event_ids: Sequence[str]) -> Mapping[str, Sequence[Verdict]]: ...
+
+    async def dispatch(self, dispatch_id: str) -> Dispatch | None: ...
+
+    async def dispatches(
+        self,
+        limit: int,
+        before: str | None = None,
+        states: Sequence[State] | None = None,
+        entry: str | None = None,
+        event_id: str | None = None,
+        since: datetime | None = None,
+    ) -> Sequence[Dispatch]: ...
+
+    async def attempts(self, dispatch_id: str) -> Sequence[Attempt]: ...
+
+    async def counts(self) -> Mapping[State, int]: ...
+
+    async def oldest_waiting(self) -> datetime | None: ...
+
+    async def firings(self, limit: int, cron: str | None = None) -> Sequence[FiringRecord]: ...
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable when nothing can be written."""
+        ...

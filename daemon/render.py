@@ -1,0 +1,137 @@
+"""From a spec and the values of one event to the request that GitHub will get, checked against
+GitHub's limits; what cannot be sent becomes a dead dispatch that says why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from daemon.dispatch import Dispatch, State
+from daemon.errors import ExpressionError, RenderError
+from daemon.event import Event
+from daemon.expressions import JSON, Bindings, compact
+from daemon.github import payload_faults
+from daemon.spec import DispatchSpec
+
+METADATA_KEY = "dispatchd"
+"""The reserved key of every payload: ``{"id", "entry", "depth"}``. A workflow that shows the id in
+its run name can be found again."""
+
+
+def render(
+    spec: DispatchSpec, bindings: Bindings, *, dispatch_id: str, event: Event, entry: str
+) -> Dispatch:
+    """The dispatch that ``spec`` makes of this event: pending, or dead with the reason where a
+    template fails or a limit of GitHub's is passed."""
+    values = bindings.extended({"dispatch_id": dispatch_id})
+    event_type = spec.event_type.literal or ""
+    try:
+        event_type = _event_type(spec, values)
+        payload = spec.client_payload.render(values)
+        if not isinstance(payload, dict):
+            raise RenderError("client_payload did not come to an object")
+        if spec.inject_metadata:
+            payload = with_metadata(payload, dispatch_id, entry)
+        encoded = encode(event_type, payload)
+        state, reason = State.PENDING, ""
+    except (RenderError, ExpressionError) as error:
+        encoded, state, reason = "", State.DEAD, str(error)
+    return new_dispatch(
+        dispatch_id=dispatch_id,
+        event_id=event.id,
+        entry=entry,
+        repository=spec.repository,
+        event_type=event_type,
+        client_payload=encoded,
+        now=event.at,
+        send_within=spec.send_within,
+        state=state,
+        reason=reason,
+    )
+
+
+def new_dispatch(
+    *,
+    dispatch_id: str,
+    event_id: str,
+    entry: str,
+    repository: str,
+    event_type: str,
+    client_payload: str,
+    now: datetime,
+    send_within: timedelta,
+    state: State = State.PENDING,
+    reason: str = "",
+) -> Dispatch:
+    """A dispatch at the beginning of its life, due at once."""
+    return Dispatch(
+        id=dispatch_id,
+        event_id=event_id,
+        entry=entry,
+        repository=repository,
+        event_type=event_type,
+        client_payload=client_payload,
+        created_at=now,
+        due_at=now,
+        expires_at=now + send_within,
+        state=state,
+        reason=reason,
+        settled_at=now if state.final else None,
+    )
+
+
+def with_metadata(payload: Mapping[str, JSON], dispatch_id: str, entry: str) -> dict[str, JSON]:
+    """The payload with the reserved key. Raises RenderError where it is taken already."""
+    if METADATA_KEY in payload:
+        raise RenderError(f"client_payload holds the reserved key {METADATA_KEY!r}")
+    return {**payload, METADATA_KEY: {"id": dispatch_id, "entry": entry, "depth": 0}}
+
+
+def encode(event_type: str, payload: Mapping[str, JSON]) -> str:
+    """The payload as the JSON text that goes out. Raises RenderError where GitHub would refuse
+    it, naming each limit and by how much it is passed."""
+    try:
+        text = compact(dict(payload))
+        faults = payload_faults(event_type, payload, text.encode())
+    except ValueError as error:  # NaN, an infinity, or a surrogate without its other half
+        raise RenderError(f"client_payload cannot be written as JSON: {error}") from None
+    if faults:
+        raise RenderError("; ".join(faults))
+    return text
+
+
+def again(original: Dispatch, dispatch_id: str, now: datetime) -> Dispatch:
+    """The same request under a new id, as ``replay dsp_…`` sends it."""
+    payload = json.loads(original.client_payload)
+    metadata = payload.get(METADATA_KEY)
+    if isinstance(metadata, dict):
+        payload[METADATA_KEY] = {**metadata, "id": dispatch_id}
+    return replace(
+        original,
+        id=dispatch_id,
+        client_payload=compact(payload),
+        created_at=now,
+        due_at=now,
+        expires_at=now + (original.expires_at - original.created_at),
+        state=State.PENDING,
+        reason="",
+        attempts=0,
+        retry_until=None,
+        settled_at=None,
+        replay_of=original.id,
+    )
+
+
+def _event_type(spec: DispatchSpec, values: Bindings) -> str:
+    try:
+        event_type = spec.event_type.render(values)
+    except ExpressionError as error:
+        raise RenderError(f"event_type: {error}") from None
+    if not isinstance(event_type, str):
+        raise RenderError(f"event_type came to {compact(event_type):.60}, not to a string")
+    if spec.event_types and event_type not in spec.event_types:
+        allowed = ", ".join(sorted(spec.event_types))
+        raise RenderError(f"event_type came to {event_type!r:.120}, not one of: {allowed}")
+    return event_type

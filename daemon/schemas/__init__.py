@@ -1,0 +1,60 @@
+"""The JSON Schemas of the three configuration files, and the check against them.
+
+The schemas say everything that one value can be judged by; ``daemon.config`` judges the rest."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+from jsonschema.protocols import Validator
+
+from daemon.document import Document, dotted
+from daemon.errors import Fault
+from daemon.schemas.validator import compiled
+from daemon.schemas.wording import Wording
+
+Name = Literal["crons", "triggers", "daemon"]
+
+
+@cache
+def schema(name: Name) -> dict[str, Any]:
+    """The schema of CRONS.json, TRIGGERS.json or DAEMON.yaml, as shipped. Not to be changed."""
+    text = resources.files(__name__).joinpath(f"{name}.json").read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def check(document: Document, name: Name) -> list[Fault]:
+    """Everything in ``document`` that its schema forbids, in the order of the text.
+
+    One mistake makes one fault. No message repeats a value: it may be a secret.
+    """
+    findings = _wording(name).findings(_validator(name).iter_errors(document.data))
+    return sorted(
+        Fault(
+            document.file,
+            *document.place(found.path, key=found.at_key),
+            shown_path(name, found.path),
+            found.message,
+            found.hint,
+        )
+        for found in findings
+    )
+
+
+def shown_path(name: Name, path: tuple[str | int, ...]) -> str:
+    """A path as faults show it, the same for both forms of a file: ``triggers[2].auth.secret``."""
+    return dotted((name, *path) if path and isinstance(path[0], int) else path)
+
+
+@cache
+def _validator(name: Name) -> Validator:
+    return compiled(schema(name))
+
+
+@cache
+def _wording(name: Name) -> Wording:
+    return Wording(schema(name))

@@ -1,0 +1,21 @@
+"""A secret that cannot slip into a log: it shows its reference, never its value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A resolved secret. ``reference`` is what the config says (``env:NAME``); ``str`` and ``repr``
+    show only that. Two secrets are equal when their values are."""
+
+    value: str = field(repr=False)
+    reference: str = field(compare=False)
+
+    def reveal(self) -> str:
+        """The value, for the one place that must send or compare it."""
+        return self.value
+
+    def __str__(self) -> str:
+        return f"<secret {self.reference}>"

@@ -1,0 +1,197 @@
+"""Senders that prove themselves by sending the secret itself: in a header, in the query, as a
+bearer token or as a password. And ``none``, which asks for nothing."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from daemon.secret import Secret
+from daemon.signatures.scheme import (
+    Mismatch,
+    Request,
+    SchemeError,
+    equals_any,
+    is_blank,
+    no_secret,
+    octets,
+)
+
+_AUTHORIZATION = re.compile(r"(?P<kind>[A-Za-z0-9!#$%&'*+.^_`|~-]+) +(?P<value>.+)", re.DOTALL)
+
+
+def authorization(request: Request, kind: str) -> str | None:
+    """What the ``Authorization`` header holds after ``kind`` (in any case, RFC 9110, 11.1), or
+    None where it is missing or of another kind."""
+    match = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
+    return match["value"] if match and match["kind"].lower() == kind else None
+
+
+def _compare(
+    received: bytes | None, absent: str, secrets: Sequence[Secret], place: str, before: bytes = b""
+) -> Mismatch | None:
+    """The common end of these schemes: whether ``received`` is ``before`` and one of ``secrets``.
+    ``absent`` says what None means."""
+    usable = [secret for secret in secrets if not is_blank(secret)]
+    if not usable:
+        return no_secret(secrets)
+    if received is None:
+        return Mismatch(absent)
+    if not equals_any(received, [before + octets(secret.reveal()) for secret in usable]):
+        return Mismatch(f"{place} does not match")
+    return None
+
+
+def _usable(secret: Secret) -> str:
+    if is_blank(secret):
+        raise SchemeError(no_secret([secret]).reason, "secret")
+    return secret.reveal()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScheme:
+    """The secret in the header ``header`` (lower case) or the query parameter ``query``.
+
+    Raises SchemeError unless exactly one of the two is given.
+    """
+
+    header: str = ""
+    query: str = ""
+    name: str = "token"
+
+    needs_secret: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if bool(self.header) == bool(self.query):
+            raise SchemeError("give exactly one of `header` and `query`", "header")
+
+    @property
+    def credential_headers(self) -> frozenset[str]:
+        return frozenset({self.header} - {""})
+
+    @property
+    def credential_query(self) -> frozenset[str]:
+        return frozenset({self.query} - {""})
+
+    @property
+    def place(self) -> str:
+        """Where the secret is looked for, in words."""
+        return f"the header {self.header}" if self.header else f"the query parameter {self.query}"
+
+    def received(self, request: Request) -> str | None:
+        """What stands where the secret should."""
+        if self.header:
+            return request.headers.get(self.header)
+        return request.query.get(self.query)
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
+        received = self.received(request)
+        return _compare(
+            None if received is None else octets(received),
+            f"{self.place} is missing",
+            secrets,
+            self.place,
+        )
+
+    def delivery_id(self, request: Request) -> str | None:
+        return None
+
+    def sign(
+        self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
+    ) -> dict[str, str]:
+        return {self.header: _usable(secret)} if self.header else {}
+
+
+@dataclass(frozen=True, slots=True)
+class BearerScheme:
+    """The secret as ``Authorization: Bearer`` token (RFC 6750)."""
+
+    name: ClassVar[str] = "bearer"
+    needs_secret: ClassVar[bool] = True
+    credential_headers: ClassVar[frozenset[str]] = frozenset({"authorization"})
+    credential_query: ClassVar[frozenset[str]] = frozenset()
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
+        token = authorization(request, "bearer")
+        return _compare(
+            None if token is None else octets(token),
+            "the header authorization is missing or holds no Bearer token",
+            secrets,
+            "the bearer token",
+        )
+
+    def delivery_id(self, request: Request) -> str | None:
+        return None
+
+    def sign(
+        self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
+    ) -> dict[str, str]:
+        return {"authorization": f"Bearer {_usable(secret)}"}
+
+
+@dataclass(frozen=True, slots=True)
+class BasicScheme:
+    """``username`` with the secret as its password (RFC 7617, in UTF-8)."""
+
+    username: str
+
+    name: ClassVar[str] = "basic"
+    needs_secret: ClassVar[bool] = True
+    credential_headers: ClassVar[frozenset[str]] = frozenset({"authorization"})
+    credential_query: ClassVar[frozenset[str]] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not self.username or ":" in self.username:
+            raise SchemeError("`username` must not be empty or hold a colon", "username")
+
+    def received(self, request: Request) -> bytes | None:
+        """The decoded ``username:password``; None where the header is missing, of another kind or
+        not base64."""
+        encoded = authorization(request, "basic")
+        try:
+            return None if encoded is None else base64.b64decode(encoded, validate=True)
+        except ValueError:
+            return None
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
+        return _compare(
+            self.received(request),
+            "the header authorization is missing or holds no Basic credentials",
+            secrets,
+            "the username or the password",
+            octets(self.username) + b":",
+        )
+
+    def delivery_id(self, request: Request) -> str | None:
+        return None
+
+    def sign(
+        self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
+    ) -> dict[str, str]:
+        pair = octets(f"{self.username}:{_usable(secret)}")
+        return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+
+@dataclass(frozen=True, slots=True)
+class NoScheme:
+    """Anyone may send."""
+
+    name: ClassVar[str] = "none"
+    needs_secret: ClassVar[bool] = False
+    credential_headers: ClassVar[frozenset[str]] = frozenset()
+    credential_query: ClassVar[frozenset[str]] = frozenset()
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
+        return None
+
+    def delivery_id(self, request: Request) -> str | None:
+        return None
+
+    def sign(
+        self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
+    ) -> dict[str, str]:
+        return {}

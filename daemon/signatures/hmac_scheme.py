@@ -1,0 +1,236 @@
+"""The shape that most webhook signatures share: an HMAC in a header, over the body and perhaps a
+time and an id. Vendors are presets of it (``presets.py``)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+from daemon.secret import Secret
+from daemon.signatures.scheme import Mismatch, Request, SchemeError, is_blank, no_secret, octets
+
+FIELDS = ("body", "timestamp", "id", "method", "path")
+"""What a ``signed`` template may name."""
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_UNIX_TIME = re.compile(r"[0-9]{10}|[0-9]{13}")
+
+
+class Algorithm(StrEnum):
+    SHA256 = "sha256"
+    SHA1 = "sha1"
+    SHA512 = "sha512"
+
+    @property
+    def size(self) -> int:
+        """Bytes in a digest."""
+        return hashlib.new(self).digest_size
+
+
+class Encoding(StrEnum):
+    """How the digest is written in the header."""
+
+    HEX = "hex"
+    BASE64 = "base64"
+
+    def write(self, digest: bytes) -> str:
+        return digest.hex() if self is Encoding.HEX else base64.b64encode(digest).decode()
+
+
+class KeyEncoding(StrEnum):
+    """How the secret's text becomes the key."""
+
+    UTF8 = "utf8"
+    HEX = "hex"
+    BASE64 = "base64"
+
+    def key(self, secret: Secret) -> bytes:
+        """The key's bytes; empty where the secret is blank or not in this encoding."""
+        if is_blank(secret):
+            return b""
+        try:
+            match self:
+                case KeyEncoding.UTF8:
+                    return octets(secret.reveal())
+                case KeyEncoding.HEX:
+                    return bytes.fromhex(secret.reveal())
+                case KeyEncoding.BASE64:
+                    return base64.b64decode(secret.reveal(), validate=True)
+        except ValueError:
+            return b""
+
+
+@dataclass(frozen=True, slots=True)
+class HmacScheme:
+    """An HMAC of the request in ``header``.
+
+    ``prefix`` stands before each signature (``sha256=``); of several, separated by commas or
+    spaces, any may match. ``signed`` is what is hashed, with ``{body}`` as the raw bytes received;
+    ``{timestamp}`` is the text of ``timestamp_header`` (Unix seconds or milliseconds) and ``{id}``
+    that of ``delivery_header``. A time further than ``tolerance`` from now, in either direction,
+    is refused. Header names are lower case.
+
+    Raises SchemeError where these contradict each other.
+    """
+
+    header: str
+    name: str = "hmac"
+    prefix: str = ""
+    algorithm: Algorithm = Algorithm.SHA256
+    encoding: Encoding = Encoding.HEX
+    signed: str = "{body}"
+    timestamp_header: str = ""
+    tolerance: timedelta = timedelta(minutes=5)
+    key_encoding: KeyEncoding = KeyEncoding.UTF8
+    delivery_header: str = ""
+
+    needs_secret: ClassVar[bool] = True
+    credential_headers: ClassVar[frozenset[str]] = frozenset()
+    credential_query: ClassVar[frozenset[str]] = frozenset()
+
+    def __post_init__(self) -> None:
+        named = set(_PLACEHOLDER.findall(self.signed))
+        rest = _PLACEHOLDER.sub("", self.signed)
+        unknown = ["{" + name + "}" for name in sorted(named.difference(FIELDS))]
+        if unknown or "{" in rest or "}" in rest:
+            known = ", ".join("{" + name + "}" for name in FIELDS)
+            what = f"names {', '.join(unknown)}" if unknown else "holds an unpaired brace"
+            raise SchemeError(f"`signed` {what}; it may name {known}", "signed")
+        if "body" not in named:
+            raise SchemeError(
+                "`signed` leaves out {body}: the signature would say nothing about it", "signed"
+            )
+        if "timestamp" in named and not self.timestamp_header:
+            raise SchemeError(
+                "`signed` names {timestamp}: say in `timestamp_header` where it comes from",
+                "signed",
+            )
+        if self.timestamp_header and "timestamp" not in named:
+            # Unsigned, the time could be made fresh by anyone who replays an old request.
+            raise SchemeError(
+                "`timestamp_header` proves nothing unless `signed` names {timestamp}",
+                "timestamp_header",
+            )
+        if self.tolerance <= timedelta(0):
+            raise SchemeError("`tolerance` must be longer than 0s", "tolerance")
+        if "id" in named and not self.delivery_header:
+            raise SchemeError(
+                "`signed` names {id}: say in `delivery_header` where it comes from", "signed"
+            )
+
+    def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
+        if not any(map(self.key_encoding.key, secrets)):
+            return no_secret(secrets)
+        if self.header not in request.headers:
+            return Mismatch(f"the header {self.header} is missing")
+        if not self.signatures(request):
+            began = f" that begins with {self.prefix!r}" if self.prefix else ""
+            return Mismatch(f"the header {self.header} holds no signature{began}")
+        if "{id}" in self.signed and self.delivery_id(request) is None:
+            return Mismatch(f"the header {self.delivery_header} is missing, which is signed too")
+        if self.timestamp_header and (mismatch := self.check_time(request, now)):
+            return mismatch
+        if not self.matches(request, secrets):
+            return Mismatch("the signature does not match")
+        return None
+
+    def matches(self, request: Request, secrets: Sequence[Secret]) -> bool:
+        """Whether any signature in the header is right for any secret, whatever the time.
+
+        All are compared, so that the time taken does not tell which one was right.
+        """
+        received = [octets(signature) for signature in self.signatures(request)]
+        found = False
+        for secret in secrets:
+            if key := self.key_encoding.key(secret):
+                expected = self.signature(request, key).encode()
+                for one in received:
+                    found |= hmac.compare_digest(one, expected)
+        return found
+
+    def signatures(self, request: Request) -> list[str]:
+        """The signatures that the header holds, without their prefix."""
+        pattern = rf"(?:^|[\s,]){re.escape(self.prefix)}([^\s,]+)"
+        found = re.findall(pattern, request.headers.get(self.header, ""))
+        if self.encoding is Encoding.HEX:
+            # Some libraries write hex in upper case throughout (.NET's Convert.ToHexString).
+            return [one.lower() if one == one.upper() else one for one in found]
+        return found
+
+    def signature(self, request: Request, key: bytes) -> str:
+        """What the header must hold after the prefix."""
+        mac = hmac.new(key, digestmod=self.algorithm)
+        for position, part in enumerate(_PLACEHOLDER.split(self.signed)):
+            # The pattern has one group, so what is at odd positions is a field's name.
+            mac.update(self._field(part, request) if position % 2 else octets(part))
+        return self.encoding.write(mac.digest())
+
+    def _field(self, name: str, request: Request) -> bytes:
+        match name:
+            case "body":
+                return request.body
+            case "timestamp":
+                return octets(request.headers.get(self.timestamp_header, ""))
+            case "id":
+                return octets(request.headers.get(self.delivery_header, ""))
+            case "method":
+                return octets(request.method.upper())
+            case _:
+                return octets(request.path)
+
+    def check_time(self, request: Request, now: datetime) -> Mismatch | None:
+        """Whether the signed time is too far from ``now``, which a replayed request's is."""
+        text = request.headers.get(self.timestamp_header)
+        if text is None:
+            return Mismatch(f"the header {self.timestamp_header} is missing")
+        # A pattern, since int() also takes signs, spaces, underscores and the digits of any script.
+        if not _UNIX_TIME.fullmatch(text):
+            return Mismatch(
+                f"the header {self.timestamp_header} is not a Unix time",
+                "10 digits for seconds, 13 for milliseconds",
+            )
+        seconds = int(text) / (1 if len(text) == 10 else 1000)
+        age = timedelta(seconds=now.timestamp() - seconds)
+        if abs(age) <= self.tolerance:
+            return None
+        where = "old" if age > timedelta(0) else "in the future"
+        return Mismatch(
+            f"the header {self.timestamp_header} is {_span(abs(age))} {where}, "
+            f"and {_span(self.tolerance)} are allowed"
+        )
+
+    def delivery_id(self, request: Request) -> str | None:
+        return request.headers.get(self.delivery_header, "").strip() or None
+
+    def sign(
+        self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
+    ) -> dict[str, str]:
+        key = self.key_encoding.key(secret)
+        if not key:
+            raise SchemeError(no_secret([secret]).reason, "secret")
+        headers: dict[str, str] = {}
+        if self.timestamp_header:
+            headers[self.timestamp_header] = str(int(now.timestamp()))
+        if "{id}" in self.signed:
+            moment = now.astimezone(UTC).isoformat().encode()
+            headers[self.delivery_header] = hashlib.sha256(moment + body).hexdigest()[:32]
+        request = Request(method, path, headers, {}, body)
+        return headers | {self.header: self.prefix + self.signature(request, key)}
+
+
+def _span(length: timedelta) -> str:
+    """A length of time as the config writes durations, in whole seconds rounded up: ``1h5m``."""
+    rest = math.ceil(length.total_seconds())
+    text = ""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"

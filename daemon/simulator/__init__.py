@@ -1,0 +1,10 @@
+"""A stand-in for GitHub: the few endpoints that dispatchd calls, with GitHub's checks, answers
+and memory, for ``--simulate``, ``make demo`` and the tests. It can be told to fail."""
+
+from __future__ import annotations
+
+from daemon.simulator.faults import Fault, FaultKind
+from daemon.simulator.server import Simulator
+from daemon.simulator.world import ANY_EVENT, Listener, ReceivedDispatch, Run
+
+__all__ = ["ANY_EVENT", "Fault", "FaultKind", "Listener", "ReceivedDispatch", "Run", "Simulator"]

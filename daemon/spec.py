@@ -1,0 +1,137 @@
+"""The configuration as parsed, immutable values. Everything text (schedules, expressions,
+templates, durations) is compiled by the time it gets here; nothing downstream parses it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from daemon.cron import Schedule
+from daemon.expressions import Condition, Expression, Template, Tree
+from daemon.secret import Secret
+from daemon.signatures import Scheme
+
+
+class CatchUp(StrEnum):
+    """What to do about instants that passed while the daemon was away."""
+
+    LATEST = "latest"  # fire the newest one that was missed
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchSpec:
+    """One ``repository_dispatch`` to make. ``event_types`` lists what a templated ``event_type``
+    may come to, and is empty beside a literal one. ``repository`` is ``owner/name``, or empty
+    where neither the entry nor the settings name one (then the entry cannot run)."""
+
+    event_type: Template
+    event_types: frozenset[str]
+    client_payload: Tree
+    repository: str
+    send_within: timedelta
+    inject_metadata: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CronSpec:
+    """One entry of CRONS.json."""
+
+    name: str
+    description: str
+    enabled: bool
+    schedule: Schedule
+    catch_up: CatchUp
+    dispatches: tuple[DispatchSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """How a trigger's senders prove themselves. ``secrets`` holds every one that resolved; with
+    none (and a scheme that needs one) every delivery is refused. Equal auths are verified once
+    per delivery, however many triggers share them."""
+
+    scheme: Scheme
+    secrets: tuple[Secret, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DedupeSpec:
+    """Deliveries with an equal ``key`` within ``window`` are one. ``key`` is None where the
+    scheme's own delivery id is meant."""
+
+    key: Expression | None
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseSpec:
+    """A trigger's own answer to its sender."""
+
+    status: int
+    body: Tree
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerSpec:
+    """One entry of TRIGGERS.json. ``path`` may hold ``{params}``; ``variables`` are evaluated in
+    order, each seeing those before it; ``dedupe`` is None where it is switched off."""
+
+    name: str
+    description: str
+    enabled: bool
+    path: str
+    methods: frozenset[str]
+    auth: Auth
+    max_body: int
+    variables: tuple[tuple[str, Expression], ...]
+    when: Condition | None
+    dedupe: DedupeSpec | None
+    response: ResponseSpec | None
+    dispatches: tuple[DispatchSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast GitHub is written to; 0 means no limit, for each."""
+
+    writes_per_second: float = 1.0
+    burst: int = 10
+    writes_per_hour: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """DAEMON.yaml, the environment and the flags, by the precedence of the contract.
+
+    ``repositories`` is what ``POST /dispatch`` may reach. ``listen`` is (host, port).
+    ``default_repository`` is ``GH_OWNER/GH_REPO`` or empty. ``database_url`` is SQLAlchemy's.
+    """
+
+    gh_token: Secret | None
+    gh_api_url: str
+    api_key: Secret | None
+    default_repository: str
+    repositories: frozenset[str]
+    listen: tuple[str, int]
+    database_url: str
+    retention: timedelta
+    pace: Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All that the files and the environment say, ready to run. Disabled entries are kept, so
+    that commands can show and explain them."""
+
+    crons: tuple[CronSpec, ...]
+    triggers: tuple[TriggerSpec, ...]
+    settings: Settings
+    warnings: tuple[str, ...] = field(default=())
+
+    def cron(self, name: str) -> CronSpec | None:
+        return next((cron for cron in self.crons if cron.name == name), None)
+
+    def trigger(self, name: str) -> TriggerSpec | None:
+        return next((trigger for trigger in self.triggers if trigger.name == name), None)

@@ -1,0 +1,187 @@
+"""Every place where one database differs from another: how it is opened, how a write begins, its
+own insert, and what its errors mean. All other modules speak SQLAlchemy Core and know none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    and_,
+    create_engine,
+    event,
+    make_url,
+    or_,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+    SQLAlchemyError,
+    StatementError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import StaticPool
+
+from daemon.errors import StoreError, StoreUnavailable
+
+K = TypeVar("K")
+Condition = ColumnElement[bool]
+
+BUSY_TIMEOUT = 5.0  # seconds; `?timeout=` in the URL overrides it
+INSERTS: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
+CHUNK = 400  # keys in one statement: SQLite before 3.32 takes 999 parameters, and a key may be two
+
+
+def parse(url: str) -> URL:
+    """The URL, if it names a database that we can use.
+
+    Raises:
+        StoreError: it is no URL, or names another kind of database. The text never quotes it, since
+            it may hold a password.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError(
+            "the database URL cannot be read (write it as sqlite:////var/lib/dispatchd/state.sqlite)"
+        ) from None
+    if parsed.get_backend_name() != "sqlite":
+        raise StoreError(
+            f"databases of the kind {parsed.get_backend_name()!r} are not supported yet"
+            " (use sqlite:///PATH)"
+        )
+    return parsed
+
+
+def file_of(url: URL) -> Path | None:
+    """The file of a SQLite URL, links resolved; None for one in memory."""
+    return None if in_memory(url) else Path(url.database or "").resolve()
+
+
+def in_memory(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
+def place(url: URL) -> str:
+    """What a person would call the database, without its password."""
+    if url.get_backend_name() != "sqlite":
+        return url.render_as_string(hide_password=True)
+    return str(file_of(url) or "a database in memory")
+
+
+def connect(url: URL, *, read_only: bool = False) -> Engine:
+    """The engine. SQLite's transactions begin where we say and not where its driver guesses."""
+    options: dict[str, Any] = {"timeout": BUSY_TIMEOUT} if "timeout" not in url.query else {}
+    path = file_of(url)
+    if path is None:
+        # All threads share the one connection there is; the store uses it from one at a time.
+        engine = create_engine(
+            url,
+            poolclass=StaticPool,
+            connect_args=options | {"check_same_thread": False},
+            hide_parameters=True,
+        )
+    else:
+        if read_only:
+            url = url.set(database=f"file:{quote(str(path))}").update_query_dict(
+                {"mode": "ro", "uri": "true"}
+            )
+        engine = create_engine(url, connect_args=options, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        try:
+            connection.isolation_level = None  # no implicit BEGIN by the driver
+            connection.execute("PRAGMA foreign_keys = ON")
+            if not read_only:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")  # committed is on disk
+        except Exception:
+            connection.close()
+            raise
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A write takes the lock at once: one that is upgraded later can fail where waiting helps.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine, for transactions that write."""
+    return engine.execution_options(writes=True)
+
+
+def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """The dialect's own insert, which has `on conflict`: SQLite's is PostgreSQL's."""
+    return INSERTS[connection.dialect.name](table)
+
+
+def unavailable(error: BaseException) -> bool:
+    """Whether the database failed (full, locked, gone) and not the one operation (a constraint)."""
+    if isinstance(error, DBAPIError):
+        faulty = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
+        return error.connection_invalidated or not isinstance(error, faulty)
+    return isinstance(error, PoolTimeout)
+
+
+def chunks(keys: Iterable[K]) -> Iterator[list[K]]:
+    """The keys, as many at a time as one statement takes."""
+    rest = list(keys)
+    for start in range(0, len(rest), CHUNK):
+        yield rest[start : start + CHUNK]
+
+
+def pairs(first: Column[Any], second: Column[Any], some: Iterable[tuple[Any, Any]]) -> Condition:
+    """Whether the two columns are one of the pairs. SQLite would walk the whole table for the
+    shorter `(first, second) IN (VALUES …)`; for this it looks each pair up in the index."""
+    seconds: dict[Any, list[Any]] = {}
+    for one, other in some:
+        seconds.setdefault(one, []).append(other)
+    return or_(*(and_(first == one, second.in_(others)) for one, others in seconds.items()))
+
+
+def explained(error: Exception, place: str) -> Exception:
+    """The error as our callers know it; one that is not the database's stays as it is."""
+    if unavailable(error):
+        return StoreUnavailable(f"the store {place} is unavailable: {words(error)}")
+    if isinstance(error, (SQLAlchemyError, UnicodeError, OverflowError)):
+        return StoreError(f"the store {place} refuses this: {words(error)}")
+    return error
+
+
+def words(error: BaseException) -> str:
+    """The driver's own words, in one line and without the statement's parameters."""
+    original = error.orig if isinstance(error, StatementError) and error.orig else error
+    text = str(original).partition("\n")[0]
+    hint = next((hint for sign, hint in HINTS.items() if sign in text), "")
+    return f"{text} ({hint})" if hint else text
+
+
+HINTS = {
+    "disk is full": "free some space on its disk; writing goes on by itself then",
+    "is locked": "another program holds it; `fuser` on the file tells which",
+    "readonly": "make the file and its directory writable for this user",
+    "unable to open": "make its directory exist and be writable for this user",
+    "not a database": "another file is at this path; the database URL should name a new one",
+    "malformed": "restore it from a backup, or move it away to start afresh",
+    "disk I/O error": "look at its disk and at the system's log",
+}

@@ -1,0 +1,188 @@
+"""The outbox: dispatches on their way from owed to a final state. Every step follows the table of
+states, and whoever claims one has it alone for as long as its lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, bindparam, select
+
+from daemon.dispatch import TRANSITIONS, Attempt, Dispatch, Settlement, State
+from daemon.errors import StoreError
+from daemon.ports import Claim
+from daemon.store import schema
+from daemon.store.engine import chunks
+from daemon.store.rows import DISPATCH, WAITING, attempt_row, dispatch_row, dispatches_of
+
+table = schema.dispatches
+
+
+def add(connection: Connection, groups: Sequence[Sequence[Dispatch]]) -> list[None]:
+    """Writes further dispatches of events that are there already."""
+    rows = [dispatch_row(dispatch) for dispatches in groups for dispatch in dispatches]
+    if rows:
+        connection.execute(table.insert(), rows)
+    return [None] * len(groups)
+
+
+def claim(connection: Connection, now: datetime, limit: int, lease: timedelta, owner: str) -> Claim:
+    """Takes what is due, oldest first: what waits for its time, and what another claimed and then
+    left until its lease ran out. What is too old to be sent is settled as dead instead."""
+    rows = connection.execute(
+        select(*DISPATCH)
+        .where(table.c.wake_at <= now)
+        .order_by(table.c.wake_at, table.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    claimed: list[Dispatch] = []
+    expired: list[Dispatch] = []
+    found: dict[str, State] = {}
+    for dispatch in dispatches_of(rows):
+        # Whose lease ran out may have been sent before its holder went away.
+        lost = dispatch.state is State.SENDING
+        found[dispatch.id] = State.UNSURE if lost else dispatch.state
+        if dispatch.expires_at <= now:
+            reason = _too_old(dispatch, found[dispatch.id])
+            dead = replace(dispatch, state=State.DEAD, reason=reason, settled_at=now)
+            expired.append(dead)
+        else:
+            claimed.append(replace(dispatch, state=State.SENDING))
+    _save(connection, expired)
+    if claimed:
+        connection.execute(
+            _update,
+            [
+                {
+                    "key": dispatch.id,
+                    "state": State.SENDING,
+                    "wake_at": now + lease,
+                    "lease_owner": owner,
+                    "claimed_from": found[dispatch.id],
+                }
+                for dispatch in claimed
+            ],
+        )
+    return Claim(tuple(claimed), tuple(expired))
+
+
+def settle(
+    connection: Connection,
+    dispatch_id: str,
+    attempt: Attempt | None,
+    settlement: Settlement,
+    now: datetime,
+) -> Dispatch:
+    """Records the attempt and moves the dispatch; returns it as it stands then.
+
+    Raises:
+        StoreError: there is no such dispatch, or the table of states has no such step.
+    """
+    dispatch = _locked(connection, [dispatch_id]).get(dispatch_id)
+    if dispatch is None:
+        raise StoreError(f"there is no dispatch {dispatch_id}")
+    if settlement.state not in TRANSITIONS[dispatch.state]:
+        raise StoreError(f"{dispatch_id} is {dispatch.state} and cannot become {settlement.state}")
+    if attempt is not None:
+        connection.execute(schema.attempts.insert(), [attempt_row(attempt)])
+    settled = replace(
+        dispatch,
+        state=settlement.state,
+        reason=settlement.reason,
+        attempts=dispatch.attempts if attempt is None else attempt.number,
+        due_at=settlement.due_at or (now if settlement.state in WAITING else dispatch.due_at),
+        retry_until=settlement.retry_until or dispatch.retry_until,
+        settled_at=now if settlement.state.final else None,
+    )
+    _save(connection, [settled])
+    return settled
+
+
+def give_back(connection: Connection, ids: Iterable[str], now: datetime) -> None:
+    """Puts claimed dispatches back as they were found: nothing went out. Passes over others."""
+    for some in chunks(ids):
+        connection.execute(
+            table.update()
+            .where(table.c.id.in_(some), table.c.state == State.SENDING)
+            .values(
+                state=table.c.claimed_from,
+                due_at=now,
+                wake_at=now,
+                lease_owner=None,
+                claimed_from=None,
+            )
+        )
+
+
+def reclaim(connection: Connection, now: datetime) -> int:
+    """Makes every claimed dispatch unsure, whoever claimed it; returns how many there were."""
+    return connection.execute(
+        table.update()
+        .where(table.c.state == State.SENDING)
+        .values(
+            state=State.UNSURE,
+            reason="the daemon ended before GitHub's answer was recorded",
+            due_at=now,
+            wake_at=now,
+            lease_owner=None,
+            claimed_from=None,
+        )
+    ).rowcount
+
+
+def cancel(
+    connection: Connection, ids: Sequence[str], now: datetime, reason: str
+) -> list[tuple[str, State | None]]:
+    """Cancels those that may be; returns each id with the state it is in now, None: unknown."""
+    found = _locked(connection, ids)
+    cancelled = {
+        dispatch.id: replace(dispatch, state=State.CANCELLED, reason=reason, settled_at=now)
+        for dispatch in found.values()
+        if State.CANCELLED in TRANSITIONS[dispatch.state]
+    }
+    _save(connection, cancelled.values())
+    now_there = found | cancelled
+    return [(id_, now_there[id_].state if id_ in now_there else None) for id_ in ids]
+
+
+_update = table.update().where(table.c.id == bindparam("key"))  # of the columns in the parameters
+
+
+def _save(connection: Connection, dispatches: Iterable[Dispatch]) -> None:
+    """Writes what can change of dispatches that nobody holds a lease on (any more)."""
+    rows = [
+        {
+            "key": dispatch.id,
+            "state": dispatch.state,
+            "reason": dispatch.reason,
+            "attempts": dispatch.attempts,
+            "due_at": dispatch.due_at,
+            "retry_until": dispatch.retry_until,
+            "settled_at": dispatch.settled_at,
+            "wake_at": dispatch.due_at if dispatch.state in WAITING else None,
+            "lease_owner": None,
+            "claimed_from": None,
+        }
+        for dispatch in dispatches
+    ]
+    if rows:
+        connection.execute(_update, rows)
+
+
+def _locked(connection: Connection, ids: Iterable[str]) -> dict[str, Dispatch]:
+    """The dispatches by id, with nobody else between this reading and the writing."""
+    return {
+        dispatch.id: dispatch
+        for some in chunks(ids)
+        for dispatch in dispatches_of(
+            connection.execute(select(*DISPATCH).where(table.c.id.in_(some)).with_for_update())
+        )
+    }
+
+
+def _too_old(dispatch: Dispatch, found: State) -> str:
+    sent = "; an earlier request may have reached GitHub" if found is State.UNSURE else ""
+    until = f"{dispatch.expires_at:%FT%TZ}"
+    return f"older than send_within allows: it had to be sent before {until}{sent}"

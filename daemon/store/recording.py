@@ -1,0 +1,191 @@
+"""Intake: events with their verdicts, the dispatches they owe, and the keys by which a repeated
+delivery is known. All recordings of one commit are written together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from daemon.dispatch import State
+from daemon.event import DedupeKey, Event, Outcome, Verdict
+from daemon.store import schema
+from daemon.store.engine import chunks, insert, pairs
+from daemon.store.rows import dispatch_row, event_row
+
+Recording = tuple[Event, tuple[Verdict, ...]]
+Key = tuple[str, str]  # an entry, and a de-duplication key of its own
+
+GAVE_UP = frozenset({State.DEAD, State.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The event that took a key. ``void`` says that all it owed was given up, so that the next
+    delivery may take its place."""
+
+    event_id: str
+    fingerprint: str
+    sticky: bool
+    expires_at: datetime
+    void: bool = False
+
+    def bars(self, at: datetime) -> bool:
+        """Whether a delivery that came in at ``at`` under the same key is a duplicate."""
+        return at < self.expires_at and (self.sticky or not self.void)
+
+
+def record(connection: Connection, recordings: Sequence[Recording]) -> list[tuple[Verdict, ...]]:
+    """Writes the events and all that hangs on them; returns the verdicts as they were written,
+    where a repeated delivery has become a duplicate and owes nothing."""
+    firsts = _firsts(
+        connection,
+        {
+            (verdict.entry, verdict.dedupe.key)
+            for _, verdicts in recordings
+            for verdict in verdicts
+            if verdict.dedupe is not None
+        },
+    )
+    taken: dict[Key, First] = {}
+    final = [
+        tuple(_settled(event, verdict, firsts, taken) for verdict in verdicts)
+        for event, verdicts in recordings
+    ]
+    _insert(connection, [event for event, _ in recordings], final)
+    _take(connection, taken)
+    return final
+
+
+def _settled(
+    event: Event, verdict: Verdict, firsts: dict[Key, First], taken: dict[Key, First]
+) -> Verdict:
+    """The verdict as it will be written. A key that it takes is noted in both maps."""
+    dedupe = verdict.dedupe
+    if dedupe is None:
+        return verdict
+    key = (verdict.entry, dedupe.key)
+    first = firsts.get(key)
+    if first is not None and first.bars(event.at):
+        return _duplicate(verdict, dedupe, first)
+    if verdict.outcome.counts_as_first:
+        firsts[key] = taken[key] = First(
+            event.id,
+            dedupe.fingerprint,
+            dedupe.sticky,
+            dedupe.expires_at,
+            void=_gave_up([dispatch.state for dispatch in verdict.dispatches]),
+        )
+    return verdict
+
+
+def _duplicate(verdict: Verdict, dedupe: DedupeKey, first: First) -> Verdict:
+    prints = (dedupe.fingerprint, first.fingerprint)
+    conflict = all(prints) and prints[0] != prints[1]
+    return replace(
+        verdict,
+        outcome=Outcome.DUPLICATE,
+        reason="the first request under this key was another one" if conflict else "",
+        dispatches=(),
+        duplicate_of=first.event_id,
+        conflict=conflict,
+    )
+
+
+def _gave_up(states: Collection[State]) -> bool:
+    """An event that owes nothing at all has given up nothing."""
+    return bool(states) and GAVE_UP.issuperset(states)
+
+
+def _firsts(connection: Connection, keys: Collection[Key]) -> dict[Key, First]:
+    """Who has the keys, as far as anybody has."""
+    table = schema.dedupe
+    firsts: dict[Key, First] = {}
+    for some in chunks(keys):
+        rows = connection.execute(
+            select(table).where(pairs(table.c.entry, table.c.key, some)).with_for_update()
+        )
+        for row in rows:
+            firsts[row.entry, row.key] = First(
+                row.event_id, row.fingerprint, row.sticky, row.expires_at
+            )
+    # What became of their dispatches matters for keys that a failure sets free, only.
+    states = _states(connection, {first.event_id for first in firsts.values() if not first.sticky})
+    return {
+        (entry, key): replace(first, void=_gave_up(states.get((first.event_id, entry), [])))
+        for (entry, key), first in firsts.items()
+    }
+
+
+def _states(connection: Connection, event_ids: Collection[str]) -> dict[Key, list[State]]:
+    """The states of the events' dispatches, by event and entry."""
+    table = schema.dispatches
+    states: dict[Key, list[State]] = {}
+    for some in chunks(event_ids):
+        for row in connection.execute(
+            select(table.c.event_id, table.c.entry, table.c.state).where(table.c.event_id.in_(some))
+        ):
+            states.setdefault((row.event_id, row.entry), []).append(row.state)
+    return states
+
+
+def _insert(
+    connection: Connection, events: Sequence[Event], verdicts: Sequence[Sequence[Verdict]]
+) -> None:
+    verdict_rows = [
+        {
+            "event_id": event.id,
+            "position": position,
+            "entry": verdict.entry,
+            "outcome": verdict.outcome,
+            "reason": verdict.reason,
+            "duplicate_of": verdict.duplicate_of,
+        }
+        for event, several in zip(events, verdicts, strict=True)
+        for position, verdict in enumerate(several)
+    ]
+    dispatch_rows = [
+        dispatch_row(dispatch)
+        for several in verdicts
+        for verdict in several
+        for dispatch in verdict.dispatches
+    ]
+    for table, rows in (
+        (schema.events, [event_row(event) for event in events]),
+        (schema.verdicts, verdict_rows),
+        (schema.dispatches, dispatch_rows),
+    ):
+        if rows:
+            connection.execute(table.insert(), rows)
+
+
+def _take(connection: Connection, taken: Mapping[Key, First]) -> None:
+    """Writes the keys to their new owners, over those that expired or gave up."""
+    if not taken:
+        return
+    statement = insert(connection, schema.dedupe)
+    new = statement.excluded
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["entry", "key"],
+            set_={
+                "event_id": new.event_id,
+                "fingerprint": new.fingerprint,
+                "sticky": new.sticky,
+                "expires_at": new.expires_at,
+            },
+        ),
+        [
+            {
+                "entry": entry,
+                "key": key,
+                "event_id": first.event_id,
+                "fingerprint": first.fingerprint,
+                "sticky": first.sticky,
+                "expires_at": first.expires_at,
+            }
+            for (entry, key), first in taken.items()
+        ],
+    )

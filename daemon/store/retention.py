@@ -1,0 +1,42 @@
+"""Retention: deletes what is older than it has to be kept, a few rows at a time so that no write
+waits for long."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select, tuple_
+
+from daemon.store import schema
+from daemon.store.lookups import UNFINISHED
+
+
+def prune(connection: Connection, before: datetime, limit: int) -> int:
+    """Deletes up to ``limit`` rows of each kind that ended before ``before``; returns how many in
+    all, 0 when none is left. An event goes with all that hangs on it, and stays while any of its
+    dispatches is unfinished."""
+    events, dispatches = schema.events, schema.dispatches
+    dedupe, firings = schema.dedupe, schema.firings
+    unfinished = select(dispatches.c.id).where(
+        dispatches.c.event_id == events.c.id, dispatches.c.state.in_(UNFINISHED)
+    )
+    old_events = (
+        select(events.c.id)
+        .where(events.c.at < before, ~unfinished.exists())
+        .order_by(events.c.at)
+        .limit(limit)
+    )
+    old_keys = select(dedupe.c.entry, dedupe.c.key).where(dedupe.c.expires_at < before).limit(limit)
+    old_firings = (
+        select(firings.c.cron, firings.c.scheduled_at)
+        .where(firings.c.scheduled_at < before)
+        .limit(limit)
+    )
+    return sum(
+        connection.execute(statement).rowcount
+        for statement in (
+            delete(events).where(events.c.id.in_(old_events)),
+            delete(dedupe).where(tuple_(dedupe.c.entry, dedupe.c.key).in_(old_keys)),
+            delete(firings).where(tuple_(firings.c.cron, firings.c.scheduled_at).in_(old_firings)),
+        )
+    )

@@ -1,0 +1,109 @@
+"""Between values and rows: what of an Event, a Dispatch or an Attempt stands in which column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any, cast
+
+from sqlalchemy import Column, Row, Table
+
+from daemon.dispatch import Attempt, Dispatch, State
+from daemon.event import Delivery, Event, Firing
+from daemon.ports import FiringRecord
+from daemon.store import schema
+
+
+def columns(table: Table, value: type) -> list[Column[Any]]:
+    """The columns that bear the names of the value's fields, in its order: `value(*row)`."""
+    return [table.c[field.name] for field in fields(value)]
+
+
+DISPATCH = columns(schema.dispatches, Dispatch)
+ATTEMPT = columns(schema.attempts, Attempt)
+FIRING = columns(schema.firings, FiringRecord)
+
+WAITING = frozenset({State.PENDING, State.UNSURE})
+
+
+def dispatch_row(dispatch: Dispatch) -> dict[str, Any]:
+    row = {column.name: getattr(dispatch, column.name) for column in DISPATCH}
+    row["wake_at"] = dispatch.due_at if dispatch.state in WAITING else None
+    return row
+
+
+def attempt_row(attempt: Attempt) -> dict[str, Any]:
+    return {column.name: getattr(attempt, column.name) for column in ATTEMPT}
+
+
+NO_DELIVERY: dict[str, Any] = dict.fromkeys(
+    ("method", "path", "headers", "query", "params", "body", "client_ip")
+)
+NO_FIRING: dict[str, Any] = dict.fromkeys(("scheduled_at", "catch_up", "by_hand"))
+
+
+def event_row(event: Event) -> dict[str, Any]:
+    """Every column, since rows that are inserted together must name the same ones."""
+    cause = event.cause
+    row = {
+        "id": event.id,
+        "source": event.source,
+        "at": event.at,
+        "replay_of": event.replay_of,
+    }
+    if isinstance(cause, Delivery):
+        return (
+            row
+            | NO_FIRING
+            | {
+                "kind": "delivery",
+                "method": cause.method,
+                "path": cause.path,
+                "headers": dict(cause.headers),
+                "query": dict(cause.query),
+                "params": dict(cause.params),
+                "body": cause.body,
+                "client_ip": cause.client_ip,
+            }
+        )
+    return (
+        row
+        | NO_DELIVERY
+        | {
+            "kind": "firing",
+            "scheduled_at": cause.scheduled_at,
+            "catch_up": cause.catch_up,
+            "by_hand": cause.by_hand,
+        }
+    )
+
+
+def event_of(row: Row[Any], body: bytes) -> Event:
+    """The event of a row of `events`; ``body`` comes apart, since lists leave it out."""
+    cause: Delivery | Firing
+    if row.kind == "delivery":
+        cause = Delivery(
+            route=row.source,
+            method=row.method,
+            path=row.path,
+            headers=row.headers,
+            query=row.query,
+            params=row.params,
+            body=body,
+            client_ip=row.client_ip,
+            received_at=row.at,
+        )
+    else:
+        cause = Firing(
+            cron=row.source,
+            scheduled_at=row.scheduled_at,
+            fired_at=row.at,
+            catch_up=row.catch_up,
+            by_hand=row.by_hand,
+        )
+    return Event(row.id, cause, row.replay_of)
+
+
+def dispatches_of(rows: Iterable[Row[Any]]) -> list[Dispatch]:
+    """Rows of the columns `DISPATCH` as dispatches."""
+    return [Dispatch(*cast("tuple[Any, ...]", row)) for row in rows]

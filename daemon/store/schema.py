@@ -1,0 +1,212 @@
+"""The tables of the store, and how our values become columns. The migrations lead here step by
+step; a test holds the two together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from daemon.dispatch import State
+from daemon.event import FiringOutcome, Outcome
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, stored as microseconds since 1970 UTC: exact, and sorted as a number."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+class Span(TypeDecorator[timedelta]):
+    """A timedelta, stored as microseconds."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> int | None:
+        return None if value is None else value // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> timedelta | None:
+        return None if value is None else timedelta(microseconds=value)
+
+
+class Word(TypeDecorator[StrEnum]):
+    """A member of a StrEnum, stored as its text: a new member needs no migration."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, words: type[StrEnum]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        return None if value is None else self.words(value)
+
+
+def json(name: str) -> Column[Any]:
+    """A nullable column of JSON, in which nothing is NULL and not the JSON text ``null``."""
+    return Column(name, JSON(none_as_null=True))
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Rows that are found by their key alone are stored in its index (`sqlite_with_rowid=False`): half
+# the pages to write. Events and dispatches carry large texts, for which SQLite advises against it.
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # delivery or firing
+    Column("source", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("replay_of", Text),
+    # of a delivery
+    Column("method", Text),
+    Column("path", Text),
+    json("headers"),
+    json("query"),
+    json("params"),
+    Column("body", LargeBinary),
+    Column("client_ip", Text),
+    # of a firing
+    Column("scheduled_at", Instant),
+    Column("catch_up", Boolean),
+    Column("by_hand", Boolean),
+    Index(None, "source", "id"),
+    Index(None, "at"),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("event_id", ForeignKey("events.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("entry", Text, nullable=False),
+    Column("outcome", Word(Outcome), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("duplicate_of", Text),
+    Index(None, "outcome", "event_id"),
+    sqlite_with_rowid=False,
+)
+
+dispatches = Table(
+    "dispatches",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("event_id", ForeignKey("events.id", ondelete="CASCADE"), nullable=False),
+    Column("entry", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("client_payload", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("state", Word(State), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("retry_until", Instant),
+    Column("settled_at", Instant),
+    Column("replay_of", Text),
+    # When somebody must look at it next: `due_at` of one that waits, the end of the lease of one
+    # that is being sent, and null for all others, so that the index below holds unfinished work
+    # only and stays small however long the history grows.
+    Column("wake_at", Instant),
+    Column("lease_owner", Text),
+    Column("claimed_from", Word(State)),
+    Index(None, "event_id"),
+    Index(None, "entry", "id"),
+    Index(None, "state", "id"),
+)
+Index(
+    None,
+    dispatches.c.wake_at,
+    dispatches.c.id,
+    sqlite_where=dispatches.c.wake_at.is_not(None),
+    postgresql_where=dispatches.c.wake_at.is_not(None),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("dispatch_id", ForeignKey("dispatches.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("started_at", Instant, nullable=False),
+    Column("duration", Span, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("status", Integer),
+    Column("message", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+dedupe = Table(
+    "dedupe",
+    metadata,
+    Column("entry", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("event_id", Text, nullable=False),  # may outlive its event: the window decides
+    Column("fingerprint", Text, nullable=False),
+    Column("sticky", Boolean, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Index(None, "expires_at"),
+    sqlite_with_rowid=False,
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("cron", Text, primary_key=True),
+    Column("identity", Text, nullable=False),
+    Column("cursor", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+firings = Table(
+    "firings",
+    metadata,
+    Column("cron", Text, primary_key=True),
+    Column("scheduled_at", Instant, primary_key=True, autoincrement=False),
+    Column("first", Instant),  # where a row stands for several: the earliest of them
+    Column("outcome", Word(FiringOutcome), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("event_id", Text),
+    Index(None, "scheduled_at"),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,235 @@
+"""The store as the rest of the daemon sees it: values in, values out, one method for each thing
+that is asked of it. What each does in SQL stands in the module it is delegated to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine, column, table
+from sqlalchemy.exc import SQLAlchemyError
+
+from daemon.dispatch import Attempt, Dispatch, Settlement, State
+from daemon.errors import StoreError
+from daemon.event import Due, Event, Outcome, Verdict
+from daemon.ports import Claim, FiringRecord
+from daemon.store import accounting, lookups, migrate, outbox, retention
+from daemon.store.engine import connect, file_of, in_memory, parse, place, words, writing
+from daemon.store.file import Lock, create
+from daemon.store.reader import Reader
+from daemon.store.recording import record
+from daemon.store.writer import Writer
+
+
+class Store:
+    """All that dispatchd remembers. Writes are on disk when their method returns.
+
+    Every method raises `StoreUnavailable` when the database cannot be reached or written (try
+    again later; nothing was done) and `StoreError` when it refuses the one operation. A write whose
+    caller is cancelled may still be committed.
+    """
+
+    def __init__(
+        self, engine: Engine, where: str, owner: str, *, read_only: bool, lock: Lock | None
+    ) -> None:
+        self._engine = engine
+        self._where = where
+        self._owner = owner
+        self._lock = lock
+        self._writer = None if read_only else Writer(engine, where)
+        self._reader = Reader(engine, where)
+        # In memory there is one connection, which one thread may use.
+        self._reading = self._writer if self._writer and in_memory(engine.url) else self._reader
+
+    @classmethod
+    def open(cls, url: str, *, owner: str, now: datetime, read_only: bool = False) -> Store:
+        """Opens the database, creates it where there is none, and brings its schema up to date.
+
+        ``owner`` names this process in the leases that it takes. A SQLite file is locked for this
+        process until `close`. With ``read_only`` nothing is created, locked or changed.
+
+        Raises:
+            StoreError: another daemon uses it, it is newer than this code, it is no database of
+                ours or damaged, or its place cannot be written. The file is left as it was.
+        """
+        parsed = parse(url)
+        where, path, lock = place(parsed), file_of(parsed), None
+        if read_only and (path is None or not os.access(path, os.R_OK)):
+            raise StoreError(f"there is no database to read in {where} (`dispatchd run` makes it)")
+        if path is not None and not read_only:
+            create(path)
+            lock = Lock(path)
+            lock.take(now)
+        engine = connect(parsed, read_only=read_only)
+        prepare = migrate.check if read_only else migrate.upgrade
+        try:
+            with (engine if read_only else writing(engine)).begin() as connection:
+                prepare(connection, where)
+        except Exception as error:
+            engine.dispose()
+            if lock is not None:
+                lock.release()
+            if isinstance(error, SQLAlchemyError):
+                raise StoreError(f"cannot use the database {where}: {words(error)}") from error
+            raise
+        return cls(engine, where, owner, read_only=read_only, lock=lock)
+
+    async def close(self) -> None:
+        """Commits what waits, then lets go of the database. A second call does nothing."""
+        if self._writer is not None:
+            await self._writer.close()
+        await self._reader.close()
+        self._engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+    @property
+    def database(self) -> str:
+        """Where the database is, for people; never with a password."""
+        return self._where
+
+    # Intake
+
+    async def record(self, event: Event, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+        """Commits an event with its verdicts and what they owe. Returns the verdicts as committed.
+
+        One whose de-duplication key is taken becomes a duplicate and owes nothing, whatever it
+        was: taken by an event within its window, unless all that this owed to the same entry is
+        dead or cancelled (a sticky key stays taken even so). Of equal deliveries at the same time
+        exactly one is the first.
+        """
+        return await self._writing.together(record, (event, tuple(verdicts)))
+
+    async def add_dispatches(self, dispatches: Sequence[Dispatch]) -> None:
+        """Commits further dispatches of events that are there already."""
+        await self._writing.together(outbox.add, dispatches)
+
+    async def account(
+        self, dues: Sequence[Due], events: Sequence[tuple[Event, tuple[Verdict, ...]]]
+    ) -> list[tuple[Event, tuple[Verdict, ...]]]:
+        """Commits cron instants, each once per (cron, scheduled time) for all time, with the
+        events of those that fire, and moves the cursors forward. Returns the events that were
+        committed: those of instants that were not accounted for before."""
+        return await self._writing.alone(accounting.account, dues, events)
+
+    async def sync_cursors(self, entries: Mapping[str, str], now: datetime) -> dict[str, datetime]:
+        """Makes the cursors those of the enabled cron entries (name to schedule identity) and
+        returns them. A new or re-scheduled entry starts at ``now``; any other is forgotten."""
+        return await self._writing.alone(accounting.sync_cursors, entries, now)
+
+    # The outbox
+
+    async def claim(self, now: datetime, limit: int, lease: timedelta) -> Claim:
+        """Takes up to ``limit`` dispatches that are due, oldest first, and makes them `sending`
+        until ``now + lease``. Those that may no longer be sent come back as dead, for the record.
+
+        Shield this from cancellation: what is claimed by a call that nobody awaits any more rests
+        until its lease runs out."""
+        return await self._writing.alone(outbox.claim, now, limit, lease, self._owner)
+
+    async def settle(
+        self, dispatch_id: str, attempt: Attempt | None, settlement: Settlement, now: datetime
+    ) -> Dispatch:
+        """Records the attempt, if there was one, and moves the dispatch; returns it as it stands
+        then. Raises StoreError where it is unknown or the table of states has no such step."""
+        return await self._writing.alone(outbox.settle, dispatch_id, attempt, settlement, now)
+
+    async def give_back(self, ids: Sequence[str], now: datetime) -> None:
+        """Puts back what was claimed and never sent: due at once, in the state it was found in."""
+        await self._writing.alone(outbox.give_back, ids, now)
+
+    async def reclaim(self, now: datetime) -> int:
+        """Makes all that is `sending` unsure and due; returns how many. For the start, when nobody
+        else uses the database: whoever was sending them has died."""
+        return await self._writing.alone(outbox.reclaim, now)
+
+    async def cancel(
+        self, ids: Sequence[str], now: datetime, reason: str
+    ) -> list[tuple[str, State | None]]:
+        """Cancels what may be cancelled. Returns for each id the state it is in now: cancelled,
+        or what stood in the way; None where there is no such dispatch."""
+        return await self._writing.alone(outbox.cancel, ids, now, reason)
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        """When the next dispatch falls due or a lease ends: ``now`` where one is due already, None
+        where nothing waits."""
+        earliest = await self._reading.alone(lookups.next_due)
+        return None if earliest is None else max(earliest, now)
+
+    # Look-ups; lists are newest first, ``before`` is the last id of the page before
+
+    async def event(self, event_id: str) -> Event | None:
+        return await self._reading.alone(lookups.event, event_id)
+
+    async def events(
+        self,
+        limit: int,
+        before: str | None = None,
+        outcome: Outcome | None = None,
+        source: str | None = None,
+    ) -> list[Event]:
+        """Events, with empty bodies: those can be large, and `event` has them. ``outcome`` keeps
+        the events of which at least one verdict is that."""
+        return await self._reading.alone(lookups.events, limit, before, outcome, source)
+
+    async def verdicts(self, event_ids: Sequence[str]) -> dict[str, tuple[Verdict, ...]]:
+        """The verdicts on each event, with all dispatches they led to, replays included; without
+        de-duplication keys. Empty for an unknown id."""
+        return await self._reading.alone(lookups.verdicts, event_ids)
+
+    async def dispatch(self, dispatch_id: str) -> Dispatch | None:
+        return await self._reading.alone(lookups.dispatch, dispatch_id)
+
+    async def dispatches(
+        self,
+        limit: int,
+        before: str | None = None,
+        states: Sequence[State] | None = None,
+        entry: str | None = None,
+        event_id: str | None = None,
+        since: datetime | None = None,
+    ) -> list[Dispatch]:
+        """Dispatches that meet all that is given; ``since`` is the earliest `created_at`."""
+        return await self._reading.alone(
+            lookups.dispatches, limit, before, states, entry, event_id, since
+        )
+
+    async def attempts(self, dispatch_id: str) -> list[Attempt]:
+        """Every attempt on a dispatch, oldest first."""
+        return await self._reading.alone(lookups.attempts, dispatch_id)
+
+    async def counts(self) -> dict[State, int]:
+        """How many dispatches are in each state that is not final."""
+        return await self._reading.alone(lookups.counts)
+
+    async def firings(self, limit: int, cron: str | None = None) -> list[FiringRecord]:
+        """Cron instants as accounted for, by their scheduled time, newest first."""
+        return await self._reading.alone(lookups.firings, limit, cron)
+
+    async def oldest_waiting(self) -> datetime | None:
+        """When the oldest dispatch was made that waits for its time or a retry."""
+        return await self._reading.alone(lookups.oldest_waiting)
+
+    # Upkeep
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        """Deletes up to ``limit`` events that are older than ``before`` and owe nothing any more,
+        with all that hangs on them; likewise keys that expired and cron instants. Returns how many
+        of these went in all; 0 when there is none left."""
+        return await self._writing.alone(retention.prune, before, limit)
+
+    async def ping(self) -> None:
+        """Commits a write that changes nothing. Raises StoreUnavailable when that fails."""
+        await self._writing.alone(_touch)
+
+    @property
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise StoreError(f"{self._where} was opened for reading only")
+        return self._writer
+
+
+def _touch(connection: Connection) -> None:
+    version = table("alembic_version", column("version_num"))
+    connection.execute(version.update().values(version_num=version.c.version_num))

@@ -1,0 +1,140 @@
+"""Group commit: the event loop gathers what is to be written, one thread commits it. All that
+came in during a commit shares the next one, so the disk is waited for once per batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from daemon.errors import StoreUnavailable
+from daemon.store.engine import explained, unavailable, writing
+
+MAX_WAITING = 4096  # operations; at 3,000 a second the last one waits a good second
+MAX_BATCH = 256
+
+A = TypeVar("A")
+R = TypeVar("R")
+P = ParamSpec("P")
+Work = Callable[[Connection, Sequence[A]], Sequence[R]]
+
+
+@dataclass(slots=True, eq=False)
+class _Operation:
+    work: Work[Any, Any]
+    argument: Any
+    future: asyncio.Future[Any] = field(default_factory=asyncio.Future)
+
+
+class Writer:
+    """Runs operations on the thread that alone writes, many in one transaction.
+
+    An operation that raises fails alone: what it did is undone to its savepoint, and the others of
+    its batch are committed. When the database itself fails, every operation of the batch does, with
+    `StoreUnavailable`; the next batch tries again.
+    """
+
+    def __init__(self, engine: Engine, place: str, *, max_waiting: int = MAX_WAITING) -> None:
+        self._engine = writing(engine)
+        self._place = place
+        self._max_waiting = max_waiting
+        self._waiting: list[_Operation] = []
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dispatchd-writer")
+        self._committing: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def together(self, work: Work[A, R], argument: A) -> R:
+        """Runs ``work`` once for the arguments of all operations of a batch that name it; it gives
+        a result for each, in order. Returns this one's result, after the commit.
+
+        Raises:
+            StoreUnavailable: the database did not take it, or too many wait already.
+            StoreError: it breaks a rule of the tables, or what ``work`` raised.
+        """
+        if self._closed:
+            raise StoreUnavailable(f"the store {self._place} is closed")
+        if len(self._waiting) >= self._max_waiting:
+            raise StoreUnavailable(
+                f"the store {self._place} is busy: {len(self._waiting)} writes wait already"
+            )
+        operation = _Operation(work, argument)
+        self._waiting.append(operation)
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_all())
+        result: R = await operation.future
+        return result
+
+    async def alone(
+        self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Runs ``work`` in the next transaction, with nothing of other operations between."""
+
+        def single(connection: Connection, _: Sequence[None]) -> list[R]:
+            return [work(connection, *args, **kwargs)]
+
+        return await self.together(single, None)
+
+    async def close(self) -> None:
+        """Commits what waits, takes nothing more, and ends the thread."""
+        self._closed = True
+        if self._committing is not None:
+            await asyncio.wait([self._committing])
+        self._thread.shutdown()
+
+    async def _commit_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+                batch = [operation for operation in batch if not operation.future.done()]
+                outcomes = await loop.run_in_executor(self._thread, self._commit, batch)
+                for operation, outcome in zip(batch, outcomes, strict=True):
+                    _resolve(operation.future, outcome)
+                # Those who were just answered run first: what they write next joins this batch.
+                await asyncio.sleep(0)
+        finally:
+            self._committing = None
+
+    def _commit(self, batch: Sequence[_Operation]) -> list[Any]:
+        """On the thread: each operation's result, or the exception that it is to raise."""
+        outcomes: dict[_Operation, Any] = {}
+        try:
+            with self._engine.begin() as connection:
+                for operations in _by_work(batch):
+                    results = self._run(connection, operations)
+                    outcomes.update(zip(operations, results, strict=True))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the waiters must hear of it
+            return [explained(error, self._place) for _ in batch]
+        return [outcomes[operation] for operation in batch]
+
+    def _run(self, connection: Connection, operations: Sequence[_Operation]) -> list[Any]:
+        try:
+            with connection.begin_nested():
+                work = operations[0].work
+                return list(work(connection, [operation.argument for operation in operations]))
+        except Exception as error:
+            if unavailable(error):
+                raise
+            if len(operations) == 1:
+                return [explained(error, self._place)]
+        return [self._run(connection, [operation])[0] for operation in operations]
+
+
+def _by_work(batch: Sequence[_Operation]) -> list[list[_Operation]]:
+    groups: dict[Work[Any, Any], list[_Operation]] = {}
+    for operation in batch:
+        groups.setdefault(operation.work, []).append(operation)
+    return list(groups.values())
+
+
+def _resolve(future: asyncio.Future[Any], outcome: object) -> None:
+    if future.done():  # its caller was cancelled meanwhile
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

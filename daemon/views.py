@@ -1,0 +1,98 @@
+"""Recorded values as the JSON that the API answers and ``--json`` prints: stable names, instants
+as RFC 3339, durations in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from daemon.dispatch import Attempt, Dispatch
+from daemon.event import Delivery, Event, Verdict
+from daemon.expressions import JSON, rfc3339
+
+
+def event_view(event: Event, verdicts: Sequence[Verdict]) -> dict[str, JSON]:
+    """One event with its verdicts; without headers and body."""
+    cause = event.cause
+    view: dict[str, JSON] = {
+        "id": event.id,
+        "kind": "delivery" if isinstance(cause, Delivery) else "firing",
+        "source": event.source,
+        "at": rfc3339(event.at),
+        "replay_of": event.replay_of,
+        "verdicts": [verdict_view(verdict) for verdict in verdicts],
+    }
+    if isinstance(cause, Delivery):
+        view |= {"method": cause.method, "path": cause.path, "client_ip": cause.client_ip}
+    else:
+        view |= {
+            "scheduled_at": rfc3339(cause.scheduled_at),
+            "catch_up": cause.catch_up,
+            "by_hand": cause.by_hand,
+        }
+    return view
+
+
+def event_details(event: Event, verdicts: Sequence[Verdict]) -> dict[str, JSON]:
+    """The same with what was received. A body that is no UTF-8 is shown with U+FFFD in it."""
+    view = event_view(event, verdicts)
+    if isinstance(event.cause, Delivery):
+        view |= {
+            "headers": dict(event.cause.headers),
+            "query": dict(event.cause.query),
+            "params": dict(event.cause.params),
+            "body": event.cause.body.decode(errors="replace"),
+        }
+    return view
+
+
+def verdict_view(verdict: Verdict) -> JSON:
+    return {
+        "entry": verdict.entry,
+        "outcome": verdict.outcome.value,
+        "reason": verdict.reason,
+        "duplicate_of": verdict.duplicate_of,
+    }
+
+
+def dispatch_view(dispatch: Dispatch) -> dict[str, JSON]:
+    """One dispatch as it stands; without its payload."""
+    return {
+        "id": dispatch.id,
+        "event_id": dispatch.event_id,
+        "entry": dispatch.entry,
+        "repository": dispatch.repository,
+        "event_type": dispatch.event_type,
+        "state": dispatch.state.value,
+        "reason": dispatch.reason,
+        "attempts": dispatch.attempts,
+        "created_at": rfc3339(dispatch.created_at),
+        "due_at": rfc3339(dispatch.due_at),
+        "expires_at": rfc3339(dispatch.expires_at),
+        "settled_at": _instant(dispatch.settled_at),
+        "replay_of": dispatch.replay_of,
+    }
+
+
+def dispatch_details(dispatch: Dispatch, attempts: Sequence[Attempt]) -> dict[str, JSON]:
+    """The same with the payload (JSON text, as it goes out) and every attempt."""
+    return dispatch_view(dispatch) | {
+        "client_payload": dispatch.client_payload,
+        "tries": [attempt_view(attempt) for attempt in attempts],
+    }
+
+
+def attempt_view(attempt: Attempt) -> JSON:
+    return {
+        "number": attempt.number,
+        "started_at": rfc3339(attempt.started_at),
+        "seconds": round(attempt.duration.total_seconds(), 3),
+        "outcome": attempt.outcome,
+        "status": attempt.status,
+        "message": attempt.message,
+        "request_id": attempt.request_id,
+    }
+
+
+def _instant(instant: datetime | None) -> str | None:
+    return rfc3339(instant) if instant else None

@@ -1,0 +1,111 @@
+"""A time zone's wall clock: which instant a wall time is, and where the clock is put forward or
+back. All arithmetic is on UTC instants, since same-zone comparison in Python ignores ``fold``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from daemon.errors import ScheduleError
+
+SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
+
+STANDING_YEARS = range(2037, 2065)
+"""Where a zone's standing rule is read off: past every one-off change that its tables list, and
+as long as the calendar needs to repeat (28 years), so that every date of a change occurs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One time the clock is put forward (a gap) or back (an overlap): the wall times from
+    ``start`` up to ``end``, naive, do not occur or occur twice."""
+
+    start: datetime
+    end: datetime
+    gap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WallClock:
+    """The clock on the wall of one zone. Wall times are naive, instants are UTC."""
+
+    zone: ZoneInfo
+
+    def offset(self, instant: datetime) -> timedelta:
+        """What the wall clock is ahead of UTC at ``instant``."""
+        return self.read(instant) - instant.astimezone(UTC).replace(tzinfo=None)
+
+    def read(self, instant: datetime) -> datetime:
+        """The wall time at ``instant``; ``fold`` is 1 the second time the clock shows it."""
+        return instant.astimezone(self.zone).replace(tzinfo=None)
+
+    def first(self, wall: datetime) -> datetime:
+        """The first instant at which the clock shows ``wall``, or has just skipped it."""
+        earlier, later = self._offsets(wall)
+        naive = wall.replace(tzinfo=UTC)
+        if later > earlier:  # PEP 495: only so for a wall time in a gap
+            return self.change(naive - later, naive - earlier)
+        return naive - earlier
+
+    def set_back(self, wall: datetime) -> timedelta:
+        """How far the clock was put back just before ``wall`` came the second time, else zero."""
+        earlier, later = self._offsets(wall)
+        return earlier - later if wall.fold else timedelta()
+
+    def change(self, before: datetime, after: datetime) -> datetime:
+        """The first instant with the offset of ``after``, which differs from that of ``before``.
+
+        Between the two there must be one change only; zones leave days between theirs.
+        """
+        offset = self.offset(after)
+        low = before.replace(microsecond=0)  # changes come on whole seconds
+        steps = (after - low) // SECOND + 1
+        first, last = 0, steps
+        while last - first > 1:
+            middle = (first + last) // 2
+            if self.offset(low + middle * SECOND) == offset:
+                last = middle
+            else:
+                first = middle
+        return low + last * SECOND
+
+    def _offsets(self, wall: datetime) -> tuple[timedelta, timedelta]:
+        """The offsets of the first and of the second time that the clock shows ``wall``."""
+        aware = wall.replace(tzinfo=self.zone)
+        earlier, later = (aware.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        return wall - earlier.replace(tzinfo=None), wall - later.replace(tzinfo=None)
+
+
+def wall_clock(timezone: str) -> WallClock:
+    """The clock of an IANA zone; raises ``ScheduleError`` with the nearest name for another."""
+    try:
+        return WallClock(ZoneInfo(timezone))
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder, such as "America"
+        pass
+    known = {name.casefold(): name for name in available_timezones()}
+    near = difflib.get_close_matches(timezone.casefold(), known, n=1, cutoff=0.8)
+    hint = f"did you mean {known[near[0]]}?" if near else "write an IANA name: Europe/Berlin, UTC"
+    raise ScheduleError(f"there is no time zone `{timezone}` ({hint})")
+
+
+@cache  # every entry of a zone asks the same, and the answer is part of the zone
+def standing_changes(clock: WallClock) -> tuple[Change, ...]:
+    """Each change of the clock under the zone's standing rule, oldest first."""
+    return tuple(_changes(clock, STANDING_YEARS))
+
+
+def _changes(clock: WallClock, years: range) -> Iterator[Change]:
+    step = timedelta(days=5)  # short enough for Morocco, which changes twice around Ramadan
+    instant, end = datetime(years.start, 1, 1, tzinfo=UTC), datetime(years.stop, 1, 1, tzinfo=UTC)
+    before = clock.offset(instant)
+    while instant < end:
+        after = clock.offset(instant + step)
+        if after != before:
+            at = clock.change(instant, instant + step).replace(tzinfo=None)
+            yield Change(at + min(before, after), at + max(before, after), gap=after > before)
+        instant, before = instant + step, after

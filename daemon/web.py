@@ -1,0 +1,82 @@
+"""What the webhook routes and the API share of HTTP: bounded reading, and answers in JSON."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from daemon.errors import Refused
+from daemon.expressions import compact
+from daemon.signatures import Request
+
+BODY_TIMEOUT = 30.0
+"""Seconds that a sender has for its whole body."""
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """The body, if it is at most ``limit`` bytes and comes in time. Nothing is hashed or parsed
+    before this has passed. Raises Refused: 408, 413, or 415 for a compressed body."""
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Refused(415, f"content encoding {encoding!r:.40} is not supported; send it plain")
+    if (request.content_length or 0) > limit:
+        raise _too_large(request.content_length or 0, limit)
+    received = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for chunk in request.content.iter_any():
+                received += chunk
+                if len(received) > limit:
+                    raise _too_large(len(received), limit)
+    except TimeoutError:
+        raise Refused(408, f"the body did not arrive within {BODY_TIMEOUT:.0f} s") from None
+    return bytes(received)
+
+
+def signed_request(request: web.Request, body: bytes) -> Request:
+    """The request as signature schemes look at it: every header, repeated ones joined."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        lower = name.lower()
+        headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+    return Request(
+        method=request.method,
+        path=request.rel_url.raw_path,
+        headers=headers,
+        query=dict(request.query),
+        body=body,
+    )
+
+
+def client_ip(request: web.Request) -> str:
+    """The peer's address; empty over the Unix socket."""
+    return request.remote or ""
+
+
+def json_response(
+    status: int, value: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> web.Response:
+    return web.Response(
+        status=status,
+        body=compact(dict(value)).encode(errors="replace"),
+        headers={"Content-Type": "application/json; charset=utf-8", **(headers or {})},
+    )
+
+
+def refused(refusal: Refused) -> web.Response:
+    return error_response(refusal.status, refusal.message, refusal.headers)
+
+
+def error_response(
+    status: int, message: str, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    return json_response(status, {"error": message}, headers)
+
+
+def _too_large(size: int, limit: int) -> Refused:
+    return Refused(
+        413, f"the body is larger than the {limit:,} bytes allowed here (at least {size:,})"
+    )

@@ -1,0 +1,483 @@
+"""Schedules against Debian cron: its recorded answers, a slow re-telling of its main loop, and
+the forms it refuses."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from daemon.cron import Schedule, parse
+from daemon.errors import ScheduleError
+
+CASES: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "cases" / "cron.json").read_text(encoding="utf-8")
+)
+MINUTE = timedelta(minutes=1)
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def instants(schedule: Schedule, after: str, count: int) -> list[str]:
+    """The next ``count`` instants after ``after``, as short RFC 3339 text."""
+    found: list[str] = []
+    at = instant(after)
+    while len(found) < count:
+        following = schedule.next_after(at)
+        assert following is not None
+        at = following
+        found.append(f"{at:%Y-%m-%dT%H:%MZ}")
+    return found
+
+
+# Debian's own answers
+
+
+def test_no_recorded_case_is_left_out() -> None:
+    """Each of the 84 is of a form that is supported, so none may be skipped."""
+    assert len(CASES) == 84
+    for case in CASES:
+        parse(case["expression"], case["timezone"])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['expression']} {case['timezone']}")
+def test_agrees_with_debian_cron(case: dict[str, Any]) -> None:
+    schedule = parse(case["expression"], case["timezone"])
+    at = datetime.fromisoformat(case["after"])
+    for expected in case["next"]:
+        following = schedule.next_after(at)
+        assert following is not None
+        assert following.isoformat() == expected
+        assert following.tzinfo is UTC
+        at = following
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['expression']} {case['timezone']}")
+def test_searching_backwards_finds_what_searching_forwards_found(case: dict[str, Any]) -> None:
+    schedule = parse(case["expression"], case["timezone"])
+    expected = tuple(map(instant, case["next"]))
+    backlog = schedule.due_between(instant(case["after"]), expected[-1], 100)
+    assert backlog.instants == expected
+    assert backlog.omitted is None
+
+
+# Daylight saving, by an oracle that walks every minute
+
+
+@dataclass(frozen=True)
+class Cron:
+    """An expression together with what it means, put together without reading it."""
+
+    text: str
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+
+    def matches(self, wall: datetime) -> bool:
+        if wall.minute not in self.minutes or wall.hour not in self.hours:
+            return False
+        if wall.month not in self.months:
+            return False
+        day = wall.day in self.days
+        weekday = wall.isoweekday() % 7 in self.weekdays
+        _, _, dom, _, dow = self.text.split()
+        both = dom.startswith("*") or dow.startswith("*")
+        return (day and weekday) if both else (day or weekday)
+
+    @property
+    def wild(self) -> bool:
+        return any(field.startswith("*") for field in self.text.split()[:2])
+
+
+def debian(cron: Cron, zone: str, start: datetime, end: datetime) -> list[datetime]:
+    """The instants in (start, end], by the loop in Debian's cron.c: a virtual clock follows the
+    wall clock, runs fixed jobs through what the wall clock skips and waits when it is put back."""
+    wall_clock = ZoneInfo(zone)
+    at = start.replace(second=0, microsecond=0) - timedelta(hours=4)
+    virtual = at.astimezone(wall_clock).replace(tzinfo=None)
+    found = []
+    while at < end:
+        at += MINUTE
+        wall = at.astimezone(wall_clock).replace(tzinfo=None, fold=0)
+        fires = cron.wild and cron.matches(wall)
+        while virtual < wall:
+            virtual += MINUTE
+            fires = fires or (not cron.wild and cron.matches(virtual))
+        if fires and start < at <= end:
+            found.append(at)
+    return found
+
+
+@st.composite
+def field(draw: st.DrawFn, low: int, high: int, likely: int) -> tuple[str, frozenset[int]]:
+    """One field as (text, values); ``likely`` is a value that matters on the day in question."""
+    kind = draw(st.sampled_from(["*", "*", "likely", "likely", "step", "list"]))
+    if kind == "*":
+        return "*", frozenset(range(low, high + 1))
+    if kind == "likely":
+        return str(likely), frozenset({likely})
+    if kind == "step":
+        step = draw(st.integers(1, high - low + 2))
+        return f"*/{step}", frozenset(range(low, high + 1, step))
+    texts, values = [], set[int]()
+    for _ in range(draw(st.integers(1, 3))):
+        first = draw(st.integers(low, high))
+        last = draw(st.integers(first, high))
+        if first == last:
+            texts.append(str(first))
+            values.add(first)
+        else:
+            step = draw(st.integers(1, 5))
+            texts.append(f"{first}-{last}" + (f"/{step}" if step > 1 else ""))
+            values.update(range(first, last + 1, step))
+    return ",".join(texts), frozenset(values)
+
+
+CHANGES = {
+    "America/New_York": [date(2026, 3, 8), date(2026, 11, 1)],
+    "Europe/Berlin": [date(2026, 3, 29), date(2026, 10, 25)],
+    "Australia/Lord_Howe": [date(2026, 4, 5), date(2026, 10, 4)],
+    "Asia/Beirut": [date(2026, 3, 29), date(2026, 10, 24)],
+    "America/Havana": [date(2026, 3, 8), date(2026, 11, 1)],
+    "Asia/Kolkata": [date(2026, 8, 15)],
+    "UTC": [date(2028, 2, 29)],
+}
+
+
+@dataclass(frozen=True)
+class Situation:
+    cron: Cron
+    zone: str
+    after: datetime
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> Situation:
+    zone = draw(st.sampled_from(sorted(CHANGES)))
+    changes = st.sampled_from(CHANGES[zone])
+    day = draw(st.one_of(changes, changes, changes, st.dates(date(2026, 1, 1), date(2028, 12, 31))))
+    minute = draw(st.sampled_from([0, 15, 29, 30, 31, 59]))
+    minutes = draw(field(0, 59, minute))
+    hours = draw(field(0, 23, draw(st.sampled_from([0, 1, 2, 3, 23]))))
+    days = draw(field(1, 31, day.day))
+    months = draw(field(1, 12, day.month))
+    weekdays = draw(field(0, 7, day.isoweekday()))
+    cron = Cron(
+        text=" ".join(text for text, _ in (minutes, hours, days, months, weekdays)),
+        minutes=minutes[1],
+        hours=hours[1],
+        days=days[1],
+        months=months[1],
+        weekdays=frozenset(value % 7 for value in weekdays[1]),
+    )
+    midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    seconds = draw(
+        st.one_of(st.integers(-18000, 90000), st.integers(-300, 1500).map(lambda m: m * 60))
+    )
+    return Situation(cron, zone, midnight + timedelta(seconds=seconds))
+
+
+@settings(max_examples=300, deadline=None)
+@given(situations())
+def test_agrees_with_a_walk_through_every_minute(situation: Situation) -> None:
+    """Forwards, backwards, and from inside a gap or an overlap."""
+    cron, after = situation.cron, situation.after
+    end = after + timedelta(hours=30)
+    expected = debian(cron, situation.zone, after, end)
+    try:
+        schedule = parse(cron.text, situation.zone)
+    except ScheduleError:
+        assert not expected  # refused since it never fires
+        return
+
+    found = []
+    at = schedule.next_after(after)
+    while at is not None and at <= end:
+        found.append(at)
+        at = schedule.next_after(at)
+    assert found == expected
+
+    assert schedule.due_between(after, end, 5000).instants == tuple(expected)
+    newest = schedule.due_between(after, end, 3)
+    assert newest.instants == tuple(expected[-3:])
+    assert newest.omitted == ((expected[0], expected[-4]) if len(expected) > 3 else None)
+
+
+@settings(max_examples=200, deadline=None)
+@given(situations())
+def test_the_next_instant_is_ahead_and_the_last_one_behind(situation: Situation) -> None:
+    """However far away they are: nothing lies between an instant and its neighbours."""
+    try:
+        schedule = parse(situation.cron.text, situation.zone)
+    except ScheduleError:
+        return
+    following = schedule.next_after(situation.after)
+    if following is not None:
+        assert following > situation.after
+        assert schedule.next_after(following - MINUTE / 60) == following
+        assert schedule.last_before(following + MINUTE / 60) == following
+        last = schedule.last_before(following)
+        assert last is None or last <= situation.after
+
+
+@pytest.mark.parametrize(
+    ("expression", "timezone", "after", "expected"),
+    [
+        # skipped: once, at the first instant after the gap, however many wall times it swallowed
+        ("0,30 2 * * *", "America/New_York", "2026-03-08T00:00Z", ["2026-03-08T07:00Z"]),
+        ("30 0 * * *", "Asia/Beirut", "2026-03-28T00:00Z", ["2026-03-28T22:00Z"]),
+        ("5 0 * * *", "America/Havana", "2026-03-08T00:00Z", ["2026-03-08T05:00Z"]),
+        ("15 2 * * *", "Australia/Lord_Howe", "2026-10-03T00:00Z", ["2026-10-03T15:30Z"]),
+        # repeated: the first time only, even when asked between the two
+        (
+            "30 1 * * *",
+            "America/New_York",
+            "2026-11-01T05:00Z",
+            ["2026-11-01T05:30Z", "2026-11-02T06:30Z"],
+        ),
+        ("30 1 * * *", "America/New_York", "2026-11-01T06:10Z", ["2026-11-02T06:30Z"]),
+        (
+            "45 1 * * *",
+            "Australia/Lord_Howe",
+            "2026-04-04T14:00Z",
+            ["2026-04-04T14:45Z", "2026-04-05T15:15Z"],
+        ),
+        # a wildcard follows the wall clock through both
+        ("0 * * * *", "Europe/Berlin", "2026-03-29T00:30Z", ["2026-03-29T01:00Z"]),
+        ("*/30 2 * * *", "Europe/Berlin", "2026-03-29T00:00Z", ["2026-03-30T00:00Z"]),
+        (
+            "*/30 2 25 10 *",
+            "Europe/Berlin",
+            "2026-10-24T23:00Z",
+            ["2026-10-25T00:00Z", "2026-10-25T00:30Z", "2026-10-25T01:00Z", "2026-10-25T01:30Z"],
+        ),
+        ("* 23 24 10 *", "Asia/Beirut", "2026-10-24T20:59Z", ["2026-10-24T21:00Z"]),
+        # a year that skipped a whole day
+        ("0 12 30 12 *", "Pacific/Apia", "2011-12-29T23:00Z", ["2011-12-30T10:00Z"]),
+    ],
+)
+def test_daylight_saving_by_example(
+    expression: str, timezone: str, after: str, expected: list[str]
+) -> None:
+    assert instants(parse(expression, timezone), after, len(expected)) == expected
+
+
+def test_an_instant_may_be_given_in_any_zone() -> None:
+    """Inside New York's repeated hour, where comparison and arithmetic in the zone itself err."""
+    second_time = datetime(2026, 11, 1, 1, 30, tzinfo=ZoneInfo("America/New_York"), fold=1)
+    schedule = parse("*/30 * * * *", "America/New_York")
+    assert schedule.next_after(second_time) == instant("2026-11-01T07:00Z")
+    assert schedule.last_before(second_time) == instant("2026-11-01T06:00Z")
+
+
+def test_a_year_of_minutes_is_searched_from_its_newest_end() -> None:
+    schedule = parse("* * * * *", "Europe/Berlin")
+    now = instant("2026-11-01T06:30:30Z")
+    began = time.perf_counter()
+    backlog = schedule.due_between(now - timedelta(days=365), now, 100)
+    assert time.perf_counter() - began < 0.1
+    assert backlog.instants[-1] == instant("2026-11-01T06:30Z")
+    assert backlog.instants[0] == instant("2026-11-01T04:51Z")
+    assert backlog.omitted == (instant("2025-11-01T06:31Z"), instant("2026-11-01T04:50Z"))
+
+
+def test_a_cursor_ahead_of_the_clock_owes_nothing() -> None:
+    backlog = parse("* * * * *").due_between(
+        instant("2026-06-01T12:00Z"), instant("2026-06-01T11:00Z"), 100
+    )
+    assert backlog.instants == ()
+    assert backlog.omitted is None
+
+
+def test_the_end_of_the_calendar_is_no_fault() -> None:
+    end = datetime.max.replace(tzinfo=UTC)
+    assert parse("0 0 1 1 *").next_after(end) is None
+    assert parse("* * * * *", "Asia/Tokyo").next_after(end) is None
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    ("macro", "expression"),
+    [
+        ("@hourly", "0 * * * *"),
+        ("@daily", "0 0 * * *"),
+        ("@Midnight", "0 0 * * *"),
+        ("@WEEKLY", "0 0 * * 0"),
+        ("@monthly", "0 0 1 * *"),
+        ("@yearly", "0 0 1 1 *"),
+        ("@annually", "0 0 1 1 *"),
+    ],
+)
+def test_a_macro_is_the_expression_it_stands_for(macro: str, expression: str) -> None:
+    assert parse(macro).identity == parse(expression).identity
+
+
+def test_identity_is_blind_to_spelling_and_nothing_else() -> None:
+    schedule = parse("05 */1 * JAN-mar Mon,fri", "Europe/Berlin")
+    assert schedule.identity == parse(" 5\t* *  1-3 1,5 ", "Europe/Berlin").identity
+    assert schedule.identity != parse("5 * * 1-3 1,5", "UTC").identity
+    assert parse("*/2 3 * * *").identity != parse("0-59/2 3 * * *").identity
+
+
+def test_a_schedule_is_a_value() -> None:
+    """Equal and hashable by what was written, so that it can be a key and be compared on reload."""
+    assert {parse("0 5 * * *"): 1}[parse("0 5 * * *", "UTC")] == 1
+    assert parse("0 5 * * *") != parse("0 5 * * *", "Europe/Berlin")
+    assert repr(parse("0 5 * * *")) == "Schedule(expression='0 5 * * *', timezone='UTC')"
+
+
+@pytest.mark.parametrize(("sunday"), ["0", "7", "SUN", "sun"])
+def test_sunday_has_two_numbers(sunday: str) -> None:
+    schedule = parse(f"0 0 * * {sunday}")
+    assert instants(schedule, "2026-06-01T00:00Z", 1) == ["2026-06-07T00:00Z"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("0 0 * * FRI-MON", "runs backwards (write `5-6,0-1`)"),
+        ("0 0 * * SAT-SUN", "runs backwards (write `6-7`, since 7 is Sunday too)"),
+        ("0 22-2 * * *", "runs backwards (write `22-23,0-2`)"),
+        ("0 0 * DEC-FEB *", "runs backwards (write `12,1-2`)"),
+        ("0 0 * * 8", "`8` is not a weekday (allowed: 0 to 7"),
+        ("60 * * * *", "`60` is not a minute (allowed: 0 to 59)"),
+        ("0 24 * * *", "`24` is not a hour (allowed: 0 to 23)"),
+        ("0 0 0 * *", "`0` is not a day of the month (allowed: 1 to 31)"),
+        ("MON * * * *", "`MON` is not a minute"),
+        ("9999999999 * * * *", "is not a minute"),
+        ("*/0 * * * *", "a step is a number from 1 up"),
+        ("*/MON * * * *", "a step is a number from 1 up"),
+        ("0,,5 * * * *", "has an empty item"),
+        ("0, * * * *", "has an empty item"),
+        ("5-5/3 * * * *", "(write `5`, or `5-59/3`)"),
+        ("5/15 * * * *", "(write `5-59/15`)"),
+        ("* 8/2 * * *", "(write `8-23/2`)"),
+        ("*-5 * * * *", "cannot be read"),
+        ("1-2-3 * * * *", "cannot be read"),
+        ("+5 * * * *", "cannot be read"),
+        ("0 0 ? * *", "cannot be read"),
+        ("٥ * * * *", "ASCII"),
+        ("0 0 30 2 *", "`0 0 30 2 *` never fires"),
+        ("0 0 31 4,6,9,11 *", "never fires"),
+        ("0 0 31 2 */2", "never fires"),
+        ("@reboot", "`@reboot` is no point in time"),
+        ("@dayly", "did you mean @daily?"),
+        ("@every 5m", "known are @yearly"),
+        ("TZ=Europe/Berlin 0 5 * * *", "use `timezone`: `Europe/Berlin`"),
+        ("CRON_TZ=UTC @daily", "use `timezone`: `UTC`"),
+        ("", "has 5 fields, this one has 0"),
+        ("* * *", "has 5 fields, this one has 3"),
+        ("0 5 * * * root ls", "has 5 fields, this one has 7"),
+    ],
+)
+def test_what_debian_refuses_is_refused_with_a_hint(expression: str, message: str) -> None:
+    with pytest.raises(ScheduleError) as caught:
+        parse(expression)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "30 0 5 * * *",
+        "0 0 L * *",
+        "0 0 LW * *",
+        "0 0 L-3 * *",
+        "0 0 15W * *",
+        "0 0 * * 5L",
+        "0 0 * * friL",
+        "0 0 * * MON#2",
+        "H * * * *",
+        "H/15 * * * *",
+        "0 H(0-7) * * *",
+    ],
+)
+def test_forms_of_other_schedulers_are_not_supported_yet(expression: str) -> None:
+    """They are told apart from nonsense: whoever wrote one wrote what is documented elsewhere."""
+    with pytest.raises(ScheduleError, match="not supported yet"):
+        parse(expression)
+
+
+def test_july_is_a_month_although_it_ends_in_l() -> None:
+    assert instants(parse("0 0 1 JUL *"), "2026-01-01T00:00Z", 1) == ["2026-07-01T00:00Z"]
+
+
+@pytest.mark.parametrize(
+    ("timezone", "message"),
+    [
+        ("Europe/Berln", "did you mean Europe/Berlin?"),
+        ("europe/berlin", "did you mean Europe/Berlin?"),
+        ("America", "write an IANA name"),
+        ("", "write an IANA name"),
+        ("../etc/passwd", "write an IANA name"),
+        ("UTC\0", "no time zone"),
+        ("+02:00", "write an IANA name"),
+    ],
+)
+def test_an_unknown_zone_is_refused_with_the_nearest_name(timezone: str, message: str) -> None:
+    with pytest.raises(ScheduleError) as caught:
+        parse("0 5 * * *", timezone)
+    assert message in str(caught.value)
+
+
+@given(st.text(alphabet="0123456789*/-,LW#H@ MONa?~\x00é", max_size=30))
+@example("0 0 * * " + "9" * 5000)
+@example("*/" + "9" * 5000 + " * * * *")
+def test_any_text_is_read_or_refused(text: str) -> None:
+    """No other error escapes the parser, and what it took fires."""
+    try:
+        schedule = parse(text)
+    except ScheduleError:
+        return
+    schedule.warnings()
+    assert schedule.next_after(instant("2026-06-01T00:00Z")) is not None
+
+
+# Warnings
+
+
+@pytest.mark.parametrize(
+    ("expression", "timezone", "expected"),
+    [
+        ("0 5 * * *", "Europe/Berlin", []),
+        ("*/15 * * * *", "Europe/Berlin", []),
+        ("0 5 13 * 5", "UTC", ["days that match either of them"]),
+        ("0 5 */2 * 5", "UTC", ["days that match both", "after 31 comes 1 again"]),
+        ("*/40 * * * *", "UTC", ["`*/40` in the minute field is uneven: after 40 comes 0 again"]),
+        ("0 */5 * * *", "UTC", ["`*/5` in the hour field is uneven: after 20 comes 0 again"]),
+        (
+            "30 2 * * *",
+            "America/New_York",
+            ["02:30 is skipped when the clock goes from 02:00 to 03:00 in America/New_York: it "
+             "fires at 03:00 on that day"],
+        ),
+        ("*/30 2 * * *", "America/New_York", ["does not fire then"]),
+        ("30 1 * * *", "America/New_York", ["fires the first time only"]),
+        ("*/30 1 * * *", "America/New_York", ["fires both times"]),
+        ("30 2 * * 1-5", "America/New_York", []),  # the clock is changed on Sundays
+        ("5 0 * * *", "America/Havana", ["00:05 is skipped", "00:05 is repeated"]),
+        ("45 1 * * *", "Australia/Lord_Howe", ["goes back from 02:00 to 01:30"]),
+        ("30 2 * * *", "Asia/Kolkata", []),
+    ],
+)  # fmt: skip
+def test_what_is_easily_misread_is_warned_about(
+    expression: str, timezone: str, expected: list[str]
+) -> None:
+    warnings = parse(expression, timezone).warnings()
+    assert len(warnings) == len(expected)
+    for text, part in zip(warnings, expected, strict=True):
+        assert part in text

@@ -1,0 +1,396 @@
+"""The clock side of crons: what is owed after any absence, and that nothing stops the clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from freezegun import freeze_time
+
+from daemon.cron import Backlog, parse
+from daemon.event import Due, Missed
+from daemon.facts import Fact, Facts, Trouble
+from daemon.scheduler import Scheduler, WakeTrigger, judge_backlog, next_instants
+from daemon.spec import CatchUp, CronSpec
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+SHORT_TICK = timedelta(milliseconds=10)
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def cron(name: str, schedule: str = "* * * * *", *, enabled: bool = True) -> CronSpec:
+    return CronSpec(name, "", enabled, parse(schedule), CatchUp.LATEST, ())
+
+
+class Clock:
+    """A wall clock that stands still until it is set."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Book:
+    """Takes the batches; ``fails`` of them first raise, as a store does that cannot write."""
+
+    def __init__(self, fails: int = 0) -> None:
+        self.batches: list[list[Due]] = []
+        self.fails = fails
+        self._changed = asyncio.Condition()
+
+    async def account(self, dues: Sequence[Due]) -> None:
+        async with self._changed:
+            if self.fails:
+                self.fails -= 1
+                self._changed.notify_all()
+                raise OSError("disk full")
+            self.batches.append(list(dues))
+            self._changed.notify_all()
+
+    async def holds(self, batches: int) -> None:
+        async with asyncio.timeout(20), self._changed:
+            await self._changed.wait_for(lambda: len(self.batches) >= batches)
+
+    async def has_failed(self) -> None:
+        async with asyncio.timeout(20), self._changed:
+            await self._changed.wait_for(lambda: not self.fails)
+
+    @property
+    def fired(self) -> list[tuple[str, datetime]]:
+        return [
+            (firing.cron, firing.scheduled_at)
+            for batch in self.batches
+            for due in batch
+            for firing in due.firings
+        ]
+
+
+@asynccontextmanager
+async def scheduling(
+    crons: Sequence[CronSpec],
+    cursors: Mapping[str, datetime],
+    account: Callable[[Sequence[Due]], Awaitable[None]],
+    clock: Callable[[], datetime],
+    tick: timedelta = SHORT_TICK,
+) -> AsyncIterator[list[Fact]]:
+    facts = Facts()
+    published: list[Fact] = []
+    facts.subscribe(published.append)
+    scheduler = Scheduler(crons, cursors, account, clock, facts, tick=tick)
+    await scheduler.start()
+    try:
+        yield published
+    finally:
+        await scheduler.stop()
+
+
+class Rounds:
+    """Awaits that the scheduler has looked at the clock again, without sleeping for it."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._looks = 0
+        self._looked = asyncio.Event()
+
+    def __call__(self) -> datetime:
+        self._looks += 1
+        self._looked.set()
+        return self._clock()
+
+    async def pass_by(self, looks: int = 6) -> None:
+        """Each wake looks at the clock once and its planning once."""
+        goal = self._looks + looks
+        async with asyncio.timeout(20):
+            while self._looks < goal:
+                self._looked.clear()
+                await self._looked.wait()
+
+
+# The judgement
+
+
+def test_an_instant_up_to_a_minute_late_fires_normally() -> None:
+    instants = (NOON - 60 * SECOND, NOON)
+    due = judge_backlog(cron("build"), Backlog(instants), NOON)
+    assert [(firing.scheduled_at, firing.catch_up) for firing in due.firings] == [
+        (NOON - 60 * SECOND, False),
+        (NOON, False),
+    ]
+    assert due.missed == ()
+    assert due.cursor == NOON
+
+
+def test_of_late_instants_only_the_newest_fires() -> None:
+    instants = (NOON - 3 * MINUTE, NOON - 2 * MINUTE)
+    due = judge_backlog(cron("build"), Backlog(instants), NOON)
+    assert [(firing.scheduled_at, firing.catch_up) for firing in due.firings] == [
+        (NOON - 2 * MINUTE, True)
+    ]
+    assert due.missed == (
+        Missed(
+            NOON - 3 * MINUTE,
+            NOON - 3 * MINUTE,
+            "more than 60 s late, and `catch_up: latest` fires only the newest",
+        ),
+    )
+
+
+def test_a_late_instant_does_not_fire_beside_one_that_is_on_time() -> None:
+    instants = (NOON - 2 * MINUTE, NOON - SECOND)
+    due = judge_backlog(cron("build"), Backlog(instants), NOON)
+    assert [firing.scheduled_at for firing in due.firings] == [NOON - SECOND]
+    assert [missed.first for missed in due.missed] == [NOON - 2 * MINUTE]
+
+
+def test_every_firing_bears_the_time_it_was_fired() -> None:
+    due = judge_backlog(cron("build"), Backlog((NOON - SECOND,)), NOON)
+    assert [firing.fired_at for firing in due.firings] == [NOON]
+
+
+# What is owed
+
+
+async def test_ten_thousand_entries_due_in_one_second_are_one_batch() -> None:
+    crons = [cron(f"cron-{number}", "0 12 * * *") for number in range(10_000)]
+    cursors = {spec.name: NOON - MINUTE for spec in crons}
+    book = Book()
+    clock = Rounds(Clock(NOON))
+    async with scheduling(crons, cursors, book.account, clock):
+        await book.holds(1)
+        await clock.pass_by()
+    assert len(book.batches) == 1
+    assert sorted(book.fired) == sorted((spec.name, NOON) for spec in crons)
+
+
+async def test_a_year_away_is_one_firing_and_a_bounded_list() -> None:
+    now = NOON + 30 * SECOND
+    book = Book()
+    async with scheduling(
+        [cron("build")], {"build": now - timedelta(days=365)}, book.account, Clock(now)
+    ):
+        await book.holds(1)
+    (due,) = book.batches[0]
+    assert [firing.scheduled_at for firing in due.firings] == [NOON]
+    bounded, *single = due.missed
+    assert (bounded.first, bounded.last) == (
+        NOON - timedelta(days=365) + MINUTE,
+        NOON - 100 * MINUTE,
+    )
+    assert [missed.first for missed in single] == [
+        NOON - back * MINUTE for back in range(99, 0, -1)
+    ]
+    assert all(missed.first == missed.last for missed in single)
+    assert due.cursor == now
+
+
+async def test_an_entry_without_a_cursor_starts_at_now_and_a_disabled_one_never() -> None:
+    clock = Clock(NOON)
+    book = Book()
+    crons = [cron("new"), cron("off", enabled=False)]
+    async with scheduling(crons, {"off": NOON - MINUTE}, book.account, clock):
+        clock.now = NOON + MINUTE
+        await book.holds(1)
+    assert book.fired == [("new", NOON + MINUTE)]
+
+
+async def test_a_failed_batch_is_tried_again_and_neither_lost_nor_doubled() -> None:
+    clock = Clock(NOON + SECOND)
+    book = Book(fails=1)
+    crons = [cron("hourly", "@hourly"), cron("minutely")]
+    cursors = {"hourly": NOON - MINUTE, "minutely": NOON - MINUTE}
+    async with scheduling(crons, cursors, book.account, clock) as published:
+        await book.has_failed()
+        assert book.batches == []
+        clock.now = NOON + MINUTE  # one more falls due while the first is still owed
+        await book.holds(1)
+        clock.now = NOON + 2 * MINUTE
+        await book.holds(2)
+    assert sorted(book.fired) == [
+        ("hourly", NOON),
+        ("minutely", NOON),
+        ("minutely", NOON + MINUTE),
+        ("minutely", NOON + 2 * MINUTE),
+    ]
+    assert [fact for fact in published if isinstance(fact, Trouble)] == [
+        Trouble(
+            "scheduler", "cron instants were not recorded, they stay owed until they are: disk full"
+        )
+    ]
+
+
+async def test_what_falls_due_during_a_recording_does_not_wait_for_the_next_tick() -> None:
+    clock = Clock(NOON)
+    book = Book()
+
+    async def account(dues: Sequence[Due]) -> None:
+        clock.now = NOON + MINUTE
+        await book.account(dues)
+
+    async with scheduling(
+        [cron("build")], {"build": NOON - MINUTE}, account, clock, timedelta(hours=1)
+    ):
+        await book.holds(2)
+    assert book.fired == [("build", NOON), ("build", NOON + MINUTE)]
+
+
+async def test_an_instant_is_met_and_not_merely_ticked_past() -> None:
+    """With a tick of an hour the agenda alone can have set the alarm."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    book = Book()
+
+    def clock() -> datetime:
+        return NOON - timedelta(milliseconds=200) + timedelta(seconds=loop.time() - began)
+
+    cursors = {"build": NOON - SECOND}
+    async with scheduling([cron("build")], cursors, book.account, clock, timedelta(hours=1)):
+        await book.holds(1)
+    (due,) = book.batches[0]
+    assert due.firings[0].scheduled_at == NOON
+    assert NOON <= due.firings[0].fired_at < NOON + 15 * SECOND
+
+
+# Clocks that jump
+
+
+async def test_a_step_forward_is_noticed_at_the_next_tick() -> None:
+    clock = Clock(NOON + SECOND)
+    book = Book()
+    async with scheduling([cron("build")], {"build": NOON}, book.account, clock):
+        clock.now = NOON + timedelta(hours=1, seconds=90)
+        await book.holds(1)
+    (due,) = book.batches[0]
+    assert book.fired == [("build", NOON + timedelta(hours=1, minutes=1))]
+    assert len(due.missed) == 60
+
+
+async def test_a_clock_set_back_fires_nothing_twice() -> None:
+    clock = Clock(NOON)
+    book = Book()
+    rounds = Rounds(clock)
+    async with scheduling(
+        [cron("build")], {"build": NOON - MINUTE}, book.account, rounds
+    ) as published:
+        await book.holds(1)
+        clock.now = NOON - timedelta(hours=1)
+        await rounds.pass_by()
+        clock.now = NOON + MINUTE
+        await book.holds(2)
+    assert book.fired == [("build", NOON), ("build", NOON + MINUTE)]
+    assert published == [
+        Trouble(
+            "scheduler",
+            "the clock was set back from 2026-06-01 12:00:00 to 2026-06-01 11:00:00 UTC; no cron "
+            "fires until it has caught up, since none may fire twice",
+        )
+    ]
+
+
+async def test_ticks_go_on_when_the_system_clock_is_set_back() -> None:
+    """APScheduler itself would sleep until the old time comes again."""
+    book = Book(fails=1)
+    with freeze_time(NOON, tick=True, real_asyncio=True) as system:
+        clock = Clock(NOON)
+        async with scheduling([cron("build")], {"build": NOON - MINUTE}, book.account, clock):
+            await book.has_failed()
+            system.move_to(NOON - timedelta(hours=1))
+            await book.holds(1)
+    assert book.fired == [("build", NOON)]
+
+
+# Nothing stops the clock
+
+
+async def test_a_clock_that_raises_once_does_not_stop_the_scheduler() -> None:
+    failures = [OSError("no time"), OSError("no time")]
+    started = False
+    book = Book()
+
+    def clock() -> datetime:
+        if started and failures:
+            raise failures.pop()
+        return NOON + (MINUTE if started else timedelta())
+
+    async with scheduling([cron("build")], {"build": NOON}, book.account, clock):
+        started = True
+        await book.holds(1)
+    assert not failures
+    assert book.fired == [("build", NOON + MINUTE)]
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        (None, 5 * SECOND),
+        (2 * SECOND, 2 * SECOND),
+        (MINUTE, 5 * SECOND),
+        (-MINUTE, timedelta()),
+    ],
+)
+def test_the_trigger_waits_for_the_soonest_instant_or_a_tick(
+    left: timedelta | None, expected: timedelta
+) -> None:
+    trigger = WakeTrigger(lambda: left, 5 * SECOND)
+    assert trigger.get_next_fire_time(None, NOON) == NOON + expected
+
+
+def test_the_trigger_moves_on_while_something_is_overdue() -> None:
+    """APScheduler asks until the answer lies ahead; a time that does not would hang it."""
+    trigger = WakeTrigger(lambda: -MINUTE, 5 * SECOND)
+    assert trigger.get_next_fire_time(NOON - SECOND, NOON) == NOON + 5 * SECOND
+
+
+async def test_stopping_waits_for_the_batch_that_is_being_recorded() -> None:
+    began, may_end = asyncio.Event(), asyncio.Event()
+    recorded: list[Due] = []
+
+    async def account(dues: Sequence[Due]) -> None:
+        began.set()
+        await may_end.wait()
+        recorded.extend(dues)
+
+    scheduler = Scheduler([cron("build")], {"build": NOON - MINUTE}, account, Clock(NOON), Facts())
+    await scheduler.start()
+    await began.wait()
+    stopping = asyncio.create_task(scheduler.stop())
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    may_end.set()
+    await stopping
+    assert [due.cron for due in recorded] == ["build"]
+
+
+async def test_nothing_is_recorded_after_the_stop() -> None:
+    clock = Clock(NOON)
+    book = Book()
+    async with scheduling([cron("build")], {"build": NOON}, book.account, clock):
+        pass
+    clock.now = NOON + MINUTE
+    await asyncio.sleep(SHORT_TICK.total_seconds() * 3)
+    assert book.batches == []
+
+
+async def test_stopping_what_never_started_is_allowed() -> None:
+    await Scheduler([], {}, Book().account, Clock(NOON), Facts()).stop()
+
+
+# What comes next
+
+
+def test_the_next_instants_of_each_entry_are_listed_by_name() -> None:
+    crons = [cron("daily", "0 5 * * *"), cron("leap", "0 0 29 2 *", enabled=False)]
+    assert next_instants(crons, NOON, 2) == {
+        "daily": [datetime(2026, 6, 2, 5, tzinfo=UTC), datetime(2026, 6, 3, 5, tzinfo=UTC)],
+        "leap": [datetime(2028, 2, 29, tzinfo=UTC), datetime(2032, 2, 29, tzinfo=UTC)],
+    }
+
+
+def test_the_end_of_the_calendar_ends_the_list() -> None:
+    last_day = datetime(9999, 12, 31, tzinfo=UTC)
+    assert next_instants([cron("yearly", "@yearly")], last_day, 3) == {"yearly": []}
