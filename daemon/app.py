@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from aiohttp import web
 
@@ -137,7 +138,7 @@ async def running(
             await scheduler.start()
             facts.publish(
                 Started(
-                    addresses=tuple(str(site.name) for r in runners for site in r.sites),
+                    addresses=tuple(_shown(address) for r in runners for address in r.addresses),
                     crons=len(enabled),
                     triggers=sum(trigger.enabled for trigger in config.triggers),
                     database=store.database,
@@ -232,6 +233,14 @@ async def _runner(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     return runner
+
+
+def _shown(address: Any) -> str:
+    """A socket's address for people: a URL, or the path of a Unix socket."""
+    if isinstance(address, str):
+        return address
+    host, port = address[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _wake(dispatcher: Dispatcher, fact: Fact) -> None:

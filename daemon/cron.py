@@ -54,15 +54,15 @@ class Schedule:
         instant = instant.astimezone(UTC)  # adding to a zone's own time moves its wall clock
         try:
             return self._next_wildcard(instant) if self._wildcard else self._next_fixed(instant)
-        except OverflowError:  # the end of the calendar, in the year 9999
+        except (OverflowError, StopIteration):  # the year 9999; no match in 50 years
             return None
 
     def last_before(self, instant: datetime) -> datetime | None:
-        """The last instant strictly before ``instant``; None when there is none in 50 years."""
+        """The last instant strictly before ``instant``; None when there was none."""
         instant = instant.astimezone(UTC)
         try:
             return self._last_wildcard(instant) if self._wildcard else self._last_fixed(instant)
-        except OverflowError:
+        except (OverflowError, StopIteration):
             return None
 
     def due_between(self, cursor: datetime, now: datetime, limit: int) -> Backlog:
@@ -101,32 +101,24 @@ class Schedule:
     def _match_before(self, wall: datetime) -> Iterator[datetime]:
         return CronSim(self._plain, wall.replace(fold=0), reverse=True)
 
-    def _next_fixed(self, instant: datetime) -> datetime | None:
+    def _next_fixed(self, instant: datetime) -> datetime:
         # A wall time that is not ahead of the clock has had its first time; those ahead may have
         # had it too, when the clock was put back since.
-        for wall in self._match_after(self._clock.read(instant)):
-            first = self._clock.first(wall)
-            if first > instant:
-                return first
-        return None
+        walls = self._match_after(self._clock.read(instant))
+        return next(first for first in map(self._clock.first, walls) if first > instant)
 
-    def _last_fixed(self, instant: datetime) -> datetime | None:
+    def _last_fixed(self, instant: datetime) -> datetime:
         wall = self._clock.read(instant - TICK)
         furthest = wall + self._clock.set_back(wall)  # what the clock showed before it was put back
-        for match in self._match_before(furthest + TICK):
-            first = self._clock.first(match)
-            if first < instant:
-                return first
-        return None
+        walls = self._match_before(furthest + TICK)
+        return next(first for first in map(self._clock.first, walls) if first < instant)
 
-    def _next_wildcard(self, instant: datetime) -> datetime | None:
+    def _next_wildcard(self, instant: datetime) -> datetime:
         start = instant + TICK
         while True:
             offset = self._clock.offset(start)
             wall = (start + offset).replace(tzinfo=None)
-            match = next(self._match_after(wall - TICK), None)
-            if match is None:
-                return None
+            match = next(self._match_after(wall - TICK))
             # Right as long as the clock is not changed on the way. That is looked at a day at a
             # time; the clock cannot reach the match before the last of these days.
             found = match.replace(tzinfo=UTC) - offset
@@ -138,14 +130,12 @@ class Schedule:
             else:
                 start = max(edge, found - 2 * DAY)
 
-    def _last_wildcard(self, instant: datetime) -> datetime | None:
+    def _last_wildcard(self, instant: datetime) -> datetime:
         end = instant
         while True:
             offset = self._clock.offset(end - TICK)
             wall = (end + offset).replace(tzinfo=None)
-            match = next(self._match_before(wall), None)
-            if match is None:
-                return None
+            match = next(self._match_before(wall))
             found = match.replace(tzinfo=UTC) - offset
             edge = max(found, end - DAY)
             if self._clock.offset(edge) != offset:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
-from daemon.errors import StoreError
+from daemon.errors import StoreError, StoreUnavailable
 from daemon.facts import AttemptMade, DispatchSettled, Facts, Trouble
 from daemon.github import Accepted, Ambiguous, Answer, Failed, Throttled, Unreachable
 from daemon.pacing import Budget, Limits
@@ -143,7 +143,7 @@ class Dispatcher:
         while True:
             try:
                 return await self._outbox.settle(dispatch.id, attempt, settlement, now)
-            except StoreError as error:
+            except StoreUnavailable as error:
                 self._facts.publish(
                     Trouble("dispatcher", f"{dispatch.id} not settled: {error}; trying again")
                 )

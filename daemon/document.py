@@ -99,9 +99,9 @@ def _load(text: str) -> Any:
         parse_constant=_constant,
     )
     level = [data]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [child for value in level for child in _children(value)]
-    if level:
+    if any(isinstance(value, dict | list) for value in level):
         raise ValueError("nested too deep")
     return data
 

@@ -61,6 +61,8 @@ class Vocabulary:
 
     def __init__(self, names: Mapping[str, cel.Type]) -> None:
         self.names = dict(names)
+        self._compiled: dict[str, Expression] = {}
+        self._larger: dict[tuple[str, str], Vocabulary] = {}
         self._env = cel.NewEnv(
             variables=self.names,
             extensions=[
@@ -83,14 +85,27 @@ class Vocabulary:
 
     def with_variable(self, name: str, expression: Expression) -> Vocabulary:
         """Adds ``variables.NAME`` with the type that ``expression`` comes to."""
-        return Vocabulary(self.names | {f"variables.{name}": expression.type})
+        return self._with(f"variables.{name}", expression.type)
 
     def with_dispatch(self) -> Vocabulary:
         """Adds ``dispatch_id``, which exists only while a dispatch or an answer is rendered."""
-        return Vocabulary(self.names | {"dispatch_id": cel.Type.STRING})
+        return self._with("dispatch_id", cel.Type.STRING)
+
+    def _with(self, name: str, kind: cel.Type) -> Vocabulary:
+        # Shared by all who add the same: an environment of the engine's takes 100 KB.
+        added = (name, kind.name())
+        if added not in self._larger:
+            self._larger[added] = Vocabulary(self.names | {name: kind})
+        return self._larger[added]
 
     def expression(self, source: str) -> Expression:
-        """Compiles one expression. Raises ExpressionError with the column of the fault."""
+        """Compiles one expression, once however often it is asked for. Raises ExpressionError with
+        the column of the fault."""
+        if source not in self._compiled:
+            self._compiled[source] = self._compile(source)
+        return self._compiled[source]
+
+    def _compile(self, source: str) -> Expression:
         try:
             compiled = self._env.compile(source)
         except (RuntimeError, ValueError) as error:
@@ -366,7 +381,7 @@ def _split(text: str) -> Iterator[tuple[int, bool, str]]:
 
 
 _CEL_TOKEN = re.compile(
-    r'''[rR]?(?:"""|\'\'\')|[rR]"[^"]*"|[rR]'[^']*'|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|}}|[{}]''',
+    r'''"""|\'\'\'|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|}}|[{}]''',
     re.DOTALL,
 )
 
@@ -384,8 +399,8 @@ def _closing(text: str, start: int) -> int:
         elif piece in ("}", "}}"):
             depth -= 1
             at = found.start() + 1
-        elif piece.endswith(('"""', "'''")) and len(piece) <= 4:
-            closing = text.find(piece[-3:], at)
+        elif piece in ('"""', "'''"):
+            closing = text.find(piece, at)
             at = len(text) if closing < 0 else closing + 3
     raise ExpressionError("this {{ is never closed with }}", source=text, column=start - 1)
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from apscheduler.events import EVENT_JOB_EXECUTED, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
@@ -139,6 +140,7 @@ class Scheduler:
             coalesce=True,
             max_instances=1,
         )
+        self._scheduler.add_listener(self._plan, EVENT_JOB_EXECUTED)
         self._scheduler.start()
 
     async def stop(self) -> None:
@@ -149,27 +151,34 @@ class Scheduler:
                 self._scheduler.shutdown()
         await asyncio.sleep(0)  # APScheduler does it in the loop's next turn
 
-    async def _wake(self) -> None:
+    async def _wake(self) -> bool:
+        """Accounts for what is due; False when that has to be tried again."""
         async with self._accounting:
             if self._stopping:
-                return
+                return True
             try:
-                # Again until nothing is due: an entry may have become so in the meantime.
-                while await self._account_due():
-                    pass
+                await self._account_due()
             except Exception as error:  # noqa: BLE001 - whatever it is, the clock goes on
                 text = f"cron instants were not recorded, they stay owed until they are: {error}"
                 self._facts.publish(Trouble("scheduler", text))
-                return
+                return False
+        return True
+
+    def _plan(self, wake: JobExecutionEvent) -> None:
+        """Sets the next wake, once one is over and it is known what is due next (maybe already).
+
+        Not earlier: APScheduler skips a wake that comes due while the last one counts as running.
+        """
+        if wake.retval and not self._stopping:
             self._scheduler.reschedule_job(JOB, trigger=self._trigger)
 
-    async def _account_due(self) -> bool:
-        """Hands over all that is owed now, as one batch; False when there was nothing."""
+    async def _account_due(self) -> None:
+        """Hands over all that is owed now, as one batch."""
         now = self._clock()
         self._watch_clock(now)
         entries = self._agenda.take(now)
         if not entries:
-            return False
+            return
         try:
             little = len(entries) <= FEW and now - entries[0].due_at <= ON_TIME
             dues, moved = (
@@ -180,7 +189,6 @@ class Scheduler:
             self._agenda.put(entries)
             raise
         self._agenda.put(moved)
-        return True
 
     def _watch_clock(self, now: datetime) -> None:
         last, self._last_wake = self._last_wake, now
@@ -206,8 +214,8 @@ class WakeTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no type
         self._tick = tick
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        # Asked on behalf of a wake that is only about to run. It plans its successor when it is
-        # done and knows what is due next; this time is for the case that it fails.
+        # Asked on behalf of a wake that is only about to run. Its successor is planned when it is
+        # over; this time is for the case that it fails.
         if previous_fire_time is not None:
             return now + self._tick
         try:

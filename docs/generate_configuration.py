@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the JSON Schemas, so that the reference cannot fall behind them.
+"""Writes docs/configuration.md from the JSON Schemas, so that the page cannot fall behind them.
 
 Run it from a checkout with dispatchd installed: ``python docs/generate_configuration.py``."""
 
@@ -30,7 +30,7 @@ INTRODUCTION = """\
 <!-- Written by docs/generate_configuration.py from daemon/schemas/*.json: change those. -->
 
 dispatchd reads three files from one directory, which `--config-dir` or the variable
-`DISPATCHD_CONFIG_DIR` names:
+`DISPATCHD_CONFIG_DIR` names (else `config`):
 
 | file | says |
 |---|---|
@@ -38,8 +38,8 @@ dispatchd reads three files from one directory, which `--config-dir` or the vari
 | `TRIGGERS.json` | which webhook sends what |
 | `DAEMON.yaml` | settings of the daemon itself |
 
-Each entry of the two JSON files ends in a [`dispatch`](#dispatch): the `repository_dispatch` event that
-GitHub is sent, and that starts your workflow.
+Each entry of the two JSON files has a [`dispatch`](#dispatch): the `repository_dispatch` event
+that GitHub is sent, and that starts your workflow.
 
 ## The two forms of the JSON files
 
@@ -88,9 +88,9 @@ taken as a whole: an entry's own `dispatch` is not mixed with the one of the def
 
 The files are described by JSON Schemas (draft 2020-12) that come with dispatchd. Point the key
 `"$schema"` of the object form at one, and an editor such as Visual Studio Code completes keys,
-explains them and marks mistakes while you type. In a checkout that is
-`"../daemon/schemas/crons.json"` or `"../daemon/schemas/triggers.json"`, seen from `config/`; elsewhere
-this prints the directory:
+explains them and marks mistakes while you type. In a checkout that is, seen from `config/`,
+`"../daemon/schemas/crons.json"` or `"../daemon/schemas/triggers.json"`; elsewhere this prints the
+directory:
 
 ```sh
 python -c "from importlib.resources import files; print(files('daemon.schemas'))"
@@ -130,8 +130,8 @@ A duration is a string of a whole number and a unit: `"90s"`, `"5m"`, `"24h"`, `
 
 ## Expressions and templates
 
-Where the tables say *expression*, the string is an expression of CEL (Common Expression Language).
-In a *template*, `{{ }}` holds one.
+An *expression* in the tables below is one of CEL, the Common Expression Language. A *template* is
+text with expressions in it, each within `{{ }}`.
 """
 
 OLDER = """\

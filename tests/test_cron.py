@@ -161,6 +161,7 @@ class Situation:
     cron: Cron
     zone: str
     after: datetime
+    end: datetime
 
 
 @st.composite
@@ -186,15 +187,15 @@ def situations(draw: st.DrawFn) -> Situation:
     seconds = draw(
         st.one_of(st.integers(-18000, 90000), st.integers(-300, 1500).map(lambda m: m * 60))
     )
-    return Situation(cron, zone, midnight + timedelta(seconds=seconds))
+    after = midnight + timedelta(seconds=seconds)
+    return Situation(cron, zone, after, after + draw(st.integers(0, 120)) * timedelta(minutes=15))
 
 
 @settings(max_examples=300, deadline=None)
 @given(situations())
 def test_agrees_with_a_walk_through_every_minute(situation: Situation) -> None:
     """Forwards, backwards, and from inside a gap or an overlap."""
-    cron, after = situation.cron, situation.after
-    end = after + timedelta(hours=30)
+    cron, after, end = situation.cron, situation.after, situation.end
     expected = debian(cron, situation.zone, after, end)
     try:
         schedule = parse(cron.text, situation.zone)
@@ -282,6 +283,12 @@ def test_an_instant_may_be_given_in_any_zone() -> None:
     assert schedule.last_before(second_time) == instant("2026-11-01T06:00Z")
 
 
+@pytest.mark.parametrize("asked", ["06:00", "06:10", "06:59"])
+def test_looking_back_from_a_repeated_hour_finds_all_of_its_first_round(asked: str) -> None:
+    schedule = parse("5,50 1,2 * * *", "America/New_York")
+    assert schedule.last_before(instant(f"2026-11-01T{asked}Z")) == instant("2026-11-01T05:50Z")
+
+
 def test_a_year_of_minutes_is_searched_from_its_newest_end() -> None:
     schedule = parse("* * * * *", "Europe/Berlin")
     now = instant("2026-11-01T06:30:30Z")
@@ -305,6 +312,7 @@ def test_the_end_of_the_calendar_is_no_fault() -> None:
     end = datetime.max.replace(tzinfo=UTC)
     assert parse("0 0 1 1 *").next_after(end) is None
     assert parse("* * * * *", "Asia/Tokyo").next_after(end) is None
+    assert parse("0 0 1 1 *").last_before(datetime(1, 1, 1, tzinfo=UTC)) is None
 
 
 # Reading

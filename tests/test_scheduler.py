@@ -13,7 +13,7 @@ from freezegun import freeze_time
 from daemon.cron import Backlog, parse
 from daemon.event import Due, Missed
 from daemon.facts import Fact, Facts, Trouble
-from daemon.scheduler import Scheduler, WakeTrigger, judge_backlog, next_instants
+from daemon.scheduler import TICK, Scheduler, WakeTrigger, judge_backlog, next_instants
 from daemon.spec import CatchUp, CronSpec
 
 SECOND = timedelta(seconds=1)
@@ -189,6 +189,18 @@ async def test_a_year_away_is_one_firing_and_a_bounded_list() -> None:
     assert due.cursor == now
 
 
+async def test_an_entry_that_fires_no_more_leaves_the_agenda() -> None:
+    clock = Clock(datetime(9999, 1, 1, 0, 0, 1, tzinfo=UTC))
+    book = Book()
+    rounds = Rounds(clock)
+    cursors = {"yearly": clock.now - MINUTE, "over": clock.now}
+    crons = [cron("yearly", "@yearly"), cron("over", "@yearly")]
+    async with scheduling(crons, cursors, book.account, rounds):
+        await book.holds(1)
+        await rounds.pass_by()
+    assert book.fired == [("yearly", datetime(9999, 1, 1, tzinfo=UTC))]
+
+
 async def test_an_entry_without_a_cursor_starts_at_now_and_a_disabled_one_never() -> None:
     clock = Clock(NOON)
     book = Book()
@@ -224,36 +236,52 @@ async def test_a_failed_batch_is_tried_again_and_neither_lost_nor_doubled() -> N
     ]
 
 
+async def test_a_failed_batch_waits_a_tick_for_its_next_try() -> None:
+    """A store that is down is not asked in a tight loop."""
+    book = Book(fails=2)
+    async with scheduling(
+        [cron("build")], {"build": NOON - MINUTE}, book.account, Clock(NOON), TICK
+    ):
+        await asyncio.sleep(0.2)  # what does not happen cannot be awaited
+    assert book.fails == 1
+
+
 async def test_what_falls_due_during_a_recording_does_not_wait_for_the_next_tick() -> None:
     clock = Clock(NOON)
     book = Book()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
 
     async def account(dues: Sequence[Due]) -> None:
         clock.now = NOON + MINUTE
         await book.account(dues)
 
-    async with scheduling(
-        [cron("build")], {"build": NOON - MINUTE}, account, clock, timedelta(hours=1)
-    ):
+    async with scheduling([cron("build")], {"build": NOON - MINUTE}, account, clock, TICK):
         await book.holds(2)
+    assert loop.time() - began < 3
     assert book.fired == [("build", NOON), ("build", NOON + MINUTE)]
 
 
 async def test_an_instant_is_met_and_not_merely_ticked_past() -> None:
-    """With a tick of an hour the agenda alone can have set the alarm."""
+    """The agenda sets the alarm, at the start and after each wake; a tick comes seconds later."""
     loop = asyncio.get_running_loop()
-    began = loop.time()
     book = Book()
+    began, shown = loop.time(), NOON - 0.2 * SECOND
 
     def clock() -> datetime:
-        return NOON - timedelta(milliseconds=200) + timedelta(seconds=loop.time() - began)
+        return shown + timedelta(seconds=loop.time() - began)
+
+    async def account(dues: Sequence[Due]) -> None:
+        nonlocal began, shown
+        began, shown = loop.time(), NOON + MINUTE - 0.2 * SECOND
+        await book.account(dues)
 
     cursors = {"build": NOON - SECOND}
-    async with scheduling([cron("build")], cursors, book.account, clock, timedelta(hours=1)):
-        await book.holds(1)
-    (due,) = book.batches[0]
-    assert due.firings[0].scheduled_at == NOON
-    assert NOON <= due.firings[0].fired_at < NOON + 15 * SECOND
+    async with scheduling([cron("build")], cursors, account, clock, TICK):
+        await book.holds(2)
+    first, second = (batch[0].firings[0] for batch in book.batches[:2])
+    assert NOON == first.scheduled_at <= first.fired_at < NOON + 3 * SECOND
+    assert NOON + MINUTE == second.scheduled_at <= second.fired_at < NOON + 63 * SECOND
 
 
 # Clocks that jump
@@ -338,6 +366,15 @@ def test_the_trigger_waits_for_the_soonest_instant_or_a_tick(
 ) -> None:
     trigger = WakeTrigger(lambda: left, 5 * SECOND)
     assert trigger.get_next_fire_time(None, NOON) == NOON + expected
+
+
+def test_the_trigger_falls_back_to_a_tick_when_the_time_cannot_be_told() -> None:
+    """APScheduler stops every job for good when a trigger raises."""
+
+    def until_due() -> timedelta:
+        raise OSError("no time")
+
+    assert WakeTrigger(until_due, 5 * SECOND).get_next_fire_time(None, NOON) == NOON + 5 * SECOND
 
 
 def test_the_trigger_moves_on_while_something_is_overdue() -> None:

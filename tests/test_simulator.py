@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -47,11 +48,11 @@ class Caller:
         headers: Mapping[str, str] = HEADERS,
     ) -> tuple[int, Any, Mapping[str, str]]:
         """Status, JSON (or the raw bytes where it is none) and headers."""
-        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         async with self._session.request(
             method,
             simulator.url + path,
-            data=data,
+            data=None if body is None else io.BytesIO(raw),
             headers=headers,
             allow_redirects=False,
             skip_auto_headers=["User-Agent"],
@@ -153,6 +154,12 @@ async def test_what_is_just_within_the_limits_is_taken(simulator: Simulator, cal
     frame = len(json.dumps({**payload, "text": ""}, separators=(",", ":")))
     payload["text"] = "x" * (65_535 - frame)
     assert await call.dispatch(simulator, "e" * 100, **payload) == 204
+
+
+async def test_a_body_of_megabytes_is_refused(simulator: Simulator, call: Caller) -> None:
+    status, answer, _ = await call(simulator, "POST", f"{SHOP}/dispatches", b"x" * 2_000_000)
+    assert (status, answer["status"]) == (413, "413")
+    assert await call.dispatch(simulator) == 204
 
 
 async def test_a_body_without_a_payload_has_an_empty_one(

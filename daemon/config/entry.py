@@ -68,7 +68,8 @@ class EntrySource:
             if isinstance(raw, dict):
                 yield self._entry(raw, defaults, (*base, index), shape)
             else:
-                self.findings = Findings(self._secrets, (*self.findings.faults, *shape))
+                for fault in shape:
+                    self.findings.fault(fault)
 
     def _entry(
         self,
@@ -79,7 +80,7 @@ class EntrySource:
     ) -> Entry:
         merged = {**defaults, **raw} if defaults else raw
         enabled = merged.get("enabled") is not False
-        findings = Findings(self._secrets, shape, disabled=not enabled)
+        findings = Findings(self._secrets, shape, self.findings.faults, disabled=not enabled)
 
         def home(key: str) -> Path:
             return ("defaults", key) if key in defaults and key not in raw else (*path, key)

@@ -17,35 +17,42 @@ class Secrets(Enum):
 
 
 class Findings:
-    """The findings in one entry, or in the settings; ``shape`` is what its schema already said.
+    """The findings in one entry, or in the settings.
 
-    In a disabled entry nothing is more than a warning. ``spoiled`` says that something is wrong in
-    itself, so that no spec can be made of it.
+    ``shape`` is what the schema already said of it, and ``known`` of what it shares with others
+    (the file's ``defaults``): what stands there is held to no further rule. In a disabled entry
+    nothing is more than a warning. ``spoiled`` says that something is wrong in itself, so that no
+    spec can be made of it.
     """
 
     def __init__(
-        self, secrets: Secrets, shape: Iterable[Fault] = (), *, disabled: bool = False
+        self,
+        secrets: Secrets,
+        shape: Iterable[Fault] = (),
+        known: Iterable[Fault] = (),
+        *,
+        disabled: bool = False,
     ) -> None:
         self.disabled = disabled
         self.faults: list[Fault] = []
         self.warnings: list[Fault] = []
         self.spoiled = False
         self._strict = secrets is Secrets.REQUIRED and not disabled
-        self._misshapen: set[tuple[int, int]] = set()
+        self._misshapen = {(fault.line, fault.column) for fault in known}
         for fault in shape:
             self.fault(fault)
             self._misshapen.add((fault.line, fault.column))
 
     def fault(self, fault: Fault) -> None:
-        """Something that is wrong as it is written. A value of the wrong shape is not held to
-        any further rule."""
+        """Something that is wrong as it is written."""
         self.spoiled = True
         if (fault.line, fault.column) not in self._misshapen:
             (self.warnings if self.disabled else self.faults).append(fault)
 
     def unready(self, fault: Fault) -> None:
         """Something that the surroundings lack: a secret, a repository to dispatch to."""
-        (self.faults if self._strict else self.warnings).append(fault)
+        if (fault.line, fault.column) not in self._misshapen:
+            (self.faults if self._strict else self.warnings).append(fault)
 
     def warn(self, fault: Fault) -> None:
         self.warnings.append(fault)

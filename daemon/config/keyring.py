@@ -115,6 +115,8 @@ def _contents(path: Path) -> tuple[str, int]:
         raise SecretError(f"there is no file {path}", absent=True) from None
     except OSError as error:
         raise SecretError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:  # a NUL in it
+        raise SecretError(f"{str(path)!r} is not a path") from None
     if len(content) > LARGEST_FILE:
         raise SecretError(f"{path} is larger than {LARGEST_FILE} bytes: is it the right file?")
     try:

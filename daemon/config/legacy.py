@@ -140,17 +140,21 @@ def _source(template: re.Match[str]) -> str:
     root, fields = template[1], template[2].split(".")[1:]
     if not fields:
         return root if root == "body" else f"json.encode({root})"
-    if root == "headers":
-        # HTTP's header names know no case, and the names in scope are in lower case.
-        fields = [".".join(fields).lower()]
-    elif root == "query":
-        fields = [".".join(fields)]
-    return root + "".join(map(_selection, fields)) + '.orValue("")'
+    if root == "body":
+        steps = "".join(map(_step, fields))
+    else:
+        # Flat, and the names of HTTP's headers know no case: in scope they are in lower case.
+        name = ".".join(fields)
+        steps = _field(name.lower() if root == "headers" else name)
+    return f'{root}{steps}.orValue("")'
 
 
-def _selection(name: str) -> str:
-    if name.isdecimal():
-        return f"[?{int(name)}]"
+def _step(name: str) -> str:
+    """One step into the body: an index where it can be one, as it was there."""
+    return f"[?{int(name)}]" if re.fullmatch("[0-9]{1,9}", name) else _field(name)
+
+
+def _field(name: str) -> str:
     if _IDENTIFIER.fullmatch(name) and name not in _WORDS:
         return f".?{name}"
     return f'[?"{name}"]'

@@ -25,6 +25,7 @@ from daemon.spec import Config, CronSpec, Settings, TriggerSpec
 CRONS, TRIGGERS, SETTINGS = "CRONS.json", "TRIGGERS.json", "DAEMON.yaml"
 
 NO_FLAGS = Flags()
+ELSEWHERE = "name another directory with --config-dir or DISPATCHD_CONFIG_DIR"
 
 Spec = TypeVar("Spec", CronSpec, TriggerSpec)
 
@@ -70,6 +71,17 @@ class _Loading:
         cron_source = self._source(CRONS, "crons", rewrite_cron)
         trigger_source = self._source(TRIGGERS, "triggers", rewrite_trigger)
         sources = [source for source in (cron_source, trigger_source) if source is not None]
+        if not any(_exists(self._directory / name) for name in (CRONS, TRIGGERS)):
+            self._unread.append(
+                Fault(
+                    str(self._directory),
+                    0,
+                    0,
+                    "",
+                    f"holds neither {CRONS} nor {TRIGGERS}",
+                    ELSEWHERE,
+                )
+            )
         crons = list(cron_source.entries()) if cron_source else []
         triggers = list(trigger_source.entries()) if trigger_source else []
         entries = [*crons, *triggers]
@@ -118,17 +130,20 @@ class _Loading:
     def _document(self, name: str, read: Callable[[Path], Document]) -> Document | None:
         """The file, or None where there is none or it cannot be read, which is then a fault."""
         path = self._directory / name
-        if not path.exists():
-            other = self._directory / (TRIGGERS if name == CRONS else CRONS)
-            if name != SETTINGS and not other.exists():
-                hint = f"{CRONS}, {TRIGGERS} or both are looked for in {self._directory}/"
-                self._unread.append(Fault(str(path), 0, 0, "", "there is no such file", hint))
+        if not _exists(path):
             return None
         try:
             return read(path)
         except ConfigError as error:
             self._unread += error.faults
             return None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # to read it will tell why not
+        return True
 
 
 def _specs(read: Callable[[Entry], Spec | None], entries: Iterable[Entry]) -> tuple[Spec, ...]:

@@ -75,13 +75,11 @@ def file_of(url: URL) -> Path | None:
 
 
 def in_memory(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+    return url.database in (None, "", ":memory:")
 
 
 def place(url: URL) -> str:
-    """What a person would call the database, without its password."""
-    if url.get_backend_name() != "sqlite":
-        return url.render_as_string(hide_password=True)
+    """What a person would call the database."""
     return str(file_of(url) or "a database in memory")
 
 

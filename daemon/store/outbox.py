@@ -17,6 +17,7 @@ from daemon.store.engine import chunks
 from daemon.store.rows import DISPATCH, WAITING, attempt_row, dispatch_row, dispatches_of
 
 table = schema.dispatches
+update = table.update().where(table.c.id == bindparam("key"))  # sets what its parameters name
 
 
 def add(connection: Connection, groups: Sequence[Sequence[Dispatch]]) -> list[None]:
@@ -53,7 +54,7 @@ def claim(connection: Connection, now: datetime, limit: int, lease: timedelta, o
     _save(connection, expired)
     if claimed:
         connection.execute(
-            _update,
+            update,
             [
                 {
                     "key": dispatch.id,
@@ -147,9 +148,6 @@ def cancel(
     return [(id_, now_there[id_].state if id_ in now_there else None) for id_ in ids]
 
 
-_update = table.update().where(table.c.id == bindparam("key"))  # of the columns in the parameters
-
-
 def _save(connection: Connection, dispatches: Iterable[Dispatch]) -> None:
     """Writes what can change of dispatches that nobody holds a lease on (any more)."""
     rows = [
@@ -168,7 +166,7 @@ def _save(connection: Connection, dispatches: Iterable[Dispatch]) -> None:
         for dispatch in dispatches
     ]
     if rows:
-        connection.execute(_update, rows)
+        connection.execute(update, rows)
 
 
 def _locked(connection: Connection, ids: Iterable[str]) -> dict[str, Dispatch]:

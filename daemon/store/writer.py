@@ -112,15 +112,19 @@ class Writer:
         return [outcomes[operation] for operation in batch]
 
     def _run(self, connection: Connection, operations: Sequence[_Operation]) -> list[Any]:
+        savepoint = connection.begin_nested()
         try:
-            with connection.begin_nested():
-                work = operations[0].work
-                return list(work(connection, [operation.argument for operation in operations]))
+            work = operations[0].work
+            results = list(work(connection, [operation.argument for operation in operations]))
         except Exception as error:
             if unavailable(error):
-                raise
+                raise  # the database may have undone the transaction itself, savepoint and all
+            savepoint.rollback()
             if len(operations) == 1:
                 return [explained(error, self._place)]
+        else:
+            savepoint.commit()
+            return results
         return [self._run(connection, [operation])[0] for operation in operations]
 
 

@@ -1,0 +1,238 @@
+"""Group commit: what shares a commit, what fails alone, and what happens when the disk does."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine, event
+
+from daemon.errors import StoreError, StoreUnavailable
+from daemon.store import Store
+from daemon.store.engine import connect, parse
+from daemon.store.writer import Writer
+from tests.store.samples import NOW, delivered, dispatched
+
+
+@pytest.fixture
+def commits() -> Iterator[list[Connection]]:
+    """Every commit of any engine while the test runs."""
+    seen: list[Connection] = []
+
+    def count(connection: Connection) -> None:
+        seen.append(connection)
+
+    event.listen(Engine, "commit", count)
+    yield seen
+    event.remove(Engine, "commit", count)
+
+
+@pytest.fixture
+def connections() -> Iterator[list[sqlite3.Connection]]:
+    """Every connection that any engine opens while the test runs."""
+    seen: list[sqlite3.Connection] = []
+
+    def remember(connection: sqlite3.Connection, _record: object) -> None:
+        seen.append(connection)
+
+    event.listen(Engine, "connect", remember)
+    yield seen
+    event.remove(Engine, "connect", remember)
+
+
+async def test_writes_at_once_share_one_commit(store: Store, commits: list[Connection]) -> None:
+    events = [delivered(number) for number in range(64)]
+    commits.clear()
+    await asyncio.gather(
+        *(store.record(event, [dispatched(number, event)]) for number, event in enumerate(events))
+    )
+    assert len(commits) == 1
+    assert len(await store.events(100)) == 64
+
+
+async def test_those_who_were_answered_share_the_next_commit_too(
+    store: Store, commits: list[Connection]
+) -> None:
+    """Callers in a loop must not split into one early write and a batch of the rest."""
+
+    async def record_three(caller: int) -> None:
+        for step in range(3):
+            event = delivered(10 * caller + step)
+            await store.record(event, [dispatched(10 * caller + step, event)])
+
+    commits.clear()
+    await asyncio.gather(*(record_three(caller) for caller in range(8)))
+    assert len(commits) == 3
+
+
+async def test_a_write_whose_caller_gave_up_before_its_turn_is_not_made(store: Store) -> None:
+    event = delivered(1)
+    task = asyncio.create_task(store.record(event, [dispatched(1, event)]))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await store.ping()
+    assert await store.event(event.id) is None
+
+
+async def test_a_write_whose_caller_gave_up_too_late_is_made_all_the_same() -> None:
+    """And those who share its commit get their answers."""
+    engine = connect(parse("sqlite://"))
+    writer = Writer(engine, "here")
+    started, gate = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def create(connection: Connection) -> None:
+        loop.call_soon_threadsafe(started.set)
+        gate.wait(10)
+        connection.exec_driver_sql("CREATE TABLE t (n INTEGER)")
+
+    task = asyncio.create_task(writer.alone(create))
+    other = asyncio.create_task(writer.alone(lambda _: True))
+    await started.wait()
+    task.cancel()
+    gate.set()
+    assert await other
+    assert task.cancelled()
+    assert await writer.alone(lambda c: list(c.exec_driver_sql("SELECT n FROM t"))) == []
+    await writer.close()
+    engine.dispose()
+
+
+async def test_what_waits_is_committed_before_the_store_closes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.sqlite"
+    store = Store.open(url, owner="first", now=NOW)
+    events = [delivered(number) for number in range(600)]  # more than one batch
+    writes = [
+        asyncio.create_task(store.record(event, [dispatched(number, event)]))
+        for number, event in enumerate(events)
+    ]
+    await asyncio.sleep(0)
+    await store.close()
+    assert all(task.done() for task in writes)
+    await asyncio.gather(*writes)
+    again = Store.open(url, owner="second", now=NOW)
+    assert len(await again.events(1000)) == 600
+    await again.close()
+
+
+async def test_a_closed_store_is_unavailable(store_url: str) -> None:
+    store = Store.open(store_url, owner="tests", now=NOW)
+    await store.close()
+    await store.close()
+    for call in (store.ping(), store.counts()):
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await call
+
+
+async def test_above_its_bound_the_writer_is_busy() -> None:
+    engine = connect(parse("sqlite://"))
+    writer = Writer(engine, "here", max_waiting=2)
+    started, gate = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def block(_: Connection) -> bool:
+        loop.call_soon_threadsafe(started.set)
+        return gate.wait(10)
+
+    first = asyncio.create_task(writer.alone(block))
+    await started.wait()
+    others = [asyncio.create_task(writer.alone(lambda _: True)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailable, match="the store here is busy: 2 writes wait already"):
+        await writer.alone(lambda _: True)
+    gate.set()
+    assert await asyncio.gather(first, *others) == [True] * 3
+    assert await writer.alone(lambda _: True)
+    await writer.close()
+    engine.dispose()
+
+
+async def test_one_that_fails_undoes_its_own_writes_only() -> None:
+    engine = connect(parse("sqlite://"))
+    writer = Writer(engine, "here")
+    await writer.alone(lambda c: c.exec_driver_sql("CREATE TABLE t (n INTEGER)"))
+
+    def insert(connection: Connection, numbers: Sequence[int]) -> list[int]:
+        for number in numbers:
+            connection.exec_driver_sql("INSERT INTO t VALUES (?)", (number,))
+            if number == 2:
+                raise LookupError(number)
+        return list(numbers)
+
+    results = await asyncio.gather(
+        *(writer.together(insert, number) for number in (1, 2, 3)), return_exceptions=True
+    )
+    assert results[::2] == [1, 3]
+    assert isinstance(results[1], LookupError)
+    kept = await writer.alone(lambda c: list(c.exec_driver_sql("SELECT n FROM t").scalars()))
+    assert kept == [1, 3]
+    await writer.close()
+    engine.dispose()
+
+
+async def test_a_full_disk_is_unavailable_to_all_and_passes(
+    tmp_path: Path, connections: list[sqlite3.Connection]
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/state.sqlite", owner="tests", now=NOW)
+    await store.ping()
+    for connection in connections:
+        connection.execute("PRAGMA max_page_count = 1")  # as it is now: it can grow no more
+    large, small = delivered(1, body=bytes(1_000_000)), delivered(2)
+    results = await asyncio.gather(
+        store.record(large, [dispatched(1, large)]),
+        store.record(small, [dispatched(2, small)]),
+        store.ping(),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [StoreUnavailable] * 3
+    assert "disk is full (free some space" in str(results[0])
+    for connection in connections:
+        connection.execute("PRAGMA max_page_count = 1000000")
+    await store.record(large, [dispatched(1, large)])
+    assert await store.event(large.id) == large
+    assert await store.event(small.id) is None
+    await store.close()
+
+
+async def test_a_database_locked_by_another_program_is_unavailable_and_passes(
+    tmp_path: Path,
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/state.sqlite?timeout=0.01", owner="tests", now=NOW)
+    event = delivered(1)
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match=r"database is locked \(another program"):
+            await store.record(event, [dispatched(1, event)])
+        assert await store.counts()  # reading goes on
+    await store.record(event, [dispatched(1, event)])
+    await store.close()
+
+
+async def test_a_database_that_became_read_only_is_not_ready(
+    tmp_path: Path, connections: list[sqlite3.Connection]
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/state.sqlite", owner="tests", now=NOW)
+    await store.ping()
+    for connection in connections:
+        connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreUnavailable, match="readonly"):
+        await store.ping()
+    for connection in connections:
+        connection.execute("PRAGMA query_only = OFF")
+    await store.ping()
+    await store.close()
+
+
+async def test_no_message_shows_what_was_to_be_stored(store: Store) -> None:
+    event = delivered(1, body=b"hush")
+    await store.record(event, [dispatched(1, event)])
+    with pytest.raises(StoreError, match=r"(?i)refuses this: .*unique") as refusal:
+        await store.record(event, [dispatched(1, event)])
+    assert "hush" not in str(refusal.value) + str(refusal.value.__cause__)

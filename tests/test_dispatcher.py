@@ -1,0 +1,328 @@
+"""The dispatcher over a real store: what it sends when, and how each answer is settled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.dispatch import Attempt, Dispatch, Settlement, State
+from daemon.dispatcher import IN_FLIGHT_MAX, Dispatcher
+from daemon.errors import StoreUnavailable
+from daemon.event import Event, Firing, Outcome, Verdict
+from daemon.facts import AttemptMade, DispatchSettled, Fact, Facts, Trouble
+from daemon.github import Accepted, Ambiguous, Answer, Failed, Throttled, Unreachable
+from daemon.pacing import Budget, Limits
+from daemon.render import new_dispatch
+from daemon.retry import RetryPolicy
+from daemon.store import Store
+
+START = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+SOON = RetryPolicy(base=timedelta(seconds=1))
+
+
+class World:
+    """A dispatcher at work on a store, with a clock that stands still until it is moved and a
+    GitHub that answers by script (``Accepted`` when the script has run out)."""
+
+    def __init__(self, store: Store, budget: Budget, retry: RetryPolicy) -> None:
+        self.now = START
+        self.store = store
+        self.sent: list[str] = []
+        self.answers: dict[str, list[Answer]] = {}
+        self.limits: Limits | None = None
+        self.open = asyncio.Event()
+        self.open.set()
+        self.facts: list[Fact] = []
+        self._heard = asyncio.Event()
+        facts = Facts()
+        facts.subscribe(self._hear)
+        self.dispatcher = Dispatcher(
+            store,
+            self._send,
+            budget,
+            retry,
+            clock=lambda: self.now,
+            random=lambda: 0.5,
+            facts=facts,
+        )
+
+    async def owe(
+        self, *names: str, send_within: timedelta = timedelta(days=1), entry: str = "entry"
+    ) -> None:
+        """Records one event that owes a dispatch of each name (as its id)."""
+        event = Event(f"evt_{names[0]}", Firing(entry, self.now, self.now))
+        dispatches = tuple(
+            new_dispatch(
+                dispatch_id=name,
+                event_id=event.id,
+                entry=entry,
+                repository="o/r",
+                event_type="build",
+                client_payload="{}",
+                now=self.now,
+                send_within=send_within,
+            )
+            for name in names
+        )
+        await self.store.record(event, [Verdict(entry, Outcome.DISPATCHED, dispatches=dispatches)])
+        self.dispatcher.wake()
+
+    async def state(self, name: str) -> Dispatch:
+        found = await self.store.dispatch(name)
+        assert found is not None
+        return found
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                self._heard.clear()
+                await self._heard.wait()
+
+    async def attempts(self, count: int) -> None:
+        await self.until(lambda: sum(isinstance(f, AttemptMade) for f in self.facts) >= count)
+
+    def move(self, **by: float) -> None:
+        self.now += timedelta(**by)
+        self.dispatcher.wake()
+
+    async def _send(self, dispatch: Dispatch) -> tuple[Answer, Attempt, Limits | None]:
+        self.sent.append(dispatch.id)
+        self._heard.set()
+        await self.open.wait()
+        script = self.answers.get(dispatch.id)
+        answer = script.pop(0) if script else Accepted()
+        attempt = Attempt(
+            dispatch.id,
+            dispatch.attempts + 1,
+            self.now,
+            timedelta(seconds=0.1),
+            answer.outcome,
+            status=204 if isinstance(answer, Accepted) else None,
+        )
+        return answer, attempt, self.limits
+
+    def _hear(self, fact: Fact) -> None:
+        self.facts.append(fact)
+        self._heard.set()
+
+
+@asynccontextmanager
+async def world(
+    directory: Path, *, budget: Budget | None = None, retry: RetryPolicy = SOON
+) -> AsyncIterator[World]:
+    store = Store.open(f"sqlite:///{directory}/d.sqlite", owner="test", now=START)
+    try:
+        made = World(store, budget or Budget(0, 0, 0), retry)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(made.dispatcher.run())
+            yield made
+            made.open.set()
+            await made.dispatcher.stop(timedelta(seconds=5))
+    finally:
+        await store.close()
+
+
+async def test_what_is_owed_is_sent_and_settled(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.owe("a", "b")
+        await w.attempts(2)
+        assert (await w.state("a")).state is State.ACCEPTED
+        assert (await w.state("b")).settled_at == START
+        assert [f.dispatch.id for f in w.facts if isinstance(f, DispatchSettled)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "between"),
+    [
+        (Ambiguous("502 Bad Gateway"), State.UNSURE),
+        (Unreachable("connection refused"), State.PENDING),
+    ],
+)
+async def test_a_lost_answer_is_tried_again_after_its_backoff(
+    tmp_path: Path, answer: Answer, between: State
+) -> None:
+    async with world(tmp_path) as w:
+        w.answers["a"] = [answer]
+        await w.owe("a")
+        await w.attempts(1)
+        waiting = await w.state("a")
+        assert waiting.state is between
+        assert waiting.due_at == START + timedelta(seconds=0.5)
+        assert waiting.retry_until == START + timedelta(hours=24)
+        w.move(seconds=0.5)
+        await w.attempts(2)
+        assert (await w.state("a")).state is State.ACCEPTED
+        tries = await w.store.attempts("a")
+        assert [(t.number, t.outcome) for t in tries] == [(1, answer.outcome), (2, "accepted")]
+
+
+async def test_a_refusal_for_good_is_dead_at_once_with_the_reason(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.answers["a"] = [Failed("404 Not Found: is it misspelt?")]
+        await w.owe("a")
+        await w.attempts(1)
+        dead = await w.state("a")
+        assert (dead.state, dead.reason) == (State.DEAD, "404 Not Found: is it misspelt?")
+
+
+async def test_a_rate_limit_holds_everything_until_it_ends(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        until = START + timedelta(seconds=30)
+        w.answers["a"] = [Throttled(reason="429", until=until)]
+        await w.owe("a")
+        await w.attempts(1)
+        await w.owe("b")
+        waiting = await w.state("a")
+        assert (waiting.state, waiting.due_at) == (State.PENDING, until)
+        # the wait is GitHub's doing: it does not count against the retries
+        assert waiting.retry_until == START + timedelta(hours=24, seconds=30)
+        w.move(seconds=29)
+        assert w.sent == ["a"]
+        w.move(seconds=1)
+        await w.attempts(3)
+        assert sorted(w.sent) == ["a", "a", "b"]
+
+
+async def test_a_rate_limit_without_a_time_waits_a_minute_and_more(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.answers["a"] = [Throttled(reason="403 secondary", until=None)] * 2
+        await w.owe("a")
+        await w.attempts(1)
+        first = (await w.state("a")).due_at - w.now
+        assert timedelta(seconds=60) <= first <= timedelta(seconds=75)
+        w.move(seconds=first.total_seconds())
+        await w.attempts(2)
+        assert (await w.state("a")).due_at - w.now >= 2 * timedelta(seconds=60)
+
+
+async def test_githubs_own_count_is_heeded(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.limits = Limits(5000, 0, START + timedelta(minutes=5), "core")
+        await w.owe("a")
+        await w.attempts(1)
+        await w.owe("b")
+        w.move(minutes=4)
+        assert w.sent == ["a"]
+        w.limits = None
+        w.move(minutes=1)
+        await w.attempts(2)
+
+
+async def test_first_attempts_go_out_in_order_and_a_retry_holds_nobody_up(tmp_path: Path) -> None:
+    names = [f"dsp_{n:03}" for n in range(40)]
+    async with world(tmp_path) as w:
+        w.answers[names[0]] = [Ambiguous("502")]
+        await w.owe(*names)
+        await w.attempts(40)
+        assert w.sent == names
+        w.move(seconds=10)
+        await w.attempts(41)
+        assert w.sent[-1] == names[0]
+
+
+async def test_no_more_are_in_flight_than_allowed(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.open.clear()
+        await w.owe(*(f"dsp_{n:03}" for n in range(IN_FLIGHT_MAX + 5)))
+        await w.until(lambda: len(w.sent) == IN_FLIGHT_MAX)
+        assert w.dispatcher.in_flight == IN_FLIGHT_MAX
+        w.open.set()
+        await w.attempts(IN_FLIGHT_MAX + 5)
+
+
+async def test_the_pacing_lets_a_burst_go_and_the_rest_one_by_one(tmp_path: Path) -> None:
+    async with world(tmp_path, budget=Budget(1, 2, 0)) as w:
+        await w.owe("a", "b", "c", "d")
+        await w.attempts(2)
+        assert w.sent == ["a", "b"]
+        w.move(seconds=1)
+        await w.attempts(3)
+        assert w.sent == ["a", "b", "c"]
+
+
+async def test_what_is_older_than_its_send_within_is_dead_and_not_sent(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.answers["a"] = [Unreachable("refused")] * 50
+        await w.owe("a", send_within=timedelta(minutes=1))
+        await w.attempts(1)
+        w.move(minutes=2)
+        await w.until(lambda: any(isinstance(f, DispatchSettled) for f in w.facts))
+        dead = await w.state("a")
+        assert dead.state is State.DEAD
+        assert "send_within" in dead.reason
+        assert w.sent == ["a"]
+
+
+async def test_retries_end_and_say_what_the_last_answer_was(tmp_path: Path) -> None:
+    retry = RetryPolicy(base=timedelta(seconds=60), window=timedelta(seconds=10))
+    async with world(tmp_path, retry=retry) as w:
+        w.answers["a"] = [Ambiguous("502 Bad Gateway")]
+        await w.owe("a")
+        await w.attempts(1)
+        dead = await w.state("a")
+        assert dead.state is State.DEAD
+        assert dead.reason.startswith("gave up: its retries end at")
+        assert dead.reason.endswith("the last answer: 502 Bad Gateway")
+
+
+async def test_what_does_not_finish_before_the_stop_is_left_unsure_and_due(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.open.clear()
+        await w.owe("a", "b")
+        await w.until(lambda: len(w.sent) == 2)
+        await w.dispatcher.stop(timedelta(seconds=0.01))
+        left = await w.state("a")
+        assert (left.state, left.due_at) == (State.UNSURE, START)
+        assert "stopped before GitHub answered" in left.reason
+    async with world(tmp_path) as w:
+        await w.attempts(2)
+        assert sorted(w.sent) == ["a", "b"]
+
+
+async def test_an_answer_is_not_forgotten_while_the_store_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.dispatcher.STORE_PAUSE", 0.001)
+    settle, failures = Store.settle, [1, 2, 3]
+
+    async def flaky(
+        self: Store, dispatch_id: str, attempt: Attempt, settlement: Settlement, now: datetime
+    ) -> Dispatch:
+        if failures:
+            failures.pop()
+            raise StoreUnavailable("disk full")
+        return await settle(self, dispatch_id, attempt, settlement, now)
+
+    monkeypatch.setattr(Store, "settle", flaky)
+    async with world(tmp_path) as w:
+        await w.owe("a")
+        await w.attempts(1)
+        assert (await w.state("a")).state is State.ACCEPTED
+        assert w.sent == ["a"]
+        assert sum(isinstance(f, Trouble) for f in w.facts) == 3
+
+
+async def test_a_store_that_cannot_be_claimed_from_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, failures = Store.claim, [1, 2]
+
+    async def flaky(self: Store, now: datetime, limit: int, lease: timedelta) -> object:
+        if failures:
+            failures.pop()
+            raise StoreUnavailable("locked")
+        return await claim(self, now, limit, lease)
+
+    monkeypatch.setattr(Store, "claim", flaky)
+    async with world(tmp_path) as w:
+        await w.owe("a")
+        await w.until(lambda: len([f for f in w.facts if isinstance(f, Trouble)]) >= 1)
+        w.dispatcher.wake()
+        await w.until(lambda: not failures)
+        w.dispatcher.wake()
+        await w.attempts(1)

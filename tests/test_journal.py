@@ -1,0 +1,126 @@
+"""Facts as log lines."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from daemon.dispatch import Attempt, State
+from daemon.event import Delivery, Event, FiringOutcome, Outcome, Verdict
+from daemon.facts import (
+    AttemptMade,
+    DispatchAdded,
+    DispatchSettled,
+    EventRecorded,
+    Fact,
+    FiringAccounted,
+    RequestRefused,
+    Started,
+    Stopping,
+    Trouble,
+)
+from daemon.journal import TEXT_MAX, Journal, open_log
+from daemon.render import new_dispatch
+
+NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+DELIVERY = Delivery(
+    route="/hook",
+    method="POST",
+    path="/hook",
+    headers={"x-a": "in a header"},
+    query={},
+    params={},
+    body=b"in the body",
+    client_ip="192.0.2.1",
+    received_at=NOW,
+)
+DISPATCH = new_dispatch(
+    dispatch_id="dsp_1",
+    event_id="evt_1",
+    entry="push",
+    repository="o/r",
+    event_type="build",
+    client_payload='{"a":"in the payload"}',
+    now=NOW,
+    send_within=timedelta(days=1),
+)
+ATTEMPT = Attempt("dsp_1", 1, NOW, timedelta(seconds=0.25), "accepted", 204, "", "REQ:1")
+
+
+def written(*facts: Fact) -> list[dict[str, Any]]:
+    stream = io.StringIO()
+    journal = Journal(open_log(stream))
+    for fact in facts:
+        journal.hear(fact)
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_each_decision_is_one_line_with_the_ids_that_lead_on() -> None:
+    verdicts = (
+        Verdict("push", Outcome.DISPATCHED, dispatches=(DISPATCH,)),
+        Verdict("other", Outcome.ERROR, "when: there is no key"),
+        Verdict("third", Outcome.DUPLICATE, duplicate_of="evt_0"),
+    )
+    lines = written(EventRecorded(Event("evt_1", DELIVERY), verdicts))
+    assert [(line["event"], line["level"]) for line in lines] == [
+        ("verdict dispatched", "info"),
+        ("verdict error", "warning"),
+        ("verdict duplicate", "info"),
+    ]
+    assert {line["event_id"] for line in lines} == {"evt_1"}
+    assert lines[0]["dispatches"] == ["dsp_1"]
+    assert lines[1]["reason"] == "when: there is no key"
+    assert lines[2]["duplicate_of"] == "evt_0"
+
+
+def test_every_kind_of_fact_has_its_line() -> None:
+    lines = written(
+        Started(("http://127.0.0.1:8080",), 1, 2, "/d.sqlite", simulated=True),
+        DispatchAdded(DISPATCH),
+        FiringAccounted("nightly", NOW, FiringOutcome.FIRED),
+        FiringAccounted("nightly", NOW, FiringOutcome.MISSED, "too late"),
+        AttemptMade(DISPATCH, ATTEMPT),
+        DispatchSettled(DISPATCH),
+        Trouble("store", "the disk is full"),
+        Stopping(3),
+    )
+    assert [line["event"] for line in lines] == [
+        "serving",
+        "dispatch replayed",
+        "cron fired",
+        "cron instant missed",
+        "attempt accepted",
+        "dispatch pending",
+        "trouble",
+        "stopping",
+    ]
+    assert lines[0]["simulation"] == "nothing reaches GitHub"
+    assert lines[4]["request_id"] == "REQ:1"
+
+
+def test_a_dead_dispatch_is_an_error_and_a_later_try_is_named() -> None:
+    dead = replace(DISPATCH, state=State.DEAD, reason="404 Not Found")
+    waiting = replace(DISPATCH, state=State.UNSURE, due_at=NOW + timedelta(minutes=1))
+    line, retry = written(DispatchSettled(dead), AttemptMade(waiting, ATTEMPT))
+    assert (line["level"], line["reason"]) == ("error", "404 Not Found")
+    assert (retry["level"], retry["next_try"]) == ("warning", "2026-11-23T04:01:00Z")
+
+
+def test_no_body_header_or_payload_is_written() -> None:
+    lines = written(
+        EventRecorded(Event("evt_1", DELIVERY), (Verdict("push", Outcome.DISPATCHED),)),
+        DispatchSettled(DISPATCH),
+        AttemptMade(DISPATCH, ATTEMPT),
+    )
+    assert "in the" not in json.dumps(lines)
+    assert "in a header" not in json.dumps(lines)
+
+
+def test_text_from_outside_can_neither_break_nor_fill_a_line() -> None:
+    lines = written(RequestRefused("POST", "/a\nb" + "x" * 9000, "192.0.2.1", 401, "no\r\nyes"))
+    assert len(lines) == 1
+    assert len(lines[0]["path"]) == TEXT_MAX
+    assert lines[0]["reason"] == "no\r\nyes"

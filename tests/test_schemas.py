@@ -1,0 +1,164 @@
+"""The schemas describe every key of the contract with valid examples, and are judged by as
+jsonschema does, only quicker."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from daemon.document import Document
+from daemon.schemas import Name, check, schema
+from daemon.schemas.validator import compiled
+
+NAMES: tuple[Name, ...] = get_args(Name)
+
+DISPATCH = {"event_type": "build"}
+CRON = {"name": "a", "schedule": "@daily", "dispatch": DISPATCH}
+TRIGGER = {"name": "a", "path": "/a", "auth": {"scheme": "none"}, "dispatch": DISPATCH}
+
+CONTRACT = {
+    "crons": """name description enabled schedule every offset at timezone start_at end_at exclude
+        jitter catch_up max_lateness catch_up_limit overlap alert_after on_failure on_missing
+        dispatch type job""",
+    "triggers": """name description enabled path methods auth allow_from max_body variables when
+        dedupe coalesce rate_limit parent response on_failure on_missing dispatch watch_path
+        actions""",
+    "daemon": """gh_token gh_owner gh_repo gh_api_url api_key dispatchd_listen
+        dispatchd_database_url gh_writes_per_second gh_write_burst gh_writes_per_hour credentials
+        repositories trusted_proxies public_url retention max_chain_depth breaker notify
+        heartbeat_url""",
+    "dispatch": """event_type event_types client_payload repository send_within expect_run
+        inject_metadata on_ambiguous via workflow ref inputs""",
+}
+
+
+def entry(name: Name) -> dict[str, Any]:
+    found = schema(name)
+    described: dict[str, Any] = found if name == "daemon" else found["$defs"]["entry"]
+    return described
+
+
+def described_keys(part: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every key that a user may write, with its schema. Conditions repeat some and are left out."""
+    if not isinstance(part, dict):
+        return
+    for key, child in part.get("properties", {}).items():
+        if "not" not in child or "type" in child:
+            yield f"{path}.{key}", child
+        yield from described_keys(child, f"{path}.{key}")
+    for inner in ("items", "then"):
+        yield from described_keys(part.get(inner), f"{path}.{inner}")
+    for key, child in part.get("$defs", {}).items():
+        yield from described_keys(child, f"{path}.{key}")
+
+
+ALL_KEYS = [
+    pytest.param(name, child, id=path)
+    for name in NAMES
+    for path, child in described_keys(schema(name), name)
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_schema_is_one_of_draft_2020_12(name: Name) -> None:
+    Draft202012Validator.check_schema(schema(name))
+    assert schema(name)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema(name)["$id"] == f"urn:dispatchd:schema:{name}"
+    assert schema(name)["title"]
+
+
+@pytest.mark.parametrize(("name", "child"), ALL_KEYS)
+def test_every_key_is_explained_with_examples_that_are_valid(
+    name: Name, child: dict[str, Any]
+) -> None:
+    assert child["description"].endswith((".", "*/"))
+    whole = Draft202012Validator(schema(name))
+    for example in child["examples"]:
+        assert list(whole.evolve(schema=child).iter_errors(example)) == []
+    if "default" in child:
+        assert list(whole.evolve(schema=child).iter_errors(child["default"])) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_key_of_the_contract_is_described(name: Name) -> None:
+    older = {"command", "url", "method", "headers", "vars"}
+    assert set(entry(name)["properties"]) - older == set(CONTRACT[name].split())
+
+
+def test_both_files_describe_a_dispatch_alike() -> None:
+    dispatch = schema("crons")["$defs"]["dispatch"]
+    assert set(dispatch["properties"]) == set(CONTRACT["dispatch"].split())
+    assert dispatch == schema("triggers")["$defs"]["dispatch"]
+    assert schema("crons")["$defs"]["follow_up"] == schema("triggers")["$defs"]["follow_up"]
+
+
+@pytest.mark.parametrize("name", ["crons", "triggers"])
+def test_the_defaults_take_the_keys_of_an_entry(name: Name) -> None:
+    defaults = schema(name)["$defs"]["defaults"]["properties"]
+    assert list(defaults) == list(entry(name)["properties"])
+    for key, child in defaults.items():
+        forbidden = key in ("name", "auth")
+        assert child.get("$ref") == (None if forbidden else f"#/$defs/entry/properties/{key}")
+
+
+def test_every_pattern_says_in_words_what_it_wants() -> None:
+    """A pattern means nothing to most people: ``x-form`` completes "must be …"."""
+    for name in NAMES:
+        for part in parts(schema(name)):
+            assert "x-form" in part or "pattern" not in part, part
+
+
+def parts(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a schema but the conditions, which are never reported."""
+    if isinstance(value, dict):
+        yield value
+        value = [child for key, child in value.items() if key != "if"]
+    for child in value if isinstance(value, list) else ():
+        yield from parts(child)
+
+
+def without_later(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {key: without_later(child) for key, child in part.items() if key != "x-not-yet"}
+    return [without_later(child) for child in part] if isinstance(part, list) else part
+
+
+SAMPLES: list[Any] = [
+    *(example for name in NAMES for _, key in described_keys(schema(name), "")
+      for example in key["examples"]),
+    *(None, True, 5, "", "none", [], {}, {"scheme": "token", "secret": "env:A"}),
+]  # fmt: skip
+
+
+@given(st.data())
+def test_the_quick_validator_judges_as_jsonschema_does(data: st.DataObject) -> None:
+    """Making each part's validator only once changes no verdict, on entries right or wrong."""
+    name = data.draw(st.sampled_from(NAMES))
+    keys = [*entry(name)["properties"], "other"]
+    changes = data.draw(st.dictionaries(st.sampled_from(keys), st.sampled_from(SAMPLES)))
+    start: dict[str, Any] = {"crons": CRON, "triggers": TRIGGER, "daemon": {}}[name]
+    found: Any = {**copy.deepcopy(start), **changes}
+    if name != "daemon":
+        found = data.draw(st.sampled_from([[found], {name: [found], "defaults": changes}]))
+    plain = without_later(schema(name))
+    slow = {tuple(error.absolute_path) for error in Draft202012Validator(plain).iter_errors(found)}
+    assert {tuple(error.absolute_path) for error in compiled(plain).iter_errors(found)} == slow
+
+
+def test_ten_thousand_entries_are_checked_in_a_time_that_grows_with_their_number() -> None:
+    entries = [{**CRON, "name": f"e{number}", "timezone": "UTC"} for number in range(10_000)]
+    text = json.dumps(entries)
+    before = time.process_time()
+    assert check(Document("F", text, entries), "crons") == []
+    assert time.process_time() - before < 10  # 0.8 s where nothing traces
+    wrong = [{**one, "shedule": ""} for one in entries]
+    assert len(check(Document("F", json.dumps(wrong), wrong), "crons")) == 10_000
+    assert time.process_time() - before < 30

@@ -1,0 +1,402 @@
+"""Settings by their four sources, how each is written, and the references to secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import platformdirs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.config import Flags, Secrets, config_directory, load, load_settings
+from daemon.config.durations import duration
+from daemon.config.keyring import Keyring, SecretError
+from daemon.config.setting_forms import api_url, count, database_url, listen_address, rate
+from daemon.errors import ConfigError
+from daemon.spec import Config, Pace, Settings
+
+LONG = "0123456789abcdef0123456789abcdef"
+DURATION = re.compile(r"[0-9]{1,9}[smhd]")
+
+
+def config(
+    directory: Path,
+    environ: Mapping[str, str],
+    yaml: str = "",
+    flags: Flags | None = None,
+    secrets: Secrets = Secrets.REQUIRED,
+    crons: str = "[]",
+) -> Config:
+    (directory / "CRONS.json").write_text(crons, encoding="utf-8")
+    (directory / "DAEMON.yaml").write_text(yaml, encoding="utf-8")
+    return load(directory, environ, flags=flags or Flags(), secrets=secrets)
+
+
+def settings(directory: Path, environ: Mapping[str, str], yaml: str = "") -> Settings:
+    return config(directory, environ, yaml).settings
+
+
+def only_fault(directory: Path, environ: Mapping[str, str], yaml: str = "") -> str:
+    with pytest.raises(ConfigError) as caught:
+        config(directory, environ, yaml)
+    assert len(caught.value.faults) == 1, caught.value
+    return str(caught.value).replace(f"{directory}/", "")
+
+
+class TestSources:
+    def test_with_nothing_set_every_setting_has_its_default(self, tmp_path: Path) -> None:
+        found = settings(tmp_path, {})
+        assert found == Settings(
+            gh_token=None,
+            gh_api_url="https://api.github.com",
+            api_key=None,
+            default_repository="",
+            repositories=frozenset(),
+            listen=("127.0.0.1", 8080),
+            database_url="sqlite:///"
+            + platformdirs.user_state_dir("dispatchd", appauthor=False)
+            + "/dispatchd.sqlite",
+            retention=timedelta(days=30),
+            pace=Pace(1.0, 10, 500),
+        )
+
+    def test_a_flag_wins_over_all_and_the_file_comes_last(self, tmp_path: Path) -> None:
+        """Flag, environment, credential, DAEMON.yaml: each in turn is taken away."""
+        credentials = tmp_path / "credentials"
+        credentials.mkdir()
+        (credentials / "DISPATCHD_LISTEN").write_text("credential:3\n")
+        environ = {"DISPATCHD_LISTEN": "environment:2", "CREDENTIALS_DIRECTORY": str(credentials)}
+        yaml = "dispatchd_listen: file:4\n"
+
+        def listen(environ: Mapping[str, str], flag: str | None = None) -> tuple[str, int]:
+            return config(tmp_path, environ, yaml, Flags(listen=flag)).settings.listen
+
+        assert listen(environ, "flag:1") == ("flag", 1)
+        assert listen(environ) == ("environment", 2)
+        assert listen(environ | {"DISPATCHD_LISTEN": ""}) == ("credential", 3)
+        (credentials / "DISPATCHD_LISTEN").write_text("")
+        assert listen(environ | {"DISPATCHD_LISTEN": " "}) == ("file", 4)
+
+    def test_every_setting_can_come_from_the_environment(self, tmp_path: Path) -> None:
+        environ = {
+            "GH_TOKEN": "ghp_x",
+            "GH_OWNER": "acme",
+            "GH_REPO": "site",
+            "GH_API_URL": "https://github.example.com/api/v3/",
+            "API_KEY": LONG,
+            "DISPATCHD_LISTEN": "[::1]:9",
+            "DISPATCHD_DATABASE_URL": "sqlite:////var/lib/x.sqlite",
+            "GH_WRITES_PER_SECOND": "0.5",
+            "GH_WRITE_BURST": "0",
+            "GH_WRITES_PER_HOUR": "20",
+        }
+        found = settings(tmp_path, environ)
+        assert found.gh_token is not None
+        assert found.gh_token.reveal() == "ghp_x"
+        assert found.api_key is not None
+        assert found.api_key.reveal() == LONG
+        assert found.gh_api_url == "https://github.example.com/api/v3"
+        assert found.default_repository == "acme/site"
+        assert found.listen == ("::1", 9)
+        assert found.database_url == "sqlite:////var/lib/x.sqlite"
+        assert found.pace == Pace(0.5, 0, 20)
+
+    def test_every_setting_can_come_from_the_file(self, tmp_path: Path) -> None:
+        yaml = (
+            "gh_token: env:TOKEN\ngh_owner: acme\ngh_repo: site\n"
+            "gh_api_url: http://127.0.0.1:9/\napi_key: env:KEY\ndispatchd_listen: '[::1]:9'\n"
+            "dispatchd_database_url: sqlite:///x.sqlite\ngh_writes_per_second: 0.5\n"
+            "gh_write_burst: 0\ngh_writes_per_hour: 20\nretention: 7d\nrepositories: [acme/x]\n"
+        )
+        found = settings(tmp_path, {"TOKEN": "ghp_x", "KEY": LONG}, yaml)
+        assert found.gh_token is not None
+        assert found.gh_token.reveal() == "ghp_x"
+        assert found.api_key is not None
+        assert found.api_key.reveal() == LONG
+        assert found.gh_api_url == "http://127.0.0.1:9"
+        assert found.default_repository == "acme/site"
+        assert found.repositories == {"acme/x"}
+        assert found.listen == ("::1", 9)
+        assert found.database_url == "sqlite:///x.sqlite"
+        assert found.retention == timedelta(days=7)
+        assert found.pace == Pace(0.5, 0, 20)
+
+    def test_a_number_that_cannot_be_read_names_its_variable(self, tmp_path: Path) -> None:
+        found = only_fault(tmp_path, {"GH_WRITE_BURST": "ten"})
+        assert found.startswith("environment: GH_WRITE_BURST: 'ten' is not a whole number")
+
+    def test_a_setting_of_a_later_version_is_not_supported_yet(self, tmp_path: Path) -> None:
+        assert "not supported yet" in only_fault(tmp_path, {}, "heartbeat_url: https://x.example\n")
+
+    def test_the_settings_alone_load_whatever_is_wrong_with_the_entries(
+        self, tmp_path: Path
+    ) -> None:
+        (tmp_path / "CRONS.json").write_text("[{]")
+        assert load_settings(tmp_path, {"GH_REPO": "a/b"}).default_repository == "a/b"
+        with pytest.raises(ConfigError, match="GH_WRITE_BURST"):
+            load_settings(tmp_path, {"GH_WRITE_BURST": "x"})
+
+    def test_the_config_directory_is_a_flag_a_variable_or_config(self) -> None:
+        environ = {"DISPATCHD_CONFIG_DIR": "/etc/dispatchd"}
+        assert config_directory(Path("here"), environ) == Path("here")
+        assert config_directory(None, environ) == Path("/etc/dispatchd")
+        assert config_directory(None, {"DISPATCHD_CONFIG_DIR": ""}) == Path("config")
+
+    def test_under_systemd_the_database_is_in_the_state_directory(self, tmp_path: Path) -> None:
+        found = settings(tmp_path, {"STATE_DIRECTORY": "/var/lib/dispatchd:/var/lib/other"})
+        assert found.database_url == "sqlite:////var/lib/dispatchd/dispatchd.sqlite"
+
+
+class TestRepositories:
+    @pytest.mark.parametrize(
+        ("environ", "repository"),
+        [
+            ({"GH_OWNER": "acme", "GH_REPO": "site"}, "acme/site"),
+            ({"GH_REPO": "acme/site"}, "acme/site"),
+            ({"GH_OWNER": "Acme", "GH_REPO": "acme/site"}, "acme/site"),
+            ({"GH_OWNER": "acme"}, ""),
+            ({"GH_OWNER": "acme", "GH_REPO": ""}, ""),
+        ],
+    )
+    def test_the_default_one_is_named_in_one_variable_or_two(
+        self, tmp_path: Path, environ: dict[str, str], repository: str
+    ) -> None:
+        assert settings(tmp_path, environ).default_repository == repository
+
+    @pytest.mark.parametrize(
+        "environ",
+        [
+            {"GH_REPO": "site"},
+            {"GH_OWNER": "other", "GH_REPO": "acme/site"},
+            {"GH_OWNER": "acme", "GH_REPO": "a b"},
+            {"GH_REPO": "github.com/acme/site"},
+            {"GH_REPO": "https://github.com/acme/site"},
+        ],
+    )
+    def test_what_names_no_repository_is_refused(
+        self, tmp_path: Path, environ: dict[str, str]
+    ) -> None:
+        assert only_fault(tmp_path, environ).startswith("environment: GH_REPO: ")
+
+    def test_dispatch_may_reach_those_that_the_config_names(self, tmp_path: Path) -> None:
+        """The default one and those of the entries, unless DAEMON.yaml lists others, or none."""
+        crons = (
+            '[{"name": "a", "schedule": "@daily",'
+            ' "dispatch": {"event_type": "e", "repository": "acme/tools"}}]'
+        )
+        environ = {"GH_REPO": "acme/site"}
+        named = config(tmp_path, environ, crons=crons).settings.repositories
+        assert named == {"acme/site", "acme/tools"}
+        listed = config(tmp_path, environ, "repositories: [acme/x]", crons=crons)
+        assert listed.settings.repositories == {"acme/x"}
+        none = config(tmp_path, environ, "repositories: []", crons=crons)
+        assert none.settings.repositories == frozenset()
+
+
+class TestForms:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://api.github.com",
+            "https://github.example.com:8443/api/v3",
+            "http://localhost:9",
+            "http://127.8.8.8",
+            "http://[::1]:9/x",
+        ],
+    )
+    def test_an_api_url_is_https_or_stays_on_this_machine(self, url: str) -> None:
+        assert api_url(url + "/") == url
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "api.github.com",
+            "ftp://api.github.com",
+            "http://api.github.com",
+            "http://localhost.example.com",
+            "https://",
+            "https://x?y=1",
+            "https://x#y",
+            "https://host:port",
+            "https://[::1",
+        ],
+    )
+    def test_any_other_api_url_is_refused(self, url: str) -> None:
+        with pytest.raises(ValueError, match=r"URL|https|query"):
+            api_url(url)
+
+    def test_a_password_in_an_api_url_is_refused_and_not_repeated(self, tmp_path: Path) -> None:
+        for url in ("https://me:hunter2@example.com", "https://hunter2@example.com"):
+            found = only_fault(tmp_path, {"GH_API_URL": url})
+            assert "GH_TOKEN" in found
+            assert "hunter2" not in found
+
+    @pytest.mark.parametrize(
+        ("text", "address"),
+        [
+            ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+            ("[::1]:8080", ("::1", 8080)),
+            (":8080", ("", 8080)),
+            ("localhost:0", ("localhost", 0)),
+        ],
+    )
+    def test_an_address_is_a_host_and_a_port(self, text: str, address: tuple[str, int]) -> None:
+        assert listen_address(text) == address
+
+    @pytest.mark.parametrize(
+        "text",
+        ["8080", "localhost", "localhost:", "::1:8080", "x:65536", "x:-1", "x:٣", "http://x:1"],
+    )
+    def test_what_is_no_address_is_refused(self, text: str) -> None:
+        with pytest.raises(ValueError, match=re.escape(repr(text))):
+            listen_address(text)
+
+    @pytest.mark.parametrize(
+        ("url", "words"),
+        [
+            ("/var/lib/x.sqlite", "sqlite:///PATH"),
+            ("postgresql+psycopg://me:hunter2@db/x", "not supported yet"),
+            ("mysql://me:hunter2@db/x", "'mysql' is no database"),
+        ],
+    )
+    def test_a_database_is_sqlite_and_others_are_refused_without_their_password(
+        self, url: str, words: str
+    ) -> None:
+        with pytest.raises(ValueError, match=words) as caught:
+            database_url(url)
+        assert "hunter2" not in str(caught.value)
+
+    @pytest.mark.parametrize("text", ["-1", "nan", "inf", "many", "1e9", ""])
+    def test_a_rate_is_a_number_from_zero_on(self, text: str) -> None:
+        with pytest.raises(ValueError, match="not a number"):
+            rate(text)
+
+    @pytest.mark.parametrize("text", ["-1", "1.5", "many", "10000000", ""])
+    def test_a_count_is_a_whole_number_from_zero_on(self, text: str) -> None:
+        with pytest.raises(ValueError, match="not a whole number"):
+            count(text)
+
+    @given(number=st.integers(1, 3000), unit=st.sampled_from("smhd"))
+    def test_a_duration_is_a_number_and_a_unit(self, number: int, unit: str) -> None:
+        seconds = number * {"s": 1, "m": 60, "h": 3600, "d": 86400}[unit]
+        assert duration(f"{number}{unit}") == timedelta(seconds=seconds)
+
+    @given(text=st.text(max_size=12).filter(lambda text: not DURATION.fullmatch(text)))
+    def test_any_other_text_is_refused_in_words(self, text: str) -> None:
+        with pytest.raises(ValueError, match=re.escape(f"{text!r} is not a duration")):
+            duration(text)
+
+    @pytest.mark.parametrize(("text", "words"), [("0s", "at least 1s"), ("3651d", "3650d")])
+    def test_a_duration_is_some_time_but_not_for_ever(self, text: str, words: str) -> None:
+        with pytest.raises(ValueError, match=words):
+            duration(text)
+
+
+class TestSecrets:
+    def test_a_token_in_the_file_is_a_reference(self, tmp_path: Path) -> None:
+        found = only_fault(tmp_path, {}, "gh_token: ghp_secretsecret\n")
+        assert "ghp_" not in found
+        assert "DAEMON.yaml:1:11" in found
+
+    def test_one_that_leads_nowhere_is_a_fault_only_where_it_is_required(
+        self, tmp_path: Path
+    ) -> None:
+        yaml = "api_key: env:NOT_SET\n"
+        assert "NOT_SET is not set" in only_fault(tmp_path, {}, yaml)
+        lax = config(tmp_path, {}, yaml, secrets=Secrets.OPTIONAL)
+        assert lax.settings.api_key is None
+        assert "NOT_SET is not set" in lax.warnings[0]
+
+    def test_a_short_api_key_warns_but_a_token_is_githubs_business(self, tmp_path: Path) -> None:
+        found = config(tmp_path, {"API_KEY": "hunter2", "GH_TOKEN": "short"})
+        assert len(found.warnings) == 1
+        assert found.warnings[0].startswith("environment: API_KEY: is shorter than 16")
+        assert "hunter2" not in found.warnings[0]
+
+    def test_white_space_around_a_value_is_not_part_of_it(self, tmp_path: Path) -> None:
+        found = settings(tmp_path, {"GH_TOKEN": " ghp_x\n"})
+        assert found.gh_token is not None
+        assert found.gh_token.reveal() == "ghp_x"
+
+    def test_no_value_shows_in_a_repr(self, tmp_path: Path) -> None:
+        assert LONG not in repr(settings(tmp_path, {"API_KEY": LONG, "GH_TOKEN": LONG}))
+
+    def test_a_file_ends_before_its_newline(self, tmp_path: Path) -> None:
+        path = secret_file(tmp_path, f"{LONG}\n")
+        assert Keyring({}).resolve(f"file:{path}").secret.reveal() == LONG
+        assert Keyring({}).resolve(f"file:{path}").doubts == ()
+
+    def test_a_credential_is_a_file_of_systemds(self, tmp_path: Path) -> None:
+        secret_file(tmp_path, LONG)
+        keyring = Keyring({"CREDENTIALS_DIRECTORY": str(tmp_path)})
+        assert keyring.resolve("credential:secret").secret.reveal() == LONG
+
+    def test_a_file_that_everybody_can_read_is_doubtful(self, tmp_path: Path) -> None:
+        path = secret_file(tmp_path, LONG, mode=0o644)
+        assert "every user" in Keyring({}).resolve(f"file:{path}").doubts[0]
+
+    def test_a_file_is_at_most_64_kib(self, tmp_path: Path) -> None:
+        path = secret_file(tmp_path, "x" * 65536)
+        assert len(Keyring({}).resolve(f"file:{path}").secret.reveal()) == 65536
+        path = secret_file(tmp_path, "x" * 65537)
+        with pytest.raises(SecretError, match="larger than 65536 bytes"):
+            Keyring({}).resolve(f"file:{path}")
+
+    @pytest.mark.parametrize(
+        ("content", "words"), [(b"", "is empty"), (b" \n", "is empty"), (b"\xff", "not UTF-8")]
+    )
+    def test_a_file_without_a_secret_in_it_is_refused(
+        self, tmp_path: Path, content: bytes, words: str
+    ) -> None:
+        path = tmp_path / "secret"
+        path.write_bytes(content)
+        with pytest.raises(SecretError, match=words):
+            Keyring({}).resolve(f"file:{path}")
+
+    def test_a_pipe_is_not_waited_for(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        for name in ("pipe", ""):
+            with pytest.raises(SecretError, match="not a regular file"):
+                Keyring({}).resolve(f"file:{tmp_path / name}")
+
+    @pytest.mark.parametrize(
+        ("reference", "words"),
+        [
+            ("env:NOT_SET", "NOT_SET is not set"),
+            ("env:EMPTY", "EMPTY is set, but empty"),
+            ("env:BLANK", "BLANK is set, but empty"),
+            ("file:/no/such/file", "there is no file /no/such/file"),
+            ("file:/no\0file", "is not a path"),
+            ("credential:x", "CREDENTIALS_DIRECTORY is not set"),
+        ],
+    )
+    def test_a_reference_that_leads_nowhere_says_why(self, reference: str, words: str) -> None:
+        with pytest.raises(SecretError, match=re.escape(words)):
+            Keyring({"EMPTY": "", "BLANK": " \n"}).resolve(reference)
+
+    @given(text=st.text(min_size=4))
+    def test_what_is_no_reference_is_never_repeated(self, text: str) -> None:
+        """It may be the secret itself."""
+        if text.startswith(("env:", "file:/", "credential:")):
+            return
+        with pytest.raises(SecretError) as caught:
+            Keyring({}).resolve(text)
+        assert str(caught.value) == "a secret is a reference, never the value itself"
+
+    def test_a_credential_cannot_be_looked_for_elsewhere(self, tmp_path: Path) -> None:
+        keyring = Keyring({"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")})
+        secret_file(tmp_path, LONG)
+        with pytest.raises(SecretError, match="a secret is a reference"):
+            keyring.resolve("credential:../secret")
+
+
+def secret_file(directory: Path, content: str, mode: int = 0o600) -> Path:
+    path = directory / "secret"
+    path.write_text(content, encoding="utf-8")
+    path.chmod(mode)
+    return path
