@@ -282,8 +282,10 @@ class Api:
 
     def _with_key(self, handler: Handler) -> Handler:
         async def checked(request: web.Request) -> web.Response:
-            if not _is_key(request.headers.get("x-api-key", ""), self._settings.api_key):
-                raise Refused(401, "Unauthorized")
+            key = self._settings.api_key
+            if not _is_key(request.headers.get("x-api-key", ""), key):
+                why = "" if key else "API_KEY is not set, so nobody is let in over HTTP"
+                raise Refused(401, "Unauthorized", why=why or "a wrong or missing x-api-key")
             return await handler(request)
 
         return checked
@@ -304,7 +306,7 @@ class Api:
                     request.path,
                     client_ip(request),
                     refusal.status,
-                    refusal.message,
+                    refusal.why,
                 )
             )
             return refused(refusal)

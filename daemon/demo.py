@@ -35,6 +35,9 @@ DEADLINE = 60.0
 KEPT_OUT = ("GH_", "GITHUB_", "DISPATCHD_", "API_KEY", "CREDENTIALS_", "RUNTIME_", "STATE_")
 """Beginnings of variables that could bring in a real token, or the places of a real daemon."""
 
+COLOURS = ("FORCE_COLOR", "TTY_")
+"""Of variables that would colour what the commands print into a pipe."""
+
 COMMIT = {
     "id": "7d1f0d0e9c1b4ad2a9a6a1d0c7c3b7f1e5b2a940", "message": "Explain the build",
     "timestamp": "2026-03-02T09:14:27+01:00", "modified": ["README.md"],
@@ -177,17 +180,17 @@ class Demo:
         _say({name: status[name] for name in ("simulation", "github", "repository")})
         expect(status["simulation"] is True, "the daemon does not simulate")
 
-        self._heading("GitHub delivers a push, signed with the webhook's secret: 202")
+        self._heading("GitHub delivers a push, signed with the webhook's secret")
         taken = self._curl("/hooks/github", signed, 202, push)
         _say(taken)
         self._follow(taken, "github-push", status)
 
-        self._heading("The same delivery again: 200, a duplicate, nothing more is sent")
+        self._heading("The same delivery again: a duplicate, nothing more is sent")
         again = self._curl("/hooks/github", signed, 200, push)
         _say(again)
         expect(again.get("duplicate_of") == taken["event_id"], "it is no duplicate of the first")
 
-        self._heading("One byte of it changed: 401")
+        self._heading("The same with one byte changed: refused")
         _say(self._curl("/hooks/github", signed, 401, changed))
 
         self._heading("A cron entry fires: the nightly build, by hand")
@@ -210,11 +213,11 @@ class Demo:
         terminal.print(Text(f"POST /repos/{sent['repository']}/dispatches"))
         _say({name: sent[name] for name in ("event_type", "client_payload")})
 
-        self._heading("GitHub's answer, a 204, as the daemon keeps it")
+        self._heading("The stand-in's answer, a 204, as the daemon keeps it")
         kept = self._dispatchd("dispatches", dispatch_id)
         expect({"accepted", "status=204"} <= {*kept.split()}, f"{dispatch_id} was not accepted")
 
-        self._heading("The run that GitHub started, with the dispatch's id in its title")
+        self._heading("The run that it started, with the dispatch's id in its title")
         token = {"Authorization": "Bearer any"}
         runs = self._curl(f"{github}/repos/{repository}/actions/runs", token, 200)["workflow_runs"]
         (run,) = (each for each in runs if dispatch_id in each["display_title"])
@@ -241,14 +244,16 @@ class Demo:
         url = url if url.startswith("http") else self._url + url
         options = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
         options += [f"--data-binary @{file}"] if file else []
-        _typed(" \\\n    ".join([f"curl {url}", *options]))
+        _typed(" \\\n    ".join([f"curl -i {url}", *options]))
         parts = urlsplit(url)
         with closing(http.client.HTTPConnection(parts.netloc, timeout=DEADLINE)) as connection:
             body = file.read_bytes() if file else None
-            connection.request("POST" if file else "GET", parts.path, body, dict(headers))
+            sent = {"User-Agent": "dispatchd-demo", **headers}
+            connection.request("POST" if file else "GET", parts.path, body, sent)
             answer = connection.getresponse()
             text = answer.read().decode()
-        expect(answer.status == expected, f"{url} answered {answer.status}: {text}")
+        terminal.print(Text(f"HTTP/1.1 {answer.status} {answer.reason}"))
+        expect(answer.status == expected, f"{expected} was expected, but it answered: {text}")
         return json.loads(text)
 
 
@@ -264,7 +269,7 @@ def run(directory: Path, *, once: bool) -> None:
     """The whole demo; all that it makes is in ``directory``. Raises DemoError."""
     copy_config(shipped_config(), directory / "config")
     own = settings(directory)
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(KEPT_OUT)} | own
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(KEPT_OUT + COLOURS)} | own
     daemon = Daemon(environ)
     try:
         Demo(daemon, environ).show(directory)

@@ -47,9 +47,10 @@ class Dispatch:
     """One ``repository_dispatch`` that an event owes.
 
     ``repository`` is ``owner/name``. ``client_payload`` is the JSON text that goes out, metadata
-    included; empty where it could not be made (the dispatch is then dead). ``due_at`` is the earliest next try and ``expires_at`` the end of ``send_within``.
-    ``retry_until`` ends the retries; it is set at the first attempt and moves with every wait
-    that GitHub imposed, since waits for pacing do not count.
+    included; empty where it could not be made (the dispatch is then dead). ``due_at`` is the
+    earliest next try and ``expires_at`` the end of ``send_within``. ``retry_until`` ends the
+    retries; it is set at the first attempt and moves with every wait that GitHub imposed, since
+    waits for pacing do not count.
     """
 
     id: str

@@ -49,7 +49,7 @@ class Dispatcher:
         self._clock = clock
         self._random = random
         self._facts = facts
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight: dict[str, asyncio.Task[None]] = {}
         self._awake = asyncio.Event()
         self._stopping = False
 
@@ -78,7 +78,7 @@ class Dispatcher:
         self._stopping = True
         self.wake()
         if self._in_flight:
-            _, late = await asyncio.wait(self._in_flight, timeout=grace.total_seconds())
+            _, late = await asyncio.wait(self._in_flight.values(), timeout=grace.total_seconds())
             for task in late:
                 task.cancel()
             if late:
@@ -97,34 +97,38 @@ class Dispatcher:
             claim = await self._outbox.claim(now, min(room, allowed), LEASE)
             for dispatch in claim.expired:
                 self._facts.publish(DispatchSettled(dispatch))
+            if self._stopping:
+                # The stop came meanwhile and waits for what was in flight then: none of these.
+                await self._outbox.give_back([each.id for each in claim.dispatches], self._clock())
+                return None
             for dispatch in claim.dispatches:
-                self._budget.spend(now, 1)
-                self._start(dispatch)
+                # One whose answer could not be stored for so long that its lease ran out is still
+                # in our hands: to send it again would build twice.
+                if dispatch.id not in self._in_flight:
+                    self._budget.spend(now, 1)
+                    self._start(dispatch)
             if not claim.dispatches:
                 return await self._outbox.next_due(now)
         return None
 
     def _start(self, dispatch: Dispatch) -> None:
         task = asyncio.create_task(self._attempt(dispatch), name=dispatch.id)
-        self._in_flight.add(task)
+        self._in_flight[dispatch.id] = task
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._in_flight.discard(task)
+        del self._in_flight[task.get_name()]
         self.wake()
         if not task.cancelled() and (error := task.exception()):
             # A fault of ours. The lease runs out and the dispatch is tried again.
             self._facts.publish(Trouble("dispatcher", f"{task.get_name()}: {error!r}"))
 
     async def _attempt(self, dispatch: Dispatch) -> None:
+        started_at = self._clock()
         try:
             answer, attempt, limits = await self._send(dispatch)
         except asyncio.CancelledError:
-            reason = "the daemon stopped before GitHub answered"
-            now = self._clock()
-            await self._outbox.settle(
-                dispatch.id, None, Settlement(State.UNSURE, reason, due_at=now), now
-            )
+            await self._broken_off(dispatch, started_at)
             raise
         now = self._clock()
         settlement = self._settlement(dispatch, answer, now)
@@ -134,6 +138,21 @@ class Dispatcher:
         self._facts.publish(AttemptMade(settled, attempt))
         if settled.state.final:
             self._facts.publish(DispatchSettled(settled))
+
+    async def _broken_off(self, dispatch: Dispatch, started_at: datetime) -> None:
+        reason = "the daemon stopped before GitHub answered"
+        now = self._clock()
+        attempt = Attempt(
+            dispatch_id=dispatch.id,
+            number=dispatch.attempts + 1,
+            started_at=started_at,
+            duration=max(now - started_at, timedelta()),
+            outcome=Ambiguous.outcome,
+            message=reason,
+        )
+        settlement = Settlement(State.UNSURE, reason, due_at=now)
+        settled = await self._outbox.settle(dispatch.id, attempt, settlement, now)
+        self._facts.publish(AttemptMade(settled, attempt))
 
     async def _settled(
         self, dispatch: Dispatch, attempt: Attempt, settlement: Settlement, now: datetime

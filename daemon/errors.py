@@ -45,12 +45,18 @@ class UsageError(DispatchdError):
 
 
 class Refused(DispatchdError):
-    """Refuse the sender: ``status`` and a text that says how to mend it and leaks nothing."""
+    """Refuse the sender: ``status`` and a text that says how to mend it and leaks nothing.
 
-    def __init__(self, status: int, message: str, *, headers: dict[str, str] | None = None) -> None:
+    ``why`` is for the operator's log, where it may say more than the sender is told.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, why: str = "", headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.why = why or message
         self.headers = headers or {}
 
 

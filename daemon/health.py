@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from daemon import __version__
@@ -11,6 +11,9 @@ from daemon.errors import StoreError
 from daemon.expressions import rfc3339
 from daemon.ports import Records
 from daemon.spec import Config
+
+FRESH = timedelta(seconds=1)
+"""How long the last look at the database counts."""
 
 
 class Health:
@@ -29,9 +32,18 @@ class Health:
         self._clock = clock
         self._simulated = simulated
         self._started_at = clock()
+        self._looked_at: datetime | None = None
+        self._troubles: Sequence[str] = []
 
     async def troubles(self) -> Sequence[str]:
         """Why nothing can be taken in; empty when all is well."""
+        # Anybody may ask, and each look is a write: no more than one a second.
+        if self._looked_at is None or abs(self._clock() - self._looked_at) >= FRESH:
+            self._looked_at = self._clock()
+            self._troubles = await self._look()
+        return self._troubles
+
+    async def _look(self) -> Sequence[str]:
         try:
             await self._records.ping()
         except StoreError as error:

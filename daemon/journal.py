@@ -3,6 +3,7 @@ terminal, JSON elsewhere. No body, no header and no secret ever gets here."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from typing import TextIO
@@ -58,6 +59,12 @@ class Journal:
         self._log = log
 
     def hear(self, fact: Fact) -> None:
+        """A log that cannot be written (a full disk, a closed pipe) must not stop the work: what
+        the fact tells is in the store."""
+        with contextlib.suppress(OSError, ValueError):
+            self._write(fact)
+
+    def _write(self, fact: Fact) -> None:
         log = self._log
         match fact:
             case Started():

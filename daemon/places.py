@@ -32,12 +32,13 @@ def simulation_database(database_url: str) -> str:
 
 def admin_socket(database_url: str, environ: Mapping[str, str]) -> Path | None:
     """The Unix socket that the command line finds its daemon by: in systemd's runtime directory,
-    else beside the SQLite file, else in the user's. None where the path would be too long."""
+    else beside the SQLite file, else in the user's state directory. None where the path would be
+    too long."""
     file = sqlite_file(database_url)
     if directory := environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]:
         socket = Path(directory) / "admin.sock"
     elif file is not None:
         socket = file.with_suffix(".sock")
     else:
-        socket = Path(platformdirs.user_runtime_dir("dispatchd")) / "admin.sock"
+        socket = Path(platformdirs.user_state_dir("dispatchd")) / "admin.sock"
     return socket if len(os.fsencode(socket)) <= SOCKET_PATH_MAX else None

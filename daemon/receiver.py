@@ -17,7 +17,7 @@ from daemon.judge import Judgement, authenticate, judge_delivery
 from daemon.routes import Match, Routes
 from daemon.signatures import Mismatch, Request
 from daemon.spec import Auth, TriggerSpec
-from daemon.web import client_ip, error_response, json_response, read_body, refused, signed_request
+from daemon.web import client_ip, json_response, read_body, refused, signed_request
 
 Record = Callable[[Event, Sequence[Verdict]], Awaitable[tuple[Verdict, ...]]]
 
@@ -51,7 +51,11 @@ class Receiver:
         try:
             return await self._receive(request)
         except Refused as refusal:
-            self._tell(request, refusal.status, refusal.message)
+            self._facts.publish(
+                RequestRefused(
+                    request.method, request.path, client_ip(request), refusal.status, refusal.why
+                )
+            )
             return refused(refusal)
 
     async def _receive(self, request: web.Request) -> web.Response:
@@ -70,7 +74,9 @@ class Receiver:
         now = self._clock()
         proofs = authenticate(signed, (trigger.auth for trigger in concerned), now)
         if all(proofs.values()):
-            return self._unauthorized(request, concerned, proofs)
+            # The sender learns nothing; the operator learns why, trigger by trigger.
+            why = "; ".join(f"{trigger.name}: {proofs[trigger.auth]}" for trigger in concerned)
+            raise Refused(401, "Unauthorized", why=why)
         delivery = _delivery(request, match, signed, proofs, now)
         event = Event(self._ids.event(now), delivery)
         judgements = self._judge(event, delivery, concerned, proofs)
@@ -132,26 +138,6 @@ class Receiver:
         if first and not taken:
             answer["duplicate_of"] = first
         return json_response(202 if taken else 200, answer)
-
-    def _unauthorized(
-        self,
-        request: web.Request,
-        triggers: Sequence[TriggerSpec],
-        proofs: Mapping[Auth, Mismatch | None],
-    ) -> web.Response:
-        # The sender learns nothing; the operator learns why, trigger by trigger.
-        reasons = "; ".join(
-            f"{trigger.name}: {mismatch.reason}"
-            for trigger in triggers
-            if (mismatch := proofs[trigger.auth]) is not None
-        )
-        self._tell(request, 401, reasons)
-        return error_response(401, "Unauthorized")
-
-    def _tell(self, request: web.Request, status: int, reason: str) -> None:
-        self._facts.publish(
-            RequestRefused(request.method, request.path, client_ip(request), status, reason)
-        )
 
 
 def _turned_away(trigger: TriggerSpec, size: int, mismatch: Mismatch | None) -> Verdict | None:

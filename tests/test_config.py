@@ -559,21 +559,21 @@ class TestSize:
         assert "max_body: " in only_fault(tmp_path, triggers=[TRIGGER | {"max_body": written}])
 
     def test_ten_thousand_entries_load_in_a_few_seconds(self, tmp_path: Path) -> None:
-        """Each with a template of its own. The bound leaves room for a slow machine."""
-        crons = [
-            {
-                "name": f"job-{index}",
-                "schedule": f"{index % 60} {index // 60 % 24} * * *",
-                "dispatch": {
-                    "event_type": "build",
-                    "client_payload": {"job": f"{{{{ dispatch_id }}}} of {index}"},
-                },
-            }
-            for index in range(10_000)
-        ]
+        """Each with texts of its own. The bound leaves room for a slow machine."""
+        crons, triggers = [], []
+        for index in range(5_000):
+            payload = {"job": f"{{{{ dispatch_id }}}} of {index}"}
+            dispatch = {"event_type": "build", "client_payload": payload}
+            schedule = f"{index % 60} {index // 60 % 24} * * *"
+            crons.append({"name": f"c{index}", "schedule": schedule, "dispatch": dispatch})
+            own = {"name": f"t{index}", "path": f"/hooks/{index}", "dispatch": dispatch}
+            variables = {"ref": "body.?ref.orValue('')"}
+            triggers.append(
+                TRIGGER | own | {"variables": variables, "when": f"variables.ref == '{index}'"}
+            )
         started = time.process_time()
-        config = read(tmp_path, crons=crons)
-        assert len(config.crons) == 10_000
+        config = read(tmp_path, crons=crons, triggers=triggers)
+        assert len(config.crons) == len(config.triggers) == 5_000
         assert time.process_time() - started < 10
 
 

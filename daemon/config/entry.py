@@ -58,7 +58,9 @@ class EntrySource:
 
     def entries(self) -> Iterator[Entry]:
         """Every entry that is an object, in the order of the file."""
-        data, base, defaults = self._document.data, Path(), dict[str, JSON]()
+        data = self._document.data
+        base: Path = ()
+        defaults: dict[str, JSON] = {}
         if isinstance(data, dict):
             given = data.get("defaults")
             defaults = given if isinstance(given, dict) else {}

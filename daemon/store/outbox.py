@@ -78,20 +78,30 @@ def settle(
 ) -> Dispatch:
     """Records the attempt and moves the dispatch; returns it as it stands then.
 
+    What was unsure before this attempt does not become sure by one that failed, and keeps saying
+    why: it is unsure where it would be pending, and accepted with its reason.
+
     Raises:
         StoreError: there is no such dispatch, or the table of states has no such step.
     """
-    dispatch = _locked(connection, [dispatch_id]).get(dispatch_id)
-    if dispatch is None:
+    row = connection.execute(
+        select(*DISPATCH, table.c.claimed_from).where(table.c.id == dispatch_id).with_for_update()
+    ).first()
+    if row is None:
         raise StoreError(f"there is no dispatch {dispatch_id}")
+    dispatch = Dispatch(*row[:-1])
     if settlement.state not in TRANSITIONS[dispatch.state]:
         raise StoreError(f"{dispatch_id} is {dispatch.state} and cannot become {settlement.state}")
     if attempt is not None:
         connection.execute(schema.attempts.insert(), [attempt_row(attempt)])
+    state, reason = settlement.state, settlement.reason
+    if row.claimed_from is State.UNSURE and state in (State.PENDING, State.ACCEPTED):
+        state = State.UNSURE if state is State.PENDING else state
+        reason = dispatch.reason or reason
     settled = replace(
         dispatch,
-        state=settlement.state,
-        reason=settlement.reason,
+        state=state,
+        reason=reason,
         attempts=dispatch.attempts if attempt is None else attempt.number,
         due_at=settlement.due_at or (now if settlement.state in WAITING else dispatch.due_at),
         retry_until=settlement.retry_until or dispatch.retry_until,
