@@ -24,6 +24,7 @@ from aiohttp import web
 
 from daemon.api import Api
 from daemon.client import GitHub
+from daemon.dispatch_route import DispatchRoute
 from daemon.dispatcher import Dispatcher
 from daemon.errors import UsageError
 from daemon.facts import (
@@ -128,7 +129,10 @@ async def running(
         scheduler = Scheduler(config.crons, cursors, intake.account, clock, facts)
         receiver = Receiver(config.triggers, intake.record, ids=ids, clock=clock, facts=facts)
         health = Health(config, store, clock=clock, simulated=surroundings.simulate)
-        api = Api(settings, intake, store, health, ids=ids, clock=clock, facts=facts)
+        dispatch_route = DispatchRoute(
+            settings, intake.record, store, ids=ids, clock=clock, facts=facts
+        )
+        api = Api(settings.api_key, dispatch_route.handle, intake, store, health, facts)
         janitor = Janitor(store, settings.retention, clock=clock, facts=facts)
 
         runners = await _open_doors(stack, settings, api, receiver, surroundings.environ, facts)

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from daemon import api
+from daemon import dispatch_route
 from daemon.app import wall_clock
 from daemon.facts import AttemptMade, DispatchSettled
 from daemon.simulator import Fault, FaultKind, Simulator
@@ -123,7 +123,7 @@ async def test_a_caller_who_prefers_not_to_wait_gets_202_at_once(tmp_path: Path)
 async def test_what_is_not_settled_in_time_is_queued(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "SETTLED_WITHIN", 0.1)
+    monkeypatch.setattr(dispatch_route, "SETTLED_WITHIN", 0.1)
     async with serving(tmp_path) as daemon:
         daemon.simulator.inject(Fault(FaultKind.STALL, seconds=None))
         status, answer = await daemon.call("POST", "/dispatch", json=CALL)

@@ -1,0 +1,134 @@
+"""Strings with expressions in them, and JSON values made of such strings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from daemon.errors import ExpressionError
+from daemon.expressions.evaluation import Bindings, Expression
+from daemon.expressions.values import JSON, as_text
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A string with expressions in it. One expression alone keeps its JSON type."""
+
+    text: str
+    parts: tuple[str | Expression, ...]
+    lenient: bool = False
+
+    @property
+    def literal(self) -> str | None:
+        """Its text, when it holds no expression; else None."""
+        if any(isinstance(part, Expression) for part in self.parts):
+            return None
+        return "".join(part for part in self.parts if isinstance(part, str))
+
+    def render(self, bindings: Bindings) -> JSON:
+        """Raises ExpressionError, except when lenient."""
+        if len(self.parts) == 1 and isinstance(self.parts[0], Expression):
+            return self._value(self.parts[0], bindings)
+        return "".join(
+            part if isinstance(part, str) else as_text(self._value(part, bindings))
+            for part in self.parts
+        )
+
+    def _value(self, expression: Expression, bindings: Bindings) -> JSON:
+        if not self.lenient:
+            return expression.evaluate(bindings)
+        try:
+            value = expression.evaluate(bindings)
+        except ExpressionError:
+            return ""
+        return "" if value is None else value
+
+
+Node: TypeAlias = bool | int | float | str | Template | list["Node"] | dict[str, "Node"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A JSON value in which any string may be a template (object keys may not)."""
+
+    root: Node
+
+    def render(self, bindings: Bindings) -> JSON:
+        """Raises ExpressionError whose message begins with the place of the template."""
+        return _render(self.root, bindings, "")
+
+    @property
+    def literal(self) -> bool:
+        """Whether it holds no template at all."""
+        return not any(True for _ in _templates(self.root))
+
+
+def split(text: str) -> Iterator[tuple[int, bool, str]]:
+    """A template's pieces: (column from 1, whether it is an expression, text)."""
+    at = 0
+    while (start := text.find("{{", at)) >= 0:
+        if start > at:
+            yield at + 1, False, text[at:start]
+        end = _closing(text, start + 2)
+        if not text[start + 2 : end].strip():
+            raise ExpressionError("an empty {{ }}", source=text, column=start + 1)
+        yield start + 3, True, text[start + 2 : end]
+        at = end + 2
+    if at < len(text) or not text:
+        yield at + 1, False, text[at:]
+
+
+_CEL_TOKEN = re.compile(
+    r'''"""|\'\'\'|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|}}|[{}]''',
+    re.DOTALL,
+)
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the ``}}`` of an expression that begins at ``start`` stands. Braces of map literals
+    and whatever stands in string literals belong to the expression."""
+    depth, at = 0, start
+    while found := _CEL_TOKEN.search(text, at):
+        piece, at = found[0], found.end()
+        if piece == "{":
+            depth += 1
+        elif piece == "}}" and depth == 0:
+            return found.start()
+        elif piece in ("}", "}}"):
+            depth -= 1
+            at = found.start() + 1
+        elif piece in ('"""', "'''"):
+            closing = text.find(piece, at)
+            at = len(text) if closing < 0 else closing + 3
+    raise ExpressionError("this {{ is never closed with }}", source=text, column=start - 1)
+
+
+def _render(node: Node, bindings: Bindings, place: str) -> JSON:
+    match node:
+        case Template():
+            try:
+                return node.render(bindings)
+            except ExpressionError as error:
+                raise error.at(place) if place else error from None
+        case list():
+            return [_render(item, bindings, f"{place}[{i}]") for i, item in enumerate(node)]
+        case dict():
+            return {
+                key: _render(item, bindings, f"{place}.{key}" if place else key)
+                for key, item in node.items()
+            }
+    return node
+
+
+def _templates(node: Node) -> Iterator[Template]:
+    match node:
+        case Template():
+            yield node
+        case list():
+            for item in node:
+                yield from _templates(item)
+        case dict():
+            for item in node.values():
+                yield from _templates(item)

@@ -1,0 +1,55 @@
+"""JSON as our values have it, and how what the engine comes to is written as JSON or as text."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+from daemon.errors import ExpressionError
+
+JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
+Path: TypeAlias = tuple[str | int, ...]
+
+
+def to_json(value: Any, source: str = "") -> JSON:
+    """An engine value as JSON. Raises ExpressionError for what JSON cannot hold (NaN)."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            if not math.isfinite(value):
+                raise ExpressionError(f"came to {value}, which JSON cannot hold", source=source)
+            return value
+        case list():
+            return [to_json(item, source) for item in value]
+        case dict():
+            return {_key(key): to_json(item, source) for key, item in value.items()}
+        case datetime():
+            return rfc3339(value)
+        case timedelta():
+            return f"{value.total_seconds():.9g}s"
+        case bytes() | bytearray():
+            return base64.b64encode(value).decode("ascii")
+    return str(value)
+
+
+def as_text(value: JSON) -> str:
+    """A JSON value within a longer text: strings as they are, all else as compact JSON."""
+    return value if isinstance(value, str) else compact(value)
+
+
+def compact(value: JSON) -> str:
+    """JSON without needless white space or escapes, as it goes out and is stored."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def rfc3339(instant: datetime) -> str:
+    """``2026-11-23T04:05:06Z``, with a fraction only where there is one."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else as_text(to_json(key))

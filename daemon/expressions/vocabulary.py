@@ -1,0 +1,178 @@
+"""What an entry's expressions may name: compiles and type-checks them against that."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
+
+from daemon.errors import ExpressionError
+from daemon.expressions.evaluation import LATE_NAMES, STATUS_PREFIX, Condition, Expression
+from daemon.expressions.functions import DECLARED, FUNCTIONS
+from daemon.expressions.templates import Node, Template, Tree, split
+from daemon.expressions.values import JSON, Path
+
+_TEXT_MAP = cel.Type.Map(cel.Type.STRING, cel.Type.STRING)
+_TRIGGER_NAMES = {
+    "body": cel.Type.DYN,
+    "headers": _TEXT_MAP,
+    "query": _TEXT_MAP,
+    "method": cel.Type.STRING,
+    "event.id": cel.Type.STRING,
+    "event.received_at": cel.Type.TIMESTAMP,
+    "event.trigger": cel.Type.STRING,
+    "event.client_ip": cel.Type.STRING,
+}
+_CRON_NAMES = {
+    "event.id": cel.Type.STRING,
+    "firing.cron": cel.Type.STRING,
+    "firing.scheduled_at": cel.Type.TIMESTAMP,
+    "firing.fired_at": cel.Type.TIMESTAMP,
+    "firing.catch_up": cel.Type.BOOL,
+}
+
+_ENGINE_ERROR = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<message>[^\n]*)")
+
+
+class Vocabulary:
+    """The names, with their types, that the expressions of one entry may use."""
+
+    def __init__(self, names: Mapping[str, cel.Type]) -> None:
+        self.names = dict(names)
+        self._compiled: dict[str, Expression] = {}
+        self._larger: dict[tuple[str, str], Vocabulary] = {}
+        self._env = cel.NewEnv(
+            variables=self.names,
+            extensions=[
+                ext_strings.ExtStrings(),
+                ext_optional.ExtOptional(),
+                ext_bindings.ExtBindings(),
+            ],
+            functions=FUNCTIONS,
+        )
+
+    @classmethod
+    def for_trigger(cls, params: Iterable[str] = ()) -> Vocabulary:
+        """What a webhook's expressions see; ``params`` are the names in its path."""
+        # Dotted names rather than one map: a misspelt `event.nope` is then found at load.
+        return cls(_TRIGGER_NAMES | {f"params.{name}": cel.Type.STRING for name in params})
+
+    @classmethod
+    def for_cron(cls) -> Vocabulary:
+        return cls(_CRON_NAMES)
+
+    def with_variable(self, name: str, expression: Expression) -> Vocabulary:
+        """Adds ``variables.NAME`` with the type that ``expression`` comes to."""
+        return self._with(f"variables.{name}", expression.type)
+
+    def with_dispatch(self) -> Vocabulary:
+        """Adds ``dispatch_id``, which exists only while a dispatch or an answer is rendered."""
+        return self._with("dispatch_id", cel.Type.STRING)
+
+    def _with(self, name: str, kind: cel.Type) -> Vocabulary:
+        # Shared by all who add the same: an environment of the engine's takes 100 KB.
+        added = (name, kind.name())
+        if added not in self._larger:
+            self._larger[added] = Vocabulary(self.names | {name: kind})
+        return self._larger[added]
+
+    def expression(self, source: str) -> Expression:
+        """Compiles one expression, once however often it is asked for. Raises ExpressionError with
+        the column of the fault."""
+        if source not in self._compiled:
+            self._compiled[source] = self._compile(source)
+        return self._compiled[source]
+
+    def _compile(self, source: str) -> Expression:
+        try:
+            compiled = self._env.compile(source)
+        except (RuntimeError, ValueError) as error:
+            raise self._explained(source, str(error)) from None
+        if "optional_type" in compiled.return_type().name():
+            raise ExpressionError(
+                "comes to an optional, which may hold nothing: end it with .orValue(…)",
+                source=source,
+            )
+        late = frozenset(name for name in LATE_NAMES if name in source)
+        return Expression(source, compiled, self._env, compiled.return_type(), late)
+
+    def condition(self, source: str) -> Condition:
+        """Compiles an expression that must come to true or false."""
+        expression = self.expression(source)
+        if expression.type.name() not in ("BOOL", "DYN"):
+            raise ExpressionError(
+                f"must come to true or false, but is of type {expression.type.name().lower()}",
+                source=source,
+            )
+        return Condition(expression)
+
+    def template(self, text: str, *, lenient: bool = False) -> Template:
+        """Compiles a string with ``{{ CEL }}`` in it. Columns of faults count within ``text``.
+
+        In a ``lenient`` template an expression that fails, or comes to null, renders as nothing:
+        that is how the entries of the older event handler behave.
+        """
+        parts: list[str | Expression] = []
+        for column, is_expression, piece in split(text):
+            if not is_expression:
+                parts.append(piece)
+                continue
+            try:
+                parts.append(self.expression(piece.strip()))
+            except ExpressionError as error:
+                indent = len(piece) - len(piece.lstrip())
+                within = column + indent + error.column - 1 if error.column else column
+                raise ExpressionError(error.message, source=piece.strip(), column=within) from None
+        return Template(text, tuple(parts), lenient)
+
+    def tree(
+        self, value: JSON, errors: list[tuple[Path, ExpressionError]], *, lenient: bool = False
+    ) -> Tree:
+        """Compiles a JSON value in which every string is a template. Faults are appended to
+        ``errors`` with the path of their string, and do not end the work."""
+        return Tree(self._grow(value, (), errors, lenient))
+
+    def _grow(
+        self, value: JSON, path: Path, errors: list[tuple[Path, ExpressionError]], lenient: bool
+    ) -> Node:
+        match value:
+            case str():
+                try:
+                    template = self.template(value, lenient=lenient)
+                except ExpressionError as error:
+                    errors.append((path, error))
+                    return value
+                return value if template.literal == value else template
+            case list():
+                return [
+                    self._grow(item, (*path, index), errors, lenient)
+                    for index, item in enumerate(value)
+                ]
+            case dict():
+                return {
+                    key: self._grow(item, (*path, key), errors, lenient)
+                    for key, item in value.items()
+                }
+        return value
+
+    def _explained(self, source: str, text: str) -> ExpressionError:
+        """The engine's text as one sentence, with the names that were perhaps meant."""
+        found = _ENGINE_ERROR.search(text)
+        if found is None:
+            return ExpressionError(STATUS_PREFIX.sub("", text).strip(), source=source)
+        message = found["message"].removesuffix(" [INVALID_ARGUMENT]")
+        unknown = re.match(r"undeclared reference to '([^']+)'", message)
+        if unknown:
+            message = f"unknown name {unknown[1]!r}: {self._suggestion(unknown[1])}"
+        column = int(found["column"]) if found["line"] == "1" else 0
+        return ExpressionError(message, source=source, column=column)
+
+    def _suggestion(self, name: str) -> str:
+        known = [*self.names, *(declared.name for declared in DECLARED)]
+        close = difflib.get_close_matches(name, known, n=1)
+        if close:
+            return f"did you mean {close[0]!r}?"
+        return f"known names are {', '.join(sorted(self.names))}"
