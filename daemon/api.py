@@ -146,6 +146,8 @@ class Api:
         since = query.get("since")
         try:
             since_at = datetime.fromisoformat(since) if since else None
+            if since_at is not None and since_at.tzinfo is None:
+                raise ValueError("an instant needs its offset from UTC")
         except ValueError:
             raise Refused(400, f"since={since!r:.60} is not an RFC 3339 instant") from None
         dispatches = await self._records.dispatches(

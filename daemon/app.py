@@ -49,7 +49,7 @@ from daemon.secret import Secret
 from daemon.simulator import Simulator
 from daemon.spec import Config, Settings
 from daemon.store import Store
-from daemon.web import error_response
+from daemon.web import error_response, http_log
 
 DRAIN = timedelta(seconds=8)
 """How long dispatches in flight may take to finish after SIGTERM; all in all it takes 10 s."""
@@ -232,7 +232,11 @@ async def _runner(
     if receiver is not None:
         app.router.add_route("*", "/{path:.*}", receiver.handle)
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=HANDLER_GRACE, auto_decompress=False
+        app,
+        access_log=None,
+        logger=http_log(facts),
+        shutdown_timeout=HANDLER_GRACE,
+        auto_decompress=False,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

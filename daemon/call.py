@@ -50,6 +50,8 @@ def parse_call(body: JSON, default_repository: str, allowed: Collection[str]) ->
         raise Refused(400, "Missing event_type field")
     if not isinstance(event_type, str):
         raise Refused(400, "event_type must be a string")
+    if any("\ud800" <= character <= "\udfff" for character in event_type):
+        raise Refused(400, "event_type holds half of a surrogate pair, which is no character")
     payload = body.get("client_payload")
     payload = {} if payload is None else payload
     if not isinstance(payload, dict):

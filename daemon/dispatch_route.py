@@ -133,8 +133,10 @@ def _idempotency_key(headers: Mapping[str, str], body: bytes, now: datetime) -> 
     key = headers.get("idempotency-key")
     if key is None:
         return None
-    if not key or len(key) > IDEMPOTENCY_KEY_MAX:
-        raise Refused(400, f"an Idempotency-Key has 1 to {IDEMPOTENCY_KEY_MAX} characters")
+    if not key or len(key) > IDEMPOTENCY_KEY_MAX or not key.isprintable():
+        raise Refused(
+            400, f"an Idempotency-Key has 1 to {IDEMPOTENCY_KEY_MAX} printable characters"
+        )
     return DedupeKey(
         key=key,
         expires_at=now + IDEMPOTENCY_WINDOW,

@@ -169,7 +169,9 @@ def _dedupe_key(
             raise error.at("dedupe.key") from None
     if key is None or key == "":
         return None
-    return DedupeKey(key=as_text(key), expires_at=event.at + rule.window)
+    # A header's bytes need not be UTF-8, and other ones must stay another key.
+    text = as_text(key).encode(errors="backslashreplace").decode()
+    return DedupeKey(key=text, expires_at=event.at + rule.window)
 
 
 def request_of(delivery: Delivery) -> Request:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from daemon.errors import Refused
 from daemon.expressions import compact
+from daemon.facts import Facts, RequestRefused, Trouble
 from daemon.signatures import Request
 
 BODY_TIMEOUT = 30.0
@@ -74,6 +77,32 @@ def error_response(
     status: int, message: str, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     return json_response(status, {"error": message}, headers)
+
+
+def http_log(facts: Facts) -> logging.Logger:
+    """The logger of an HTTP server: what it says becomes facts. It has no name and no parent, so
+    nothing else writes there."""
+    logger = logging.Logger("http", logging.WARNING)
+    logger.addHandler(_Telling(facts))
+    return logger
+
+
+class _Telling(logging.Handler):
+    """aiohttp logs a request that it cannot parse with a traceback and the bytes at fault. These
+    may be a credential with a stray character in it: only the kind of the fault is told."""
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__()
+        self._facts = facts
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            (client,) = record.args if isinstance(record.args, tuple) and record.args else ("",)
+            reason = f"this is not HTTP that can be read ({type(error).__name__})"
+            self._facts.publish(RequestRefused("", "", str(client), error.code, reason))
+        else:
+            self._facts.publish(Trouble("http", f"{record.getMessage()}: {error!r}"))
 
 
 def _too_large(size: int, limit: int) -> Refused:

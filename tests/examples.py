@@ -20,7 +20,8 @@ class Example:
     ``language`` is what stands behind the opening fence, ``text`` what is between the fences
     (dedented, ending in a newline), ``line`` the number of its first line in the document.
     ``directives`` come from ``<!-- example: name key=value flag -->`` on the line directly above
-    the fence: ``{"name": "name", "key": "value", "flag": ""}``; a value may be quoted as in a shell.
+    the fence: ``{"name": "name", "key": "value", "flag": ""}``; values may be quoted as in a
+    shell.
     """
 
     language: str

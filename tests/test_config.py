@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -558,8 +557,8 @@ class TestSize:
     def test_a_size_beyond_the_limits_is_refused(self, tmp_path: Path, written: Any) -> None:
         assert "max_body: " in only_fault(tmp_path, triggers=[TRIGGER | {"max_body": written}])
 
-    def test_ten_thousand_entries_load_in_a_few_seconds(self, tmp_path: Path) -> None:
-        """Each with texts of its own. The bound leaves room for a slow machine."""
+    def test_ten_thousand_entries_load(self, tmp_path: Path) -> None:
+        """Each with texts of its own, so that nothing can be shared."""
         crons, triggers = [], []
         for index in range(5_000):
             payload = {"job": f"{{{{ dispatch_id }}}} of {index}"}
@@ -571,10 +570,8 @@ class TestSize:
             triggers.append(
                 TRIGGER | own | {"variables": variables, "when": f"variables.ref == '{index}'"}
             )
-        started = time.process_time()
         config = read(tmp_path, crons=crons, triggers=triggers)
         assert len(config.crons) == len(config.triggers) == 5_000
-        assert time.process_time() - started < 10
 
 
 SCALARS = st.one_of(

