@@ -49,7 +49,7 @@ from daemon.secret import Secret
 from daemon.simulator import Simulator
 from daemon.spec import Config, Settings
 from daemon.store import Store
-from daemon.web import error_response, http_log
+from daemon.web import encourage, error_response, http_log
 
 DRAIN = timedelta(seconds=8)
 """How long dispatches in flight may take to finish after SIGTERM; all in all it takes 10 s."""
@@ -228,9 +228,13 @@ async def _runner(
             return error_response(500, "internal error; the daemon's log says more")
 
     app = web.Application(middlewares=[guarding])
-    app.add_routes(api.routes(trusted=trusted))
+    routes = api.routes(trusted=trusted)
     if receiver is not None:
-        app.router.add_route("*", "/{path:.*}", receiver.handle)
+        routes.append(web.route("*", "/{path:.*}", receiver.handle))
+    app.add_routes(
+        web.route(each.method, each.path, each.handler, expect_handler=encourage, **each.kwargs)
+        for each in routes
+    )
     runner = web.AppRunner(
         app,
         access_log=None,

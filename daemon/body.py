@@ -83,7 +83,8 @@ def _is_json(media_type: str) -> bool:
 
 def _json(body: bytes) -> JSON:
     try:
-        value: JSON = json.loads(body, parse_constant=_refuse_constant)
+        # Decoded here: `json` itself would take UTF-16, and UTF-8 of halves of surrogate pairs.
+        value: JSON = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise Refused(400, f"the JSON body is not valid UTF-8 (byte {error.start})") from None
     except json.JSONDecodeError as error:

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.text import Text
 
 DISPATCHD = Path(sys.executable).with_name("dispatchd")
-DEADLINE = 60.0
+DEADLINE = 120.0
 """Seconds that all steps may take together, on a slow machine too; and then the stopping."""
 
 KEPT_OUT = ("GH_", "GITHUB_", "DISPATCHD_", "API_KEY", "CREDENTIALS_", "RUNTIME_", "STATE_")
@@ -289,9 +289,9 @@ def serve_on(daemon: Daemon, own: Mapping[str, str]) -> None:
     """Says what to try next, and shows the daemon's log until Ctrl-C."""
     exports = {"PATH": f"{DISPATCHD.parent}:$PATH", **own}
     lines = "\n".join(f"  export {name}={value}" for name, value in exports.items())
-    terminal.print(Text(MORE.format(exports=lines, url=f"http://{own['DISPATCHD_LISTEN']}")))
     daemon.deadline.cancel()
     with suppress(KeyboardInterrupt):
+        terminal.print(Text(MORE.format(exports=lines, url=f"http://{own['DISPATCHD_LISTEN']}")))
         for line in daemon.lines():
             terminal.print(Text(line.rstrip(), "dim"))
         raise DemoError("the daemon ended by itself")

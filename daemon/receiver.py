@@ -21,8 +21,9 @@ from daemon.web import client_ip, json_response, read_body, refused, signed_requ
 
 Record = Callable[[Event, Sequence[Verdict]], Awaitable[tuple[Verdict, ...]]]
 
-ALWAYS_WITHHELD = frozenset({"authorization", "proxy-authorization", "cookie"})
-"""Headers that carry credentials whatever the scheme: neither stored nor shown to expressions."""
+ALWAYS_WITHHELD = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
+"""Headers that carry credentials whatever the scheme (the last is our own API's): neither stored
+nor shown to expressions."""
 
 ACKNOWLEDGED = frozenset({Outcome.DISPATCHED, Outcome.HELD, Outcome.ERROR})
 """The verdicts that answer 202: we took the delivery over and owe its sender something."""

@@ -28,6 +28,11 @@ def render(
     values = bindings.extended({"dispatch_id": dispatch_id})
     event_type = spec.event_type.literal or ""
     try:
+        if not spec.repository:
+            raise RenderError(
+                "nothing says which repository to dispatch to (set GH_OWNER and GH_REPO, or add "
+                "`repository` to the entry)"
+            )
         event_type = _event_type(spec, values)
         payload = spec.client_payload.render(values)
         if not isinstance(payload, dict):

@@ -21,7 +21,8 @@ BODY_TIMEOUT = 30.0
 
 async def read_body(request: web.Request, limit: int) -> bytes:
     """The body, if it is at most ``limit`` bytes and comes in time. Nothing is hashed or parsed
-    before this has passed. Raises Refused: 408, 413, or 415 for a compressed body."""
+    before this has passed. Raises Refused: 400 for one that breaks off, 408, 413, or 415 for a
+    compressed body."""
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise Refused(415, f"content encoding {encoding!r:.40} is not supported; send it plain")
@@ -36,6 +37,9 @@ async def read_body(request: web.Request, limit: int) -> bytes:
                     raise _too_large(len(received), limit)
     except TimeoutError:
         raise Refused(408, f"the body did not arrive within {BODY_TIMEOUT:.0f} s") from None
+    except ConnectionError:
+        # Nobody will read this; the operator may.
+        raise Refused(400, f"the connection ended after {len(received):,} bytes of body") from None
     return bytes(received)
 
 
@@ -79,10 +83,19 @@ def error_response(
     return json_response(status, {"error": message}, headers)
 
 
+async def encourage(request: web.Request) -> None:
+    """The expect handler of every route: a body that waits for our consent has it. Any other
+    expectation is passed over (RFC 9110, 10.1.1, leaves that open): aiohttp's own handler would
+    repeat it in its answer."""
+    if request.version >= (1, 1) and request.headers["Expect"].lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # those bytes are no answer yet
+
+
 def http_log(facts: Facts) -> logging.Logger:
     """The logger of an HTTP server: what it says becomes facts. It has no name and no parent, so
     nothing else writes there."""
-    logger = logging.Logger("http", logging.WARNING)
+    logger = logging.Logger("http", logging.WARNING)  # noqa: LOG001 - one for each server
     logger.addHandler(_Telling(facts))
     return logger
 
@@ -98,9 +111,9 @@ class _Telling(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, HttpProcessingError):
-            (client,) = record.args if isinstance(record.args, tuple) and record.args else ("",)
+            client = str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
             reason = f"this is not HTTP that can be read ({type(error).__name__})"
-            self._facts.publish(RequestRefused("", "", str(client), error.code, reason))
+            self._facts.publish(RequestRefused("", "", client, error.code, reason))
         else:
             self._facts.publish(Trouble("http", f"{record.getMessage()}: {error!r}"))
 

@@ -106,9 +106,9 @@ class Terminal:
             self._daemon.kill()
             await self._daemon.communicate()
 
-    async def type(self, step: Step) -> None:
-        """Runs the command, which must succeed and print what the document shows. Raises
-        AssertionError with both."""
+    async def type(self, step: Step) -> str:
+        """Runs the command, which must succeed and print what the document shows; returns what it
+        printed. Raises AssertionError with both."""
         process = await self._spawn(
             f"{self._in_this_test(step.command)}\n"
             f'status=$?; export -p > "{self._exported}"; exit $status'
@@ -120,6 +120,7 @@ class Terminal:
         if step.shown:
             shown = self._in_this_test(step.shown)
             assert agrees(shown, printed), f"{place}\nprinted:\n{printed}\nnot:\n{shown}"
+        return printed
 
     async def leave_running(self, step: Step) -> None:
         """Starts a daemon, which serves on while other commands are typed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -27,6 +28,7 @@ class Call:
     body: bytes | None
     include: bool
     output: Path | None
+    unix_socket: str | None
 
 
 def parse(words: Sequence[str]) -> Call:
@@ -41,6 +43,7 @@ def parse(words: Sequence[str]) -> Call:
     parser.add_argument("-i", "--include", action="store_true")
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("-s", "--silent", action="store_true")
+    parser.add_argument("--unix-socket")
     given = parser.parse_args(words)
     parts = urlsplit(given.url if "://" in given.url else f"http://{given.url}")
     if parts.scheme != "http":
@@ -62,12 +65,13 @@ def parse(words: Sequence[str]) -> Call:
         body=b"&".join(pieces) if pieces else None,
         include=given.include,
         output=given.output,
+        unix_socket=given.unix_socket,
     )
 
 
 def perform(call: Call) -> bytes:
     """What curl would print. Raises OSError where nobody answers."""
-    with closing(http.client.HTTPConnection(call.host, timeout=DEADLINE)) as connection:
+    with closing(_connection(call)) as connection:
         connection.request(call.method, call.target, call.body, call.headers)
         answer = connection.getresponse()
         body = answer.read()
@@ -80,6 +84,25 @@ def perform(call: Call) -> bytes:
         call.output.write_bytes(head + body)
         return b""
     return head + body
+
+
+class _LocalConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, host: str) -> None:
+        super().__init__(host, timeout=DEADLINE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(DEADLINE)
+        self.sock.connect(self._path)
+
+
+def _connection(call: Call) -> http.client.HTTPConnection:
+    if call.unix_socket is not None:
+        return _LocalConnection(call.unix_socket, call.host)
+    return http.client.HTTPConnection(call.host, timeout=DEADLINE)
 
 
 def _data(text: str, *, binary: bool) -> bytes:

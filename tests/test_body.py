@@ -39,7 +39,7 @@ def test_a_body_is_read_by_its_content_type(content_type: str, body: bytes, valu
 @pytest.mark.parametrize(
     ("content_type", "body", "status", "words"),
     [
-        ("application/json", b'{"a": 1,}', 400, "line 1, column 9"),
+        ("application/json", b'{"a": 1,}', 400, "line 1, column [89]"),
         ("application/json", b"{'a': 1}", 400, "malformed JSON"),
         ("application/json", b"\xff\xfe", 400, "malformed JSON|UTF-8"),
         ("application/json", b'{"a": "\xff"}', 400, "not valid UTF-8 .byte 7"),

@@ -201,7 +201,7 @@ async def test_validate_exits_0_or_2_and_shows_every_fault(shell: Shell) -> None
     shell.write(crons=[cron_entry("nightly")], triggers=[trigger_entry(auth=SIGNED)])
     good = await shell.run("validate", GH_WEBHOOK_SECRET="")
     assert good.code == 0
-    assert "1 cron entries (1 enabled), 1 triggers (1 enabled), 1 warnings, no faults" in good.out
+    assert "1 cron entry (1 enabled), 1 trigger (1 enabled), 1 warning, no faults" in good.out
     assert "GH_WEBHOOK_SECRET is not set" in good.err
     strict = await shell.run("validate", "--secrets", GH_WEBHOOK_SECRET="")
     assert strict.code == 2
@@ -249,7 +249,7 @@ def push_shell(shell: Shell) -> Shell:
 async def try_push(shell: Shell, body: Mapping[str, Any], *args: str, name: str = "push") -> Ran:
     return await shell.run(
         "test", name, "--payload", "-", "--path", "/hooks/core", "--query", "q=1", *args,
-        stdin=json.dumps(body).encode(),
+        stdin=json.dumps(body).encode(), **environ,
     )  # fmt: skip
 
 
@@ -285,6 +285,12 @@ async def test_test_says_why_not(push_shell: Shell) -> None:
     dead = await try_push(push_shell, {"ref": "refs/heads/main"}, "--sign")
     assert (dead.code, "there is no key 'after'" in dead.out) == (1, True)
     assert (await try_push(push_shell, PUSH, name="psuh")).code == 2
+
+
+async def test_test_says_that_no_repository_is_named(push_shell: Shell) -> None:
+    ran = await try_push(push_shell, PUSH, "--sign", "--json", GH_OWNER="", GH_REPO="")
+    assert ran.code == 1
+    assert "GH_OWNER and GH_REPO" in ran.json["faults"][0]
 
 
 async def test_test_needs_a_request_that_can_be_made(push_shell: Shell) -> None:

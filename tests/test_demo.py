@@ -16,7 +16,7 @@ import pytest
 from daemon import demo
 
 ROOT = Path(__file__).resolve().parent.parent
-DEADLINE = 120.0
+DEADLINE = 240.0
 """Seconds after which a demo that hangs fails its test."""
 
 REAL = {"GH_TOKEN": "ghp_a_real_token_of_this_machine", "GH_OWNER": "acme", "GH_REPO": "production"}

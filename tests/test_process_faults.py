@@ -45,7 +45,7 @@ async def test_what_was_acknowledged_before_a_sigkill_is_dispatched_exactly_once
     async with asyncio.timeout(DEADLINE):
         await asyncio.gather(
             *(
-                _killed_amid_intake(tmp_path / f"after-{moment}", moment, goes_down)
+                _killed_amid_intake(_directory(tmp_path / f"after-{moment}"), moment, goes_down)
                 for moment in set(moments)
             )
         )
@@ -55,7 +55,6 @@ async def _killed_amid_intake(
     home: Path, moment: int, goes_down: Callable[[Simulator], Any]
 ) -> None:
     """Kills the daemon after its answer number ``moment``."""
-    home.mkdir()
     github = stand_in()
     names = [f"delivery-{number}" for number in range(DELIVERIES)]
     reached = asyncio.Event()
@@ -188,6 +187,11 @@ async def test_cron_instants_from_before_a_sigkill_fire_once_and_for_all(tmp_pat
     (received,) = github.received
     assert received.client_payload["late"] is True
     assert received.client_payload["at"] == f"{last:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _directory(path: Path) -> Path:
+    path.mkdir()
+    return path
 
 
 def _id(payload: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import asyncio
 import random
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -111,7 +112,7 @@ async def test_what_does_not_finish_in_time_is_left_unsure_and_sent_after_the_ne
 
 
 async def answer_to_call(
-    caller: aiohttp.ClientSession, url: str, call: dict[str, object]
+    caller: aiohttp.ClientSession, url: str, call: Mapping[str, object]
 ) -> int | None:
     """The status of ``POST /dispatch``; None where the connection was closed instead."""
     try:

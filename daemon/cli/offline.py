@@ -22,11 +22,12 @@ def validate_config(directory: Path | None, *, secrets: bool) -> None:
     loaded = config.load(where, environ, secrets=needed(secrets=secrets))
     for warning in loaded.warnings:
         warn(warning)
-    on = sum(cron.enabled for cron in loaded.crons), sum(t.enabled for t in loaded.triggers)
+    crons = _counted(len(loaded.crons), "cron entry", "cron entries")
+    triggers = _counted(len(loaded.triggers), "trigger", "triggers")
     say(
-        f"{where}: {len(loaded.crons)} cron entries ({on[0]} enabled), "
-        f"{len(loaded.triggers)} triggers ({on[1]} enabled), "
-        f"{len(loaded.warnings)} warnings, no faults"
+        f"{where}: {crons} ({sum(cron.enabled for cron in loaded.crons)} enabled), "
+        f"{triggers} ({sum(trigger.enabled for trigger in loaded.triggers)} enabled), "
+        f"{_counted(len(loaded.warnings), 'warning', 'warnings')}, no faults"
     )
 
 
@@ -69,3 +70,7 @@ def instant(text: str, option: str) -> datetime:
             f"{option}: {text!r} is not an instant; write it as 2026-11-23T04:00:00Z"
         ) from None
     return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

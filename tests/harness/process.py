@@ -6,13 +6,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from signal import SIGKILL, SIGTERM, Signals
 from types import TracebackType
 from typing import Any, Self
 
@@ -164,13 +164,13 @@ class Daemon:
 
     async def kill(self) -> None:
         """SIGKILL: the process has no moment left to do anything."""
-        await self._end(signal.SIGKILL)
+        await self._end(SIGKILL)
 
-    async def terminate(self, number: signal.Signals = signal.SIGTERM) -> int:
+    async def terminate(self, number: Signals = SIGTERM) -> int:
         """Asks it to stop and waits; returns the exit status."""
         return await self._end(number)
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: Signals) -> None:
         """Sends it a signal, and waits for nothing."""
         self._running.send_signal(number)
 
@@ -228,7 +228,7 @@ class Daemon:
     def _reading_ended(self) -> bool:
         return self._reading is None or self._reading.done()
 
-    async def _end(self, number: signal.Signals) -> int:
+    async def _end(self, number: Signals) -> int:
         process = self._running
         if process.returncode is None:
             process.send_signal(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -97,10 +97,8 @@ def request(
 async def ask(url: str, *parts: bytes, method: str = "GET") -> Answer | None:
     """Sends ``parts`` over a connection of their own; the answer, or None where there is none."""
     async with connected(url) as wire:
-        try:
+        with suppress(ConnectionError):  # the answer may be there all the same
             await wire.send(*parts)
-        except ConnectionError:
-            pass  # the answer may be there all the same
         return await wire.answer(method)
 
 
