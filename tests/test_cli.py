@@ -246,7 +246,9 @@ def push_shell(shell: Shell) -> Shell:
     return shell
 
 
-async def try_push(shell: Shell, body: Mapping[str, Any], *args: str, name: str = "push") -> Ran:
+async def try_push(
+    shell: Shell, body: Mapping[str, Any], *args: str, name: str = "push", **environ: str
+) -> Ran:
     return await shell.run(
         "test", name, "--payload", "-", "--path", "/hooks/core", "--query", "q=1", *args,
         stdin=json.dumps(body).encode(), **environ,
