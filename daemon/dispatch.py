@@ -50,7 +50,8 @@ class Dispatch:
     included; empty where it could not be made (the dispatch is then dead). ``due_at`` is the
     earliest next try and ``expires_at`` the end of ``send_within``. ``retry_until`` ends the
     retries; it is set at the first attempt and moves with every wait that GitHub imposed, since
-    waits for pacing do not count.
+    waits for pacing do not count. ``reason`` says why it is in its state; on an accepted one, why
+    GitHub may have got it twice.
     """
 
     id: str

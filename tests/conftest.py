@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
+
+from tests.harness.target import Target, target_at
 
 
 @pytest.fixture
@@ -15,3 +19,18 @@ def chance() -> random.Random:
     seed = int(os.environ.get("DISPATCHD_TEST_SEED") or random.SystemRandom().randrange(2**32))
     print(f"random moments: DISPATCHD_TEST_SEED={seed}")
     return random.Random(seed)  # noqa: S311 - it guards nothing
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Target]:
+    """One daemon for all tests of a file, which run on one event loop then."""
+    async with target_at(tmp_path_factory.mktemp("target")) as target:
+        yield target
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def target(served: Target) -> AsyncIterator[Target]:
+    """The daemon of the file, looked after when the test is over."""
+    began = len(served.daemon.log)
+    yield served
+    await served.assert_well(since=began)

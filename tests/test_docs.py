@@ -1,40 +1,65 @@
-"""The documents are true: their examples run, their links lead somewhere, and what they list is
-what there is."""
+"""The documents are true: their commands do what they show, their links lead somewhere, and what
+they list is what there is."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import shutil
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from daemon import app, dispatcher, janitor, scheduler
+from daemon.api import LISTED_BY_DEFAULT, LISTED_MAX, Api
+from daemon.body import DEPTH_MAX, FORM_FIELDS_MAX
+from daemon.cli.commands import app as command_line
+from daemon.client import REDIRECTS_MAX
+from daemon.cron import parse
+from daemon.dispatch import State
+from daemon.dispatch_route import CALL_BYTES_MAX, IDEMPOTENCY_KEY_MAX, SETTLED_WITHIN
+from daemon.event import Outcome
+from daemon.github import PAYLOAD_BYTES_MAX
+from daemon.retry import RetryPolicy
+from daemon.spec import Pace
+from daemon.web import BODY_TIMEOUT
 from tests.console import Step, Terminal, steps
 from tests.examples import Example, examples
 from tests.harness import reserved_port
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+SIMULATION = {"dispatchd/dispatchd.sqlite": "dispatchd/dispatchd-simulation.sqlite"}
 
 LOOKS = re.compile(r"curl (?!.* -[Xd])|dispatchd (status|events|dispatches)\b", re.DOTALL)
 """Commands that change nothing: a reader types them again while something is on its way."""
 LOOK_AGAIN = 100
 
 
-@pytest.mark.parametrize("page", ["http.md", "commands.md"])
-async def test_a_page_can_be_followed_from_the_top_to_the_bottom(
-    page: str, tmp_path_factory: pytest.TempPathFactory
+async def test_the_pages_can_be_followed_from_the_top_to_the_bottom(
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """The commands are typed in order, beside a daemon in simulation with the page's config, and
-    print what the page shows."""
-    home = tmp_path_factory.mktemp("home")  # short: a socket's path has a limit
+    """The commands are typed in order, beside a daemon in simulation with the page's own config,
+    and print what the page shows."""
+    async with asyncio.TaskGroup() as readers:
+        for pages in (["http.md"], ["commands.md", "delivery.md"]):
+            home = tmp_path_factory.mktemp("home")  # short: a socket's path has a limit
+            readers.create_task(read([DOCS / page for page in pages], home))
+
+
+async def read(pages: list[Path], home: Path) -> None:
     with reserved_port() as port:
         here = f"127.0.0.1:{port}"
         environ = {"DISPATCHD_LISTEN": here, "COLUMNS": "200"}
-        async with Terminal(home, environ, {"127.0.0.1:8080": here}) as terminal:
-            for example in examples(DOCS / page):
-                await follow(example, terminal, home)
+        replaced = {"127.0.0.1:8080": here, **SIMULATION}
+        async with Terminal(home, environ, replaced) as terminal:
+            for page in pages:
+                for example in examples(page):
+                    await follow(example, terminal, home)
             assert await terminal.stop() == 0
 
 
@@ -70,3 +95,129 @@ async def type_and_note(step: Step, terminal: Terminal) -> None:
     for name, prefix in (("EVENT", "evt"), ("DISPATCH", "dsp")):
         if found := re.search(rf"\b{prefix}_[0-9a-z]{{26}}\b", printed):
             await terminal.type(Step(f"export {name}={found[0]}", "", step.line))
+
+
+def anchors(page: Path) -> set[str]:
+    """What can stand behind ``#`` in a link to the page, by GitHub's rule for headings."""
+    text = re.sub(
+        r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    broken = []
+    for link in links:
+        if "://" in link:
+            continue
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_page_can_be_reached_from_the_index() -> None:
+    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    pages = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")} - {"README.md"}
+    assert pages == {link for link in re.findall(r"\]\(([^)]+)\)", index) if "../" not in link}
+
+
+def test_the_routes_listed_are_those_that_are_served() -> None:
+    unused: Any = None
+    api = Api(unused, unused, unused, unused, unused, unused)
+    served = {(route.method, route.path) for route in api.routes(trusted=True)}
+    text = (DOCS / "http.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(GET|POST) (\S+)` \|", text, re.MULTILINE))
+    assert listed == {route for route in served if route[0] != "*"}
+
+
+def test_the_commands_explained_are_those_that_exist_with_all_their_options() -> None:
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
+    commands: dict[str, Any] = get_command(command_line).commands  # type: ignore[attr-defined]
+    assert {f"## {name}" for name in commands} <= set(text.splitlines())
+    assert set(re.findall(r"^\| \[`dispatchd (\w+)`\]", text, re.MULTILINE)) == set(commands)
+    for name, command in commands.items():
+        options = [option for each in command.params for option in each.opts]
+        missing = [one for one in options if one.startswith("--") and f"{one}" not in text]
+        assert missing == [], name
+
+
+def first_cells(page: str, heading: str) -> set[str]:
+    """What is named in the first column of the table below a heading."""
+    _, _, rest = (DOCS / page).read_text(encoding="utf-8").partition(f"\n## {heading}\n")
+    rows = re.findall(r"^\| (`.*?) \|", rest.partition("\n## ")[0], re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_every_verdict_and_every_state_is_explained() -> None:
+    assert first_cells("flow.md", "Verdicts") == set(Outcome)
+    assert first_cells("flow.md", "States of a dispatch") == set(State)
+
+
+def test_the_map_of_the_code_leaves_nothing_out_and_names_nothing_that_is_not_there() -> None:
+    text = (DOCS / "flow.md").read_text(encoding="utf-8").partition("## A map of the code")[2]
+    mapped = set(re.findall(r"`daemon/(\w+(?:\.py|/))`", text))
+    there = {file.name for file in (ROOT / "daemon").glob("[!_]*.py")}
+    there |= {f"{file.parent.name}/" for file in (ROOT / "daemon").glob("*/__init__.py")}
+    assert mapped == there
+
+
+def test_every_path_into_the_code_exists() -> None:
+    for page in PAGES:
+        for path in re.findall(r"`(daemon/[\w./]+)`", page.read_text(encoding="utf-8")):
+            assert (ROOT / path).exists(), f"{page}: {path}"
+
+
+def test_the_figures_named_are_those_of_the_code() -> None:
+    retry, pace = RetryPolicy(), Pace()
+    figures = {
+        "delivery.md": [
+            f"until when at most ({dispatcher.LEASE.seconds // 60} minutes)",
+            f"GitHub gets {app.DRAIN.seconds} seconds",
+            f"followed, at most {REDIRECTS_MAX} times",
+            f"a random time of up to {retry.base.seconds} s, doubled with each attempt, and up to "
+            f"{retry.cap.seconds // 60} min",
+            f"{retry.window.days * 24} h after its first attempt",
+            f"the wait is {retry.throttle_base.seconds // 60} min at least",
+            f"{retry.throttle_cap.seconds // 3600} h at most",
+            f"| `GH_WRITE_BURST` | {pace.burst} |",
+            f"| `GH_WRITES_PER_SECOND` | {pace.writes_per_second:g} |",
+            f"| `GH_WRITES_PER_HOUR` | {pace.writes_per_hour} |",
+            f"at most {dispatcher.IN_FLIGHT_MAX} at once",
+            f"up to {scheduler.ON_TIME.seconds} s late",
+            f"of more than {scheduler.CATCH_UP_LIMIT} the older",
+            f"every {scheduler.TICK.seconds} s at the latest",
+            f"every {janitor.EVERY / 60:.0f} minutes",
+        ],
+        "http.md": [
+            f"more than {DEPTH_MAX} levels deep",
+            f"more than {FORM_FIELDS_MAX:,} fields",
+            f"within {BODY_TIMEOUT:.0f} s",
+            f"within {SETTLED_WITHIN:.0f} s",
+            f"{PAYLOAD_BYTES_MAX:,} bytes",
+            f"larger than {CALL_BYTES_MAX // 2**20} MiB",
+            f"1 to {IDEMPOTENCY_KEY_MAX} characters",
+            f"`limit` (1 to {LISTED_MAX}, else {LISTED_BY_DEFAULT})",
+        ],
+    }
+    for page, expected in figures.items():
+        text = " ".join((DOCS / page).read_text(encoding="utf-8").split())
+        assert [figure for figure in expected if figure not in text] == []
+
+
+def test_schedules_fire_around_a_change_of_the_clock_as_the_table_says() -> None:
+    text = (DOCS / "delivery.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \| `(\w+/\w+)` \| (\S+) \| (.+) \|$", text, re.MULTILINE)
+    assert len(rows) > 3
+    for expression, zone, after, shown in rows:
+        schedule, instant = parse(expression, zone), datetime.fromisoformat(after)
+        for expected in re.findall(r"\d{4}\S+Z", shown):
+            found = schedule.next_after(instant)
+            assert found == datetime.fromisoformat(expected), (expression, zone, after)
+            instant = found

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine
 from daemon.event import FiringOutcome
 from daemon.simulator import Fault, FaultKind, Simulator
 from daemon.store import schema
-from tests.harness import Daemon, Sender, reserved_port, stand_in
+from tests.harness import Daemon, Sender, dispatch_id_of, reserved_port, stand_in
 
 DEADLINE = 30.0
 """Seconds for what usually takes a few; a wait that is longer has failed."""
@@ -106,13 +106,13 @@ async def test_a_dispatch_whose_answer_died_with_the_daemon_is_sent_again_and_sa
         await github.until(lambda: github.stalled == 1)
         await daemon.kill()
         (first,) = github.received
-        id_ = _id(first.client_payload)
+        id_ = dispatch_id_of(first)
         assert (await _shown(daemon, id_))["state"] == "sending"
 
         await daemon.start()
         await github.until(lambda: len(github.received) == 2)
         assert await daemon.terminate() == 0
-        assert [_id(dispatch.client_payload) for dispatch in github.received] == [id_, id_]
+        assert [dispatch_id_of(dispatch) for dispatch in github.received] == [id_, id_]
         shown = await _shown(daemon, id_)
         assert shown["state"] == "accepted"
         assert "ended before GitHub's answer was recorded" in json.dumps(shown)
@@ -136,7 +136,7 @@ async def test_what_may_have_reached_github_stays_unsure_while_github_is_away(
             await github.until(lambda: github.stalled == 1)
             await daemon.kill()
             await github.stop()
-            id_ = _id(github.received[0].client_payload)
+            id_ = dispatch_id_of(github.received[0])
 
             await daemon.start()
             await daemon.until(lambda: bool(daemon.said("attempt unreachable")))
@@ -192,11 +192,6 @@ async def test_cron_instants_from_before_a_sigkill_fire_once_and_for_all(tmp_pat
 def _directory(path: Path) -> Path:
     path.mkdir()
     return path
-
-
-def _id(payload: dict[str, Any]) -> str:
-    """The id of the dispatch that a received payload belongs to."""
-    return str(payload["dispatchd"]["id"])
 
 
 async def _shown(daemon: Daemon, dispatch_id: str) -> dict[str, Any]:

@@ -32,7 +32,9 @@ async def until_refused(daemon: Daemon) -> None:
             _, writer = await asyncio.open_connection(url.hostname, url.port)
         except ConnectionRefusedError:
             return
-        writer.close()
+        except ConnectionResetError:  # it waited to be let in at the moment of the closing
+            continue
+        writer.transport.abort()
         await asyncio.sleep(0.01)
 
 

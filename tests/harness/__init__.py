@@ -3,7 +3,7 @@ deliveries are counted, and the comparison of what was acknowledged with what Gi
 
 from __future__ import annotations
 
-from tests.harness.balance import Balance
+from tests.harness.balance import Balance, dispatch_id_of
 from tests.harness.process import (
     API_KEY,
     DELIVERY,
@@ -29,6 +29,7 @@ __all__ = [
     "Entry",
     "Finished",
     "Sender",
+    "dispatch_id_of",
     "reserved_port",
     "run_command",
     "signature",

@@ -44,3 +44,9 @@ class Balance:
 def delivery_of(dispatch: ReceivedDispatch) -> str:
     """The delivery that led to this dispatch."""
     return str(dispatch.client_payload.get("delivery", "none"))
+
+
+def dispatch_id_of(dispatch: ReceivedDispatch) -> str:
+    """The id under which the daemon knows it, from the metadata that it put into the payload."""
+    metadata = dispatch.client_payload.get("dispatchd")
+    return str(metadata["id"]) if isinstance(metadata, dict) else ""

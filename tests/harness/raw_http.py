@@ -94,6 +94,12 @@ def request(
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
+def chunked(method: str, target: str, headers: Headers = ()) -> bytes:
+    """The head of a request whose body comes in chunks: ``b"3\\r\\n[1]\\r\\n0\\r\\n\\r\\n"``."""
+    head = request(method, target, headers)
+    return head.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+
+
 async def ask(url: str, *parts: bytes, method: str = "GET") -> Answer | None:
     """Sends ``parts`` over a connection of their own; the answer, or None where there is none."""
     async with connected(url) as wire:
