@@ -111,6 +111,9 @@ class Node:
 
     def miscompiled(self, error: ExpressionError) -> None:
         """Reports what is wrong in the expression or template that this string is."""
+        if self.value == "":
+            self.findings.spoiled = True  # the schema has said that it must not be empty
+            return
         line, column = self.place()
         shift = self._column_within(line, column, error.column)
         message = error.message

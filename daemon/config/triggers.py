@@ -13,7 +13,7 @@ from daemon.config.paths import PathError, path_template
 from daemon.errors import ExpressionError
 from daemon.expressions import JSON, Condition, Expression, Path, Vocabulary
 from daemon.secret import Secret
-from daemon.signatures import Scheme, SchemeError, parse
+from daemon.signatures import PARAMETERS, Scheme, SchemeError, parse
 from daemon.spec import Auth, DedupeSpec, ResponseSpec, TriggerSpec
 
 DEFAULT_WINDOW = timedelta(hours=24)
@@ -85,7 +85,9 @@ class TriggerReader:
         try:
             scheme = parse(parameters)
         except SchemeError as error:
-            place.at((error.key,)).fault(error.message)
+            # An unknown key is faulted at the key, as the schema does: it is reported once.
+            taken = ("scheme", *PARAMETERS.get(str(parameters.get("scheme")), ()))
+            place.at((error.key,)).fault(error.message, key=error.key not in taken)
             return None
         if scheme.needs_secret and given is None:
             place.fault(

@@ -102,7 +102,8 @@ def _plain_words(text: str) -> str:
     """The engine's run-time error in the words of somebody who wrote the expression."""
     missing = re.search(r'Key not found in map : "?(.*?)"?$', text)
     if missing:
-        return f"there is no key {missing[1]!r} (where it may be absent: .?{missing[1]}.orValue(…))"
+        step = f".?{missing[1]}" if missing[1].isidentifier() else f'[?"{missing[1]}"]'
+        return f"there is no key {missing[1]!r} (where it may be absent: {step}.orValue(…))"
     overload = re.search(r"No matching overloads found : (.*)$", text)
     if overload:
         return f"does not fit the types of its values: {overload[1]}"

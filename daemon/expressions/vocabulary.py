@@ -172,7 +172,9 @@ class Vocabulary:
 
     def _suggestion(self, name: str) -> str:
         known = [*self.names, *(declared.name for declared in DECLARED)]
-        close = difflib.get_close_matches(name, known, n=1)
-        if close:
-            return f"did you mean {close[0]!r}?"
+        # In `bod.after` only the root is a name of ours: the rest is the sender's.
+        roots = [each.partition(".")[0] for each in known]
+        for meant, among in ((name, known), (name.partition(".")[0], roots)):
+            if (close := difflib.get_close_matches(meant, among, n=1)) and close[0] != meant:
+                return f"did you mean {close[0]!r}?"
         return f"known names are {', '.join(sorted(self.names))}"
