@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from aiohttp import web
 
 from daemon.dispatch import Dispatch, State
-from daemon.errors import Refused, StoreError, StoreUnavailable
+from daemon.errors import Refused, StoreError
 from daemon.event import API_ENTRY, Event, Outcome, Verdict
 from daemon.facts import Facts, RequestRefused
 from daemon.ports import Records
@@ -25,7 +25,7 @@ from daemon.views import (
     event_view,
     verdict_view,
 )
-from daemon.web import client_ip, json_response, refused
+from daemon.web import client_ip, json_response, refused, unavailable
 
 LISTED_MAX = 1000
 LISTED_BY_DEFAULT = 50
@@ -206,10 +206,8 @@ class Api:
                 return await handler(request)
             except Refused as error:
                 refusal = error
-            except StoreUnavailable as error:
-                refusal = Refused(503, f"nothing was stored: {error}", headers={"Retry-After": "5"})
             except StoreError as error:
-                refusal = Refused(503, str(error))
+                refusal = unavailable(error)
             self._facts.publish(
                 RequestRefused(
                     request.method,

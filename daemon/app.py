@@ -128,7 +128,7 @@ async def running(
         intake = Intake(config, store, store, ids=ids, clock=clock, facts=facts)
         scheduler = Scheduler(config.crons, cursors, intake.account, clock, facts)
         receiver = Receiver(config.triggers, intake.record, ids=ids, clock=clock, facts=facts)
-        health = Health(config, store, clock=clock, simulated=surroundings.simulate)
+        health = Health(config, store, clock=clock, facts=facts, simulated=surroundings.simulate)
         dispatch_route = DispatchRoute(
             settings, intake.record, store, ids=ids, clock=clock, facts=facts
         )
@@ -158,6 +158,7 @@ async def running(
                         await site.stop()
                 await scheduler.stop()
                 await dispatcher.stop(DRAIN)
+                dispatch_route.release()
                 for runner in runners:
                     await runner.cleanup()
                 cleaning.cancel()

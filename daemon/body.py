@@ -91,8 +91,10 @@ def _json(body: bytes) -> JSON:
         raise Refused(
             400, f"malformed JSON body: {error.msg} (line {error.lineno}, column {error.colno})"
         ) from None
-    except ValueError as error:  # a constant of ours, or an integer of thousands of digits
-        raise Refused(400, f"malformed JSON body: {str(error).splitlines()[0]:.120}") from None
+    except _NotJson as error:
+        raise Refused(400, f"malformed JSON body: {error}") from None
+    except ValueError:  # sys.set_int_max_str_digits
+        raise Refused(400, "malformed JSON body: a number of thousands of digits") from None
     except RecursionError:
         raise _too_deep() from None
     if (
@@ -108,8 +110,12 @@ def _too_deep() -> Refused:
     return Refused(400, f"the JSON body is nested more than {DEPTH_MAX} levels deep")
 
 
+class _NotJson(ValueError):
+    """Python's parser takes it, and JSON does not know it."""
+
+
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    raise _NotJson(f"{name} is not JSON")
 
 
 def _form(text: str) -> JSON:

@@ -56,6 +56,10 @@ class DispatchRoute:
         self._clock = clock
         self._settlements = Settlements(facts)
 
+    def release(self) -> None:
+        """The daemon stops: callers who still wait are told that their dispatch is queued."""
+        self._settlements.release()
+
     async def handle(self, request: web.Request) -> web.Response:
         """Raises Refused with what is wrong with the call, StoreUnavailable where it could not be
         recorded (and then nothing is sent)."""
@@ -114,11 +118,9 @@ class DispatchRoute:
         if _prefers_async(request):
             applied["Preference-Applied"] = "respond-async"
         else:
-            try:
-                async with asyncio.timeout(SETTLED_WITHIN):
-                    return _settled_answer(call, await asyncio.shield(settled))
-            except TimeoutError:
-                pass
+            await asyncio.wait({settled}, timeout=SETTLED_WITHIN)
+            if settled.done() and not settled.cancelled():
+                return _settled_answer(call, settled.result())
         answer = {
             "status": "queued",
             "event_type": call.event_type,

@@ -97,16 +97,16 @@ class Dispatcher:
             claim = await self._outbox.claim(now, min(room, allowed), LEASE)
             for dispatch in claim.expired:
                 self._facts.publish(DispatchSettled(dispatch))
+            # One whose answer could not be stored for so long that its lease ran out is still in
+            # our hands: to send it again would build twice.
+            claimed = [each for each in claim.dispatches if each.id not in self._in_flight]
             if self._stopping:
                 # The stop came meanwhile and waits for what was in flight then: none of these.
-                await self._outbox.give_back([each.id for each in claim.dispatches], self._clock())
+                await self._outbox.give_back([each.id for each in claimed], self._clock())
                 return None
-            for dispatch in claim.dispatches:
-                # One whose answer could not be stored for so long that its lease ran out is still
-                # in our hands: to send it again would build twice.
-                if dispatch.id not in self._in_flight:
-                    self._budget.spend(now, 1)
-                    self._start(dispatch)
+            for dispatch in claimed:
+                self._budget.spend(now, 1)
+                self._start(dispatch)
             if not claim.dispatches:
                 return await self._outbox.next_due(now)
         return None

@@ -9,6 +9,7 @@ from typing import Any
 from daemon import __version__
 from daemon.errors import StoreError
 from daemon.expressions import rfc3339
+from daemon.facts import Facts, Trouble
 from daemon.ports import Records
 from daemon.spec import Config
 
@@ -25,11 +26,13 @@ class Health:
         records: Records,
         *,
         clock: Callable[[], datetime],
+        facts: Facts,
         simulated: bool,
     ) -> None:
         self._config = config
         self._records = records
         self._clock = clock
+        self._facts = facts
         self._simulated = simulated
         self._started_at = clock()
         self._looked_at: datetime | None = None
@@ -47,7 +50,8 @@ class Health:
         try:
             await self._records.ping()
         except StoreError as error:
-            return [f"the database does not take writes: {error}"]
+            self._facts.publish(Trouble("store", str(error)))
+            return ["the database does not take writes; the daemon's log says why"]
         return []
 
     async def status(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from daemon.judge import Judgement, authenticate, judge_delivery
 from daemon.routes import Match, Routes
 from daemon.signatures import Mismatch, Request
 from daemon.spec import Auth, TriggerSpec
-from daemon.web import client_ip, json_response, read_body, refused, signed_request
+from daemon.web import client_ip, json_response, read_body, refused, signed_request, unavailable
 
 Record = Callable[[Event, Sequence[Verdict]], Awaitable[tuple[Verdict, ...]]]
 
@@ -84,10 +84,7 @@ class Receiver:
         try:
             verdicts = await self._record(event, [each.verdict for each in judgements])
         except StoreUnavailable as error:
-            raise Refused(
-                503, f"the delivery could not be stored, send it again: {error}",
-                headers={"Retry-After": "5"},
-            ) from None  # fmt: skip
+            raise unavailable(error) from None
         return self._answer(event, judgements, verdicts)
 
     def _judge(

@@ -21,7 +21,8 @@ class Settlements:
 
     @contextmanager
     def expect(self, dispatch_id: str) -> Iterator[asyncio.Future[Dispatch]]:
-        """A future of the dispatch as it is when it settles."""
+        """A future of the dispatch as it is when it settles; cancelled when nobody can tell any
+        more (``release``)."""
         future: asyncio.Future[Dispatch] = asyncio.get_running_loop().create_future()
         self._waiting[dispatch_id].add(future)
         try:
@@ -31,6 +32,12 @@ class Settlements:
             self._waiting[dispatch_id].discard(future)
             if not self._waiting[dispatch_id]:
                 del self._waiting[dispatch_id]
+
+    def release(self) -> None:
+        """The daemon stops: whoever waits is to answer with what is known."""
+        for futures in self._waiting.values():
+            for future in futures:
+                future.cancel()
 
     def _hear(self, fact: Fact) -> None:
         if isinstance(fact, DispatchSettled):

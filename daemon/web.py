@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from daemon.errors import Refused
+from daemon.errors import Refused, StoreError
 from daemon.expressions import compact
 from daemon.facts import Facts, RequestRefused, Trouble
 from daemon.signatures import Request
@@ -70,6 +70,16 @@ def json_response(
         status=status,
         body=compact(dict(value)).encode(errors="replace"),
         headers={"Content-Type": "application/json; charset=utf-8", **(headers or {})},
+    )
+
+
+def unavailable(error: StoreError) -> Refused:
+    """The refusal of what could not be stored. Where the store is, is the operator's business."""
+    return Refused(
+        503,
+        "nothing could be stored, so nothing was taken; send it again",
+        why=str(error),
+        headers={"Retry-After": "5"},
     )
 
 

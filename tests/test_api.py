@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from daemon import dispatch_route
+from daemon import app, dispatch_route
 from daemon.app import wall_clock
-from daemon.facts import AttemptMade, DispatchSettled
+from daemon.errors import StoreUnavailable
+from daemon.facts import AttemptMade, DispatchSettled, Trouble
 from daemon.simulator import Fault, FaultKind, Simulator
+from daemon.store import Store
 from tests.inprocess import serving
-from tests.specs import cron_entry, trigger_entry
+from tests.specs import API_KEY, cron_entry, trigger_entry
 
 CALL: dict[str, Any] = {"event_type": "build", "client_payload": {"a": [1, None]}}
 
@@ -131,6 +134,21 @@ async def test_what_is_not_settled_in_time_is_queued(
         daemon.simulator.release()
 
 
+async def test_a_caller_who_still_waits_when_the_daemon_stops_is_told_that_it_is_queued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "DRAIN", timedelta(seconds=0.05))
+    github = Simulator(wall_clock)
+    async with aiohttp.ClientSession(headers={"x-api-key": API_KEY}) as session:
+        async with serving(tmp_path, simulator=github) as daemon:
+            github.inject(Fault(FaultKind.STALL, seconds=None))
+            call = asyncio.create_task(session.post(daemon.url + "/dispatch", json=CALL))
+            await github.until(lambda: github.stalled == 1)
+        async with await call as response:
+            assert response.status == 202
+            assert (await response.json())["status"] == "queued"
+
+
 async def test_a_repeated_idempotency_key_sends_nothing_and_gets_the_first_answer(
     tmp_path: Path,
 ) -> None:
@@ -194,6 +212,21 @@ async def test_the_open_routes_need_no_key(tmp_path: Path) -> None:
         assert await daemon.call("GET", "/ping", key=None) == (200, {"message": "Pong!"})
         assert await daemon.call("GET", "/healthz", key=None) == (200, {"status": "alive"})
         assert await daemon.call("GET", "/readyz", key=None) == (200, {"status": "ready"})
+
+
+async def test_a_store_that_takes_no_write_is_not_ready_and_tells_only_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path) as daemon:
+
+        async def full(_: Store) -> None:
+            raise StoreUnavailable("no space left for /var/lib/d.sqlite")
+
+        monkeypatch.setattr(Store, "ping", full)
+        status, answer = await daemon.call("GET", "/readyz", key=None)
+        assert status == 503
+        assert answer["reasons"] == ["the database does not take writes; the daemon's log says why"]
+        assert Trouble("store", "no space left for /var/lib/d.sqlite") in daemon.seen
 
 
 async def test_the_unix_socket_needs_no_key_and_serves_no_webhooks(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from daemon.event import Event, Firing, Outcome, Verdict
 from daemon.facts import AttemptMade, DispatchSettled, Fact, Facts, Trouble
 from daemon.github import Accepted, Ambiguous, Answer, Failed, Throttled, Unreachable
 from daemon.pacing import Budget, Limits
+from daemon.ports import Claim
 from daemon.render import new_dispatch
 from daemon.retry import RetryPolicy
 from daemon.store import Store
@@ -326,3 +327,44 @@ async def test_a_store_that_cannot_be_claimed_from_is_waited_for(
         await w.until(lambda: not failures)
         w.dispatcher.wake()
         await w.attempts(1)
+
+
+async def test_what_is_claimed_while_the_stop_comes_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, claiming, stopped = Store.claim, asyncio.Event(), asyncio.Event()
+
+    async def slow(self: Store, now: datetime, limit: int, lease: timedelta) -> Claim:
+        found = await claim(self, now, limit, lease)
+        if found.dispatches:
+            claiming.set()
+            await stopped.wait()
+        return found
+
+    monkeypatch.setattr(Store, "claim", slow)
+    async with world(tmp_path) as w:
+        await w.owe("a")
+        await claiming.wait()
+        await w.dispatcher.stop(timedelta(seconds=5))
+        stopped.set()
+    monkeypatch.setattr(Store, "claim", claim)
+    assert w.sent == []
+    async with world(tmp_path) as again:
+        await again.attempts(1)
+        left = await again.state("a")
+        assert (left.state, left.reason, left.attempts) == (State.ACCEPTED, "", 1)
+
+
+async def test_a_lease_that_ran_out_on_us_is_not_sent_a_second_time(tmp_path: Path) -> None:
+    """The answer could not be stored for longer than the lease: it is still in our hands."""
+    async with world(tmp_path) as w:
+        w.open.clear()
+        await w.owe("a")
+        await w.until(lambda: w.sent == ["a"])
+        w.move(minutes=10)
+        await w.owe("b")
+        await w.until(lambda: w.sent == ["a", "b"])
+        w.open.set()
+        await w.attempts(2)
+        assert w.sent == ["a", "b"]
+        assert (await w.state("a")).state is State.ACCEPTED

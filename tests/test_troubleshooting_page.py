@@ -52,7 +52,7 @@ ONLY_LOOKED_UP = {
     "content type '…' is not supported",
     "malformed JSON body: …",
     "the body is larger than the … bytes allowed here",
-    "the delivery could not be stored, send it again: …",
+    "nothing could be stored, so nothing was taken; send it again",
     "this Idempotency-Key was used for another request",
     "the clock was set back from … to …",
     "older than send_within allows: …",

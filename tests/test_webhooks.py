@@ -277,11 +277,15 @@ async def test_a_store_that_takes_no_write_is_a_503_and_nothing_is_acknowledged(
         with monkeypatch.context() as patched:
             patched.setattr(Store, "record", full)
             status, answer = await daemon.deliver("/hook", PUSH)
-            assert status == 503
-            assert "the disk is full" in answer["error"]
+            assert (status, answer) == (
+                503,
+                {"error": "nothing could be stored, so nothing was taken; send it again"},
+            )
             call = {"event_type": "x"}
             assert (await daemon.call("POST", "/dispatch", json=call))[0] == 503
         assert not any(isinstance(fact, EventRecorded) for fact in daemon.seen)
+        told = [fact.reason for fact in daemon.seen if isinstance(fact, RequestRefused)]
+        assert told == ["the disk is full", "the disk is full"]
         assert (await daemon.deliver("/hook", PUSH))[0] == 202
 
 
