@@ -8,8 +8,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from tests.harness.target import Target, target_at
+
+# How long an example takes says more about the machine than about the code. In CI the same
+# examples come each time, so that a change is not blamed for what another one left; elsewhere new
+# ones are looked for.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.environment import inherited
 from tests.examples import Example
 
 DEADLINE = 60.0
@@ -89,7 +90,11 @@ class Terminal:
         curl = shlex.join([sys.executable, str(Path(__file__).with_name("curl.py"))])
         (commands / "curl").write_text(f'#!/bin/sh\nexec {curl} "$@"\n')
         (commands / "curl").chmod(0o755)
-        self._environ = {"PATH": f"{commands}:/usr/bin:/bin", "HOME": str(directory), **environ}
+        self._environ = inherited() | {
+            "PATH": f"{commands}:/usr/bin:/bin",
+            "HOME": str(directory),
+            **environ,
+        }
         self._daemon: asyncio.subprocess.Process | None = None
         self.log: list[str] = []
 

@@ -120,6 +120,7 @@ async def test_a_caller_who_prefers_not_to_wait_gets_202_at_once(tmp_path: Path)
         assert answer == {"status": "queued", **CALL}
         status, shown = await daemon.call("GET", location)
         assert (status, shown["id"]) == (200, dispatch_id)
+        await daemon.simulator.until(lambda: daemon.simulator.stalled == 1)
         daemon.simulator.release()
 
 
@@ -131,6 +132,7 @@ async def test_what_is_not_settled_in_time_is_queued(
         daemon.simulator.inject(Fault(FaultKind.STALL, seconds=None))
         status, answer = await daemon.call("POST", "/dispatch", json=CALL)
         assert (status, answer["status"]) == (202, "queued")
+        await daemon.simulator.until(lambda: daemon.simulator.stalled == 1)
         daemon.simulator.release()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from daemon.simulator import Fault, FaultKind
+from tests.environment import inherited
 from tests.inprocess import Serving, serving
 from tests.specs import ENVIRON, SIGNED, cron_entry, trigger_entry
 
@@ -39,7 +40,7 @@ class Shell:
         self.config.mkdir()
         self.environ: dict[str, str] = {
             **ENVIRON,
-            "PATH": "/usr/bin:/bin",
+            **inherited(),
             "DISPATCHD_CONFIG_DIR": str(self.config),
             "DISPATCHD_DATABASE_URL": f"sqlite:///{directory}/dispatchd.sqlite",
             "DISPATCHD_LISTEN": "127.0.0.1:9",  # nobody listens there

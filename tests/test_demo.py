@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from daemon import demo
+from tests.environment import inherited
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 240.0
@@ -24,7 +24,7 @@ REAL = {"GH_TOKEN": "ghp_a_real_token_of_this_machine", "GH_OWNER": "acme", "GH_
 
 
 def environment(directory: Path, added: Mapping[str, str] = REAL) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(directory), "TMPDIR": str(directory), **added}
+    return inherited() | {"HOME": str(directory), "TMPDIR": str(directory), **added}
 
 
 def run_demo(directory: Path, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from daemon.store import Store
+from tests.environment import inherited
 
 Entry = Mapping[str, Any]
 
@@ -98,7 +98,7 @@ class Daemon:
         self.log: list[str] = []
         """Every line that it wrote, over all its lives."""
         self.environ = {
-            "PATH": os.environ.get("PATH", os.defpath),
+            **inherited(),
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "DISPATCHD_CONFIG_DIR": str(home / "config"),
