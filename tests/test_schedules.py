@@ -1,0 +1,105 @@
+"""Crons through the whole daemon: on time, and after it was away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from daemon.event import FiringOutcome
+from daemon.facts import DispatchSettled, FiringAccounted
+from tests.inprocess import Serving, serving
+from tests.specs import cron_entry
+
+MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
+NIGHTLY = cron_entry(
+    "nightly",
+    schedule="0 4 * * *",
+    dispatch={
+        "event_type": "nightly",
+        "client_payload": {
+            "due": "{{ firing.scheduled_at }}",
+            "caught_up": "{{ firing.catch_up }}",
+            "cron": "{{ firing.cron }}",
+        },
+    },
+)
+
+WITNESS = cron_entry("witness", schedule="0 * * * *", dispatch={"event_type": "witness"})
+"""Always owes something after a while away: all that is owed is accounted for in one go, so once
+this one was sent, nothing else will come."""
+
+
+def clock_from(start: datetime) -> Callable[[], datetime]:
+    """A clock that reads ``start`` now and then goes at its usual pace."""
+    began = time.monotonic()
+    return lambda: start + timedelta(seconds=time.monotonic() - began)
+
+
+def accounted(daemon: Serving) -> list[FiringAccounted]:
+    return [fact for fact in daemon.seen if isinstance(fact, FiringAccounted)]
+
+
+async def test_a_cron_fires_at_its_time(tmp_path: Path) -> None:
+    just_before = MIDNIGHT + timedelta(hours=4) - timedelta(seconds=0.2)
+    async with serving(tmp_path, crons=[NIGHTLY], clock=clock_from(just_before)) as daemon:
+        await daemon.simulator.until(lambda: bool(daemon.simulator.received))
+        payload = daemon.simulator.received[0].client_payload
+        assert payload.pop("dispatchd")
+        assert payload == {"due": "2026-11-23T04:00:00Z", "caught_up": False, "cron": "nightly"}
+        (fired,) = accounted(daemon)
+        assert (fired.outcome, fired.scheduled_at) == (
+            FiringOutcome.FIRED,
+            MIDNIGHT + timedelta(hours=4),
+        )
+
+
+async def test_after_it_was_away_the_latest_instant_is_made_up_for_once(tmp_path: Path) -> None:
+    async with serving(tmp_path, crons=[NIGHTLY], clock=clock_from(MIDNIGHT)):
+        pass  # a new entry starts at now: it owes nothing from before
+    back = MIDNIGHT + timedelta(days=3)
+    async with serving(tmp_path, crons=[NIGHTLY], clock=clock_from(back)) as daemon:
+        await daemon.simulator.until(lambda: bool(daemon.simulator.received))
+        payload = daemon.simulator.received[0].client_payload
+        assert (payload["due"], payload["caught_up"]) == ("2026-11-25T04:00:00Z", True)
+        assert [(f.outcome.value, f.scheduled_at.day) for f in accounted(daemon)] == [
+            ("missed", 23),
+            ("missed", 24),
+            ("fired", 25),
+        ]
+        assert "catch_up: latest" in accounted(daemon)[0].reason
+    later = clock_from(back + timedelta(hours=1))
+    async with serving(tmp_path, crons=[NIGHTLY, WITNESS], clock=clock_from(back)):
+        pass
+    async with serving(tmp_path, crons=[NIGHTLY, WITNESS], clock=later) as daemon:
+        assert await sent_first(daemon) == ["witness"]
+
+
+async def sent_first(daemon: Serving) -> list[str]:
+    """The event types of all that was owed at the start."""
+    await daemon.until(
+        lambda fact: isinstance(fact, DispatchSettled) and fact.dispatch.entry == "witness"
+    )
+    return sorted(each.event_type for each in daemon.simulator.received)
+
+
+async def test_what_is_changed_or_switched_on_again_owes_nothing_from_before(
+    tmp_path: Path,
+) -> None:
+    changed, off = {**NIGHTLY, "schedule": "0 5 * * *"}, {**NIGHTLY, "enabled": False}
+    for day, entry in enumerate([NIGHTLY, changed, off, changed]):
+        clock = clock_from(MIDNIGHT + timedelta(days=2 * day))
+        async with serving(tmp_path, crons=[entry, WITNESS], clock=clock) as daemon:
+            if day:
+                assert await sent_first(daemon) == ["witness"]
+
+
+async def test_a_changed_payload_keeps_what_is_owed(tmp_path: Path) -> None:
+    async with serving(tmp_path, crons=[NIGHTLY], clock=clock_from(MIDNIGHT)):
+        pass
+    changed = {**NIGHTLY, "dispatch": {"event_type": "other"}}
+    back = clock_from(MIDNIGHT + timedelta(days=1))
+    async with serving(tmp_path, crons=[changed], clock=back) as daemon:
+        await daemon.simulator.until(lambda: bool(daemon.simulator.received))
+        assert daemon.simulator.received[0].event_type == "other"
