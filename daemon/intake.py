@@ -143,13 +143,11 @@ class Intake:
             verdict = judge_call(event, call, self._ids.dispatch(now))
             return event, await self.record(event, (verdict,))
         match = self._routes.match(delivery.path)
-        # A trigger that did not believe the sender then does not get to see its body now.
-        before = (await self._records.verdicts([original.id])).get(original.id, ())
-        distrusted = {v.entry for v in before if v.outcome is Outcome.UNAUTHORIZED}
+        distrusting = await self._distrusting(original)
         triggers = [
             trigger
             for trigger in (match.route.triggers if match else ())
-            if delivery.method in trigger.methods and trigger.name not in distrusted
+            if delivery.method in trigger.methods and trigger.name not in distrusting
         ]
         if match is None or not triggers:
             raise Refused(409, f"no enabled trigger listens on {delivery.path:.200} any more")
@@ -162,6 +160,22 @@ class Intake:
             dedupe=False,
         )
         return event, await self.record(event, [each.verdict for each in judgements])
+
+    async def _distrusting(self, event: Event) -> frozenset[str]:
+        """The triggers that did not believe the sender then: they do not get to see its body now.
+        They are named in the verdicts on the delivery itself, at the root of its replays."""
+        root = event
+        while root.replay_of is not None:
+            before = await self._records.event(root.replay_of)
+            if before is None:
+                raise Refused(
+                    409,
+                    f"the delivery that {event.id} replayed has aged out, so nobody can tell any "
+                    "more which triggers believed its sender",
+                )
+            root = before
+        verdicts = (await self._records.verdicts([root.id])).get(root.id, ())
+        return frozenset(v.entry for v in verdicts if v.outcome is Outcome.UNAUTHORIZED)
 
     def _tell(self, event: Event, verdicts: tuple[Verdict, ...]) -> None:
         self._facts.publish(EventRecorded(event, verdicts))

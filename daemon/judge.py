@@ -12,10 +12,22 @@ from daemon.errors import ExpressionError
 from daemon.event import DedupeKey, Delivery, Event, Firing, Outcome, Verdict
 from daemon.expressions import JSON, Bindings, as_text, compact
 from daemon.render import render
+from daemon.routes import Match
 from daemon.signatures import Mismatch, Request
 from daemon.spec import Auth, CronSpec, ResponseSpec, TriggerSpec
 
 NewId = Callable[[], str]
+
+ALWAYS_WITHHELD = frozenset(
+    {
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "x-api-key",  # our own API's
+        "x-github-webhook-secret-token",  # the older event handler's
+    }
+)
+"""Headers that carry credentials whatever the scheme: neither stored nor shown to expressions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +184,25 @@ def _dedupe_key(
     # A header's bytes need not be UTF-8, and other ones must stay another key.
     text = as_text(key).encode(errors="backslashreplace").decode()
     return DedupeKey(key=text, expires_at=event.at + rule.window)
+
+
+def delivery_of(request: Request, match: Match, client_ip: str, now: datetime) -> Delivery:
+    """The request as it is stored and shown to expressions: without the credentials of any
+    trigger that shares its path, whatever that trigger's methods."""
+    schemes = [trigger.auth.scheme for trigger in match.route.triggers]
+    withheld = ALWAYS_WITHHELD.union(*(scheme.credential_headers for scheme in schemes))
+    withheld_query = frozenset[str]().union(*(scheme.credential_query for scheme in schemes))
+    return Delivery(
+        route=match.route.path,
+        method=request.method,
+        path=request.path,
+        headers={k: v for k, v in request.headers.items() if k not in withheld},
+        query={k: v for k, v in request.query.items() if k not in withheld_query},
+        params=match.params,
+        body=request.body,
+        client_ip=client_ip,
+        received_at=now,
+    )
 
 
 def request_of(delivery: Delivery) -> Request:

@@ -3,27 +3,23 @@ order of the contract. What is answered 202 is on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from aiohttp import web
 
 from daemon.body import parse_body
 from daemon.errors import Refused, StoreUnavailable
-from daemon.event import Delivery, Event, Outcome, Verdict
+from daemon.event import Event, Outcome, Verdict
 from daemon.facts import Facts, RequestRefused, Trouble
 from daemon.ids import IdSource
-from daemon.judge import Judgement, authenticate, judge_delivery
-from daemon.routes import Match, Routes
+from daemon.judge import Judgement, authenticate, delivery_of, judge_delivery
+from daemon.routes import Routes
 from daemon.signatures import Mismatch, Request
-from daemon.spec import Auth, TriggerSpec
+from daemon.spec import TriggerSpec
 from daemon.web import client_ip, json_response, read_body, refused, signed_request, unavailable
 
 Record = Callable[[Event, Sequence[Verdict]], Awaitable[tuple[Verdict, ...]]]
-
-ALWAYS_WITHHELD = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
-"""Headers that carry credentials whatever the scheme (the last is our own API's): neither stored
-nor shown to expressions."""
 
 ACKNOWLEDGED = frozenset({Outcome.DISPATCHED, Outcome.HELD, Outcome.ERROR})
 """The verdicts that answer 202: we took the delivery over and owe its sender something."""
@@ -70,47 +66,34 @@ class Receiver:
                 405, f"{request.method} is not allowed here; allowed: {allowed}",
                 headers={"Allow": allowed},
             )  # fmt: skip
-        body = await read_body(request, match.route.max_body)
+        body = await read_body(request, max(trigger.max_body for trigger in concerned))
         signed = signed_request(request, body)
         now = self._clock()
-        proofs = authenticate(signed, (trigger.auth for trigger in concerned), now)
-        if all(proofs.values()):
+        doubts = _doubts(signed, concerned, now)
+        believing = [trigger for trigger in concerned if trigger.name not in doubts]
+        if not believing:
             # The sender learns nothing; the operator learns why, trigger by trigger.
-            why = "; ".join(f"{trigger.name}: {proofs[trigger.auth]}" for trigger in concerned)
+            why = "; ".join(f"{name}: {doubt}" for name, doubt in doubts.items())
             raise Refused(401, "Unauthorized", why=why)
-        delivery = _delivery(request, match, signed, proofs, now)
+        delivery = delivery_of(signed, match, client_ip(request), now)
         event = Event(self._ids.event(now), delivery)
-        judgements = self._judge(event, delivery, concerned, proofs)
+        judged = judge_delivery(
+            event,
+            delivery,
+            parse_body(delivery.headers, delivery.body),
+            believing,
+            lambda: self._ids.dispatch(now),
+        )
+        by_name = {judgement.verdict.entry: judgement for judgement in judged}
+        judgements = [
+            by_name.get(trigger.name) or _unauthorized(trigger.name, doubts[trigger.name])
+            for trigger in concerned
+        ]
         try:
             verdicts = await self._record(event, [each.verdict for each in judgements])
         except StoreUnavailable as error:
             raise unavailable(error) from None
         return self._answer(event, judgements, verdicts)
-
-    def _judge(
-        self,
-        event: Event,
-        delivery: Delivery,
-        triggers: Sequence[TriggerSpec],
-        proofs: Mapping[Auth, Mismatch | None],
-    ) -> tuple[Judgement, ...]:
-        body = parse_body(delivery.headers, delivery.body)
-        size = len(delivery.body)
-        turned_away = {
-            trigger.name: _turned_away(trigger, size, proofs[trigger.auth]) for trigger in triggers
-        }
-        judged = judge_delivery(
-            event,
-            delivery,
-            body,
-            [trigger for trigger in triggers if turned_away[trigger.name] is None],
-            lambda: self._ids.dispatch(event.at),
-        )
-        by_name = {each.verdict.entry: each for each in judged}
-        return tuple(
-            by_name[name] if verdict is None else Judgement(verdict)
-            for name, verdict in turned_away.items()
-        )
 
     def _answer(
         self, event: Event, judgements: Sequence[Judgement], verdicts: Sequence[Verdict]
@@ -138,30 +121,25 @@ class Receiver:
         return json_response(202 if taken else 200, answer)
 
 
-def _turned_away(trigger: TriggerSpec, size: int, mismatch: Mismatch | None) -> Verdict | None:
-    """The verdict of a trigger that does not get to see the body, beside others that do."""
-    if mismatch is not None:
-        return Verdict(trigger.name, Outcome.UNAUTHORIZED, mismatch.reason)
-    if size > trigger.max_body:
-        reason = f"the body of {size:,} bytes is over its max_body of {trigger.max_body:,}"
-        return Verdict(trigger.name, Outcome.ERROR, reason)
-    return None
+def _doubts(
+    request: Request, triggers: Sequence[TriggerSpec], now: datetime
+) -> dict[str, Mismatch | str]:
+    """Why the sender is not believed, for each trigger that does not believe it. Nothing over a
+    trigger's own limit is hashed for it."""
+    size = len(request.body)
+    asked = [trigger for trigger in triggers if size <= trigger.max_body]
+    doubts: dict[str, Mismatch | str] = {
+        trigger.name: f"not looked at: {size:,} bytes are over its max_body, {trigger.max_body:,}"
+        for trigger in triggers
+        if size > trigger.max_body
+    }
+    proofs = authenticate(request, (trigger.auth for trigger in asked), now)
+    for trigger in asked:
+        if (mismatch := proofs[trigger.auth]) is not None:
+            doubts[trigger.name] = mismatch
+    return doubts
 
 
-def _delivery(
-    request: web.Request, match: Match, signed: Request, auths: Iterable[Auth], now: datetime
-) -> Delivery:
-    schemes = [auth.scheme for auth in auths]
-    withheld = ALWAYS_WITHHELD.union(*(scheme.credential_headers for scheme in schemes))
-    withheld_query = frozenset[str]().union(*(scheme.credential_query for scheme in schemes))
-    return Delivery(
-        route=match.route.path,
-        method=signed.method,
-        path=signed.path,
-        headers={k: v for k, v in signed.headers.items() if k not in withheld},
-        query={k: v for k, v in signed.query.items() if k not in withheld_query},
-        params=match.params,
-        body=signed.body,
-        client_ip=client_ip(request),
-        received_at=now,
-    )
+def _unauthorized(name: str, doubt: Mismatch | str) -> Judgement:
+    reason = doubt if isinstance(doubt, str) else doubt.reason
+    return Judgement(Verdict(name, Outcome.UNAUTHORIZED, reason))

@@ -23,11 +23,6 @@ class Route:
     def methods(self) -> frozenset[str]:
         return frozenset().union(*(trigger.methods for trigger in self.triggers))
 
-    @property
-    def max_body(self) -> int:
-        """Bytes that are read of a body here: the most that any of the triggers takes."""
-        return max(trigger.max_body for trigger in self.triggers)
-
 
 @dataclass(frozen=True, slots=True)
 class Match:

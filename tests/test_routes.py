@@ -10,7 +10,7 @@ from tests.specs import trigger
 ROUTES = Routes(
     [
         trigger("a", path="/hooks/github"),
-        trigger("b", path="/hooks/github", methods=("PUT",), max_body=10),
+        trigger("b", path="/hooks/github", methods=("PUT",)),
         trigger("c", path="/hooks/{team}"),
         trigger("d", path="/hooks/{team}/{kind}"),
         trigger("e", path="/hooks/{team}/push"),
@@ -45,8 +45,7 @@ def test_a_param_is_one_segment_that_is_not_empty(path: str) -> None:
     assert ROUTES.match(path) is None
 
 
-def test_a_route_has_the_methods_and_the_largest_limit_of_its_triggers() -> None:
+def test_a_route_has_the_methods_of_its_triggers() -> None:
     match = ROUTES.match("/hooks/github")
     assert match is not None
     assert match.route.methods == {"POST", "PUT"}
-    assert match.route.max_body == trigger("x").max_body
