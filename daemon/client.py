@@ -45,6 +45,10 @@ class _Response:
     body: bytes
 
 
+def _nobody_waits() -> None:
+    pass
+
+
 class GitHub:
     """A session with GitHub under one credential, as an async context manager.
 
@@ -84,6 +88,7 @@ class GitHub:
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_note_connection)
         trace.on_connection_reuseconn.append(_note_connection)
+        trace.on_request_chunk_sent.append(_note_sent)
         # Not trust_env: it also reads ~/.netrc, and an entry there for GitHub's host would clash
         # with our own credential. No cookies: every request stands alone.
         self._session = aiohttp.ClientSession(
@@ -99,8 +104,9 @@ class GitHub:
             await self._session.close()
             self._session = None
 
-    async def send(self, dispatch: Dispatch) -> Exchange:
+    async def send(self, dispatch: Dispatch, gone: Callable[[], None] = _nobody_waits) -> Exchange:
         """Sends ``dispatch`` once; every fault of the network or of GitHub becomes an Answer.
+        ``gone`` is called as soon as the request is written, long before its answer.
 
         The attempt's number is one more than ``dispatch.attempts``. When cancelled, the fate of
         the request is unknown.
@@ -109,7 +115,7 @@ class GitHub:
         started_at = self._clock()
         loop = asyncio.get_running_loop()
         began = loop.time()
-        answer, response = await self._follow(request, deadline=began + self._timeout)
+        answer, response = await self._follow(request, began + self._timeout, gone)
         duration = timedelta(seconds=loop.time() - began)
         headers = response.headers if response else {}
         attempt = Attempt(
@@ -124,11 +130,13 @@ class GitHub:
         )
         return Exchange(answer, attempt, github.limits(headers, self._clock()))
 
-    async def _follow(self, request: Request, deadline: float) -> tuple[Answer, _Response | None]:
+    async def _follow(
+        self, request: Request, deadline: float, gone: Callable[[], None]
+    ) -> tuple[Answer, _Response | None]:
         """Sends the request, and again to where 307 and 308 point."""
         url, redirects = request.url, 0
         while True:
-            response = await self._post(url, request, deadline)
+            response = await self._post(url, request, deadline, gone)
             if not isinstance(response, _Response):
                 return response, None
             answer = github.interpret(
@@ -143,7 +151,7 @@ class GitHub:
             url = answer.url
 
     async def _post(
-        self, url: str, request: Request, deadline: float
+        self, url: str, request: Request, deadline: float, gone: Callable[[], None]
     ) -> _Response | Ambiguous | Unreachable:
         if self._session is None:
             raise RuntimeError("GitHub is used outside its 'async with' block")
@@ -152,7 +160,7 @@ class GitHub:
             "Authorization": f"Bearer {self._token}",
             "Accept-Encoding": "identity",  # answers are small, and none can be a zip bomb
         }
-        progress = SimpleNamespace(connected=False)
+        progress = SimpleNamespace(connected=False, gone=gone)
         try:
             async with asyncio.timeout_at(deadline):
                 answer = await self._session.request(
@@ -188,6 +196,10 @@ class GitHub:
 
 async def _note_connection(session: object, context: SimpleNamespace, params: object) -> None:
     context.trace_request_ctx.connected = True
+
+
+async def _note_sent(session: object, context: SimpleNamespace, params: object) -> None:
+    context.trace_request_ctx.gone()
 
 
 async def _read(content: aiohttp.StreamReader, deadline: float) -> bytes:

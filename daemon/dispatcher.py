@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
@@ -15,7 +16,8 @@ from daemon.pacing import Budget, Limits
 from daemon.ports import Outbox
 from daemon.retry import GiveUp, RetryPolicy
 
-Send = Callable[[Dispatch], Awaitable[tuple[Answer, Attempt, Limits | None]]]
+Send = Callable[[Dispatch, Callable[[], None]], Awaitable[tuple[Answer, Attempt, Limits | None]]]
+"""Sends a dispatch, and calls the second argument as soon as its request is on its way."""
 
 IN_FLIGHT_MAX = 16
 LEASE = timedelta(minutes=2)
@@ -26,6 +28,22 @@ TICK = timedelta(seconds=5)
 
 STORE_PAUSE = 1.0
 """Seconds between two tries to reach a store that does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A first attempt's place in the order of its entry: ``before`` is set when the one before it
+    is on its way, ``gone`` when it is itself."""
+
+    before: asyncio.Event
+    gone: asyncio.Event
+
+    @classmethod
+    def after(cls, last: Turn | None) -> Turn:
+        before = last.gone if last else asyncio.Event()
+        if last is None:
+            before.set()
+        return cls(before, asyncio.Event())
 
 
 class Dispatcher:
@@ -50,6 +68,7 @@ class Dispatcher:
         self._random = random
         self._facts = facts
         self._in_flight: dict[str, asyncio.Task[None]] = {}
+        self._turns: dict[str, Turn] = {}
         self._awake = asyncio.Event()
         self._stopping = False
 
@@ -82,7 +101,9 @@ class Dispatcher:
             for task in late:
                 task.cancel()
             if late:
-                await asyncio.wait(late)
+                # They note that they were broken off. A store that does not take that in time
+                # finds them still claimed at the next start, and takes them for unsure as well.
+                await asyncio.wait(late, timeout=STORE_PAUSE)
 
     async def _send_due(self) -> datetime | None:
         """Starts all that may go now. Returns when to look again; None: when woken."""
@@ -112,7 +133,11 @@ class Dispatcher:
         return None
 
     def _start(self, dispatch: Dispatch) -> None:
-        task = asyncio.create_task(self._attempt(dispatch), name=dispatch.id)
+        if dispatch.attempts:
+            turn = Turn.after(None)  # a retry waits for nobody, and nobody for it
+        else:
+            turn = self._turns[dispatch.entry] = Turn.after(self._turns.get(dispatch.entry))
+        task = asyncio.create_task(self._attempt(dispatch, turn), name=dispatch.id)
         self._in_flight[dispatch.id] = task
         task.add_done_callback(self._ended)
 
@@ -123,13 +148,22 @@ class Dispatcher:
             # A fault of ours. The lease runs out and the dispatch is tried again.
             self._facts.publish(Trouble("dispatcher", f"{task.get_name()}: {error!r}"))
 
-    async def _attempt(self, dispatch: Dispatch) -> None:
-        started_at = self._clock()
+    async def _attempt(self, dispatch: Dispatch, turn: Turn) -> None:
+        started_at: datetime | None = None
         try:
-            answer, attempt, limits = await self._send(dispatch)
+            await turn.before.wait()
+            started_at = self._clock()
+            answer, attempt, limits = await self._send(dispatch, turn.gone.set)
         except asyncio.CancelledError:
-            await self._broken_off(dispatch, started_at)
+            if started_at is None:
+                await self._outbox.give_back([dispatch.id], self._clock())
+            else:
+                await self._broken_off(dispatch, started_at)
             raise
+        finally:
+            turn.gone.set()
+            if self._turns.get(dispatch.entry) is turn:
+                del self._turns[dispatch.entry]
         now = self._clock()
         settlement = self._settlement(dispatch, answer, now)
         if limits is not None:

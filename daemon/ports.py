@@ -34,6 +34,10 @@ class Outbox(Protocol):
         """Records the attempt and moves the dispatch; returns it as it stands then."""
         ...
 
+    async def give_back(self, ids: Sequence[str], now: datetime) -> None:
+        """Puts back what was claimed and never sent: due at once, in the state it was found in."""
+        ...
+
     async def next_due(self, now: datetime) -> datetime | None:
         """When the next dispatch falls due (in the past: one is due already)."""
         ...

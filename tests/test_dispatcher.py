@@ -36,6 +36,8 @@ class World:
         self.sent: list[str] = []
         self.answers: dict[str, list[Answer]] = {}
         self.limits: Limits | None = None
+        self.connected = asyncio.Event()
+        self.connected.set()
         self.open = asyncio.Event()
         self.open.set()
         self.facts: list[Fact] = []
@@ -91,9 +93,13 @@ class World:
         self.now += timedelta(**by)
         self.dispatcher.wake()
 
-    async def _send(self, dispatch: Dispatch) -> tuple[Answer, Attempt, Limits | None]:
+    async def _send(
+        self, dispatch: Dispatch, gone: Callable[[], None]
+    ) -> tuple[Answer, Attempt, Limits | None]:
         self.sent.append(dispatch.id)
         self._heard.set()
+        await self.connected.wait()
+        gone()
         await self.open.wait()
         script = self.answers.get(dispatch.id)
         answer = script.pop(0) if script else Accepted()
@@ -122,6 +128,7 @@ async def world(
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(made.dispatcher.run())
             yield made
+            made.connected.set()
             made.open.set()
             await made.dispatcher.stop(timedelta(seconds=5))
     finally:
@@ -224,6 +231,34 @@ async def test_first_attempts_go_out_in_order_and_a_retry_holds_nobody_up(tmp_pa
         w.move(seconds=10)
         await w.attempts(41)
         assert w.sent[-1] == names[0]
+
+
+async def test_a_first_attempt_waits_until_the_one_before_is_on_its_way(tmp_path: Path) -> None:
+    """On its way, not answered: a slow answer holds nobody up, and no other entry waits at all."""
+    async with world(tmp_path) as w:
+        w.connected.clear()
+        w.open.clear()
+        await w.owe("a1", "a2", "a3", entry="a")
+        await w.owe("b1", "b2", entry="b")
+        await w.until(lambda: len(w.sent) == 2)
+        assert w.sent == ["a1", "b1"]
+        w.connected.set()
+        await w.until(lambda: len(w.sent) == 5)
+        assert [name for name in w.sent if name.startswith("a")] == ["a1", "a2", "a3"]
+        w.open.set()
+        await w.attempts(5)
+
+
+async def test_what_waits_for_its_turn_at_the_stop_was_never_sent(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.connected.clear()
+        await w.owe("a1", "a2", entry="a")
+        await w.until(lambda: w.sent == ["a1"])
+        await w.until(lambda: w.dispatcher.in_flight == 2)
+        await w.dispatcher.stop(timedelta(seconds=0.01))
+        assert (await w.state("a1")).state is State.UNSURE
+        assert (await w.state("a2")).state is State.PENDING
+        assert w.sent == ["a1"]
 
 
 async def test_no_more_are_in_flight_than_allowed(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ def rendered(text: str, body: JSON = None, *, lenient: bool = False) -> JSON:
         ("b'abc'", "YWJj"),
         ("body.commits.map(c, c.id)", ["é"]),
         ("{1: 'x'}", {"1": "x"}),
+        ("type(body)", "map"),
+        ("[type(1), type('')]", ["int", "string"]),
         ("body.count == 3 && body.count == 3.0", True),
     ],
 )
@@ -82,6 +84,7 @@ def test_an_expression_comes_to_json(source: str, value: JSON) -> None:
         ("event.id + 1", "no matching overload", 10),
         ("body.?x", ".orValue", 0),
         ("[body.?x]", ".orValue", 0),
+        ("(" * 200 + "1" + ")" * 200, "recursion", 0),
     ],
 )
 def test_a_fault_is_found_when_the_expression_is_compiled(
@@ -91,6 +94,57 @@ def test_a_fault_is_found_when_the_expression_is_compiled(
         TRIGGER.expression(source)
     assert words in caught.value.message
     assert caught.value.column == column
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "json.encode({'ref': body.?ref})",
+        "{'a': dyn(body.?x)}",
+        "[{'a': dyn(body.?x)}]",
+        "dyn({'a': optional.of(1)})",
+        "dyn([optional.of(1)])",
+        "[1, body.?x].size()",
+        "{'a': 1, 'b': body.?x}.size()",
+        "body.?x.orValue({'a': dyn(optional.none())})",
+        "cel.bind(v, body.?x, json.encode({'a': v}))",
+        "json.encode(body.l.map(i, body.?x))",
+        "[body.?x.optMap(v, {'k': v})]",
+        "[[[{'a': {'b': [body.?x]}}]]]",
+        "{'a': body.l.exists(i, [body.?x, 1] == [])}",
+    ],
+)
+def test_an_optional_gets_into_no_list_and_no_map(source: str) -> None:
+    """The binding crashes the whole process when it converts one there (a segmentation fault)."""
+    with pytest.raises(ExpressionError, match="orValue"):
+        TRIGGER.expression(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("json.encode({'ref': body.?ref.orValue('none')})", '{"ref":"none"}'),
+        ("json.encode({?'ref': body.?ref})", "{}"),
+        ("[?body.?ref, ?body.?n, 2]", [1, 2]),
+        ("{?'n': body.?n, 'm': 2}", {"n": 1, "m": 2}),
+        ("body.?n.hasValue() ? [body.n] : []", [1]),
+        ("body.l.map(i, body.?x.orValue(i))", [1, 2]),
+        ("body.?n.optMap(v, [v, v]).orValue([])", [1, 1]),
+    ],
+)
+def test_an_optional_that_was_given_a_value_may_go_anywhere(source: str, value: JSON) -> None:
+    assert evaluated(source, {"n": 1, "l": [1, 2]}) == value
+
+
+@pytest.mark.parametrize("source", ["{1.5: 1}", "{b'x': 1}", "{null: 1}", "{[1]: 1}"])
+def test_a_map_key_that_cel_does_not_know_is_a_fault(source: str) -> None:
+    with pytest.raises(ExpressionError):
+        TRIGGER.expression(source)
+
+
+def test_white_space_around_dots_does_not_hide_a_late_name() -> None:
+    values = bindings().extended({"event.trigger": "push"})
+    assert TRIGGER.expression("event . trigger").evaluate(values) == "push"
 
 
 @pytest.mark.parametrize(
@@ -256,3 +310,5 @@ def test_values_become_text_as_people_write_them() -> None:
     assert as_text("x") == "x"
     assert compact({"a": None}) == '{"a":null}'
     assert to_json(timedelta(seconds=1.5)) == "1.5s"
+    assert to_json(timedelta(days=20_719, seconds=51_323)) == "1790172923s"
+    assert to_json(timedelta(microseconds=-1)) == "-0.000001s"

@@ -30,10 +30,10 @@ def to_json(value: Any, source: str = "") -> JSON:
         case datetime():
             return rfc3339(value)
         case timedelta():
-            return f"{value.total_seconds():.9g}s"
+            return _seconds(value)
         case bytes() | bytearray():
             return base64.b64encode(value).decode("ascii")
-    return str(value)
+    return str(value).partition("<")[0].lower()  # a type, as CEL names it: `map`, `int`
 
 
 def as_text(value: JSON) -> str:
@@ -49,6 +49,14 @@ def compact(value: JSON) -> str:
 def rfc3339(instant: datetime) -> str:
     """``2026-11-23T04:05:06Z``, with a fraction only where there is one."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _seconds(span: timedelta) -> str:
+    """``90s``, ``-0.5s``: whole microseconds, since a float would lose seconds of a long span."""
+    microseconds = span // timedelta(microseconds=1)
+    whole, part = divmod(abs(microseconds), 1_000_000)
+    fraction = f".{part:06}".rstrip("0") if part else ""
+    return f"{'-' if microseconds < 0 else ''}{whole}{fraction}s"
 
 
 def _key(key: Any) -> str:

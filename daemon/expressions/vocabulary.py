@@ -12,6 +12,7 @@ from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 from daemon.errors import ExpressionError
 from daemon.expressions.evaluation import LATE_NAMES, STATUS_PREFIX, Condition, Expression
 from daemon.expressions.functions import DECLARED, FUNCTIONS
+from daemon.expressions.syntax import hides_optional
 from daemon.expressions.templates import Node, Template, Tree, split
 from daemon.expressions.values import JSON, Path
 
@@ -34,7 +35,9 @@ _CRON_NAMES = {
     "firing.catch_up": cel.Type.BOOL,
 }
 
-_ENGINE_ERROR = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<message>[^\n]*)")
+_MENTIONS_OPTIONAL = re.compile(r"\?|optional|opt(Flat)?Map")
+_DOT = re.compile(r"\s*\.\s*")  # `event . trigger` is `event.trigger` to the engine
+_ENGINE_ERROR = re.compile(r"ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+): (?P<message>[^\n]*)")
 
 
 class Vocabulary:
@@ -89,15 +92,23 @@ class Vocabulary:
     def _compile(self, source: str) -> Expression:
         try:
             compiled = self._env.compile(source)
+            kind = compiled.return_type()
         except (RuntimeError, ValueError) as error:
             raise self._explained(source, str(error)) from None
-        if "optional_type" in compiled.return_type().name():
+        if "optional_type" in kind.name():
             raise ExpressionError(
                 "comes to an optional, which may hold nothing: end it with .orValue(…)",
                 source=source,
             )
-        late = frozenset(name for name in LATE_NAMES if name in source)
-        return Expression(source, compiled, self._env, compiled.return_type(), late)
+        if _MENTIONS_OPTIONAL.search(source) and hides_optional(compiled.serialize()):
+            raise ExpressionError(
+                "puts an optional, which may hold nothing, into a list, a map or dyn(): end it "
+                'with .orValue(…), or leave it out where there is nothing with [?…] or {?"key": …}',
+                source=source,
+            )
+        spaceless = _DOT.sub(".", source)
+        late = frozenset(name for name in LATE_NAMES if name in spaceless)
+        return Expression(source, compiled, self._env, kind, late)
 
     def condition(self, source: str) -> Condition:
         """Compiles an expression that must come to true or false."""
