@@ -49,10 +49,13 @@ from daemon.secret import Secret
 from daemon.simulator import Simulator
 from daemon.spec import Config, Settings
 from daemon.store import Store
-from daemon.web import encourage, error_response, http_log
+from daemon.web import Runner, encourage, error_response, http_log
 
 DRAIN = timedelta(seconds=8)
 """How long dispatches in flight may take to finish after SIGTERM; all in all it takes 10 s."""
+
+SIMULATION_HEADER = "x-dispatchd-simulation"
+"""Every answer of a simulation carries it: the command line says what it talks to."""
 
 HANDLER_GRACE = 1.0
 """Seconds that requests still being answered get after that."""
@@ -135,7 +138,7 @@ async def running(
         api = Api(settings.api_key, dispatch_route.handle, intake, store, health, facts)
         janitor = Janitor(store, settings.retention, clock=clock, facts=facts)
 
-        runners = await _open_doors(stack, settings, api, receiver, surroundings.environ, facts)
+        runners = await _open_doors(stack, settings, api, receiver, surroundings, facts)
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             cleaning = tasks.create_task(janitor.run(), name="janitor")
@@ -180,11 +183,12 @@ async def _open_doors(
     settings: Settings,
     api: Api,
     receiver: Receiver,
-    environ: Mapping[str, str],
+    surroundings: Surroundings,
     facts: Facts,
 ) -> list[web.AppRunner]:
     """Listens for everybody on ``DISPATCHD_LISTEN``, and for admins on the Unix socket."""
-    public = await _runner(stack, api, facts, trusted=False, receiver=receiver)
+    headers = {SIMULATION_HEADER: "1"} if surroundings.simulate else {}
+    public = await _runner(stack, api, facts, headers, trusted=False, receiver=receiver)
     host, port = settings.listen
     try:
         await web.TCPSite(public, host, port).start()
@@ -193,18 +197,24 @@ async def _open_doors(
             f"cannot listen on {host}:{port}: {error.strerror or error}; free the port, or choose "
             "another with --listen HOST:PORT"
         ) from None
-    socket = admin_socket(settings.database_url, environ)
+    socket = admin_socket(settings.database_url, surroundings.environ)
     if socket is None:
         facts.publish(
             Trouble("admin socket", "its path is too long for a socket; use --url and API_KEY")
         )
         return [public]
-    private = await _runner(stack, api, facts, trusted=True)
+    private = await _runner(stack, api, facts, headers, trusted=True)
     # The database's lock is ours, so a socket that is still there belongs to nobody.
-    socket.unlink(missing_ok=True)
+    try:
+        socket.unlink(missing_ok=True)
+        with _file_mode(0o660):
+            await web.UnixSite(private, socket).start()
+    except OSError as error:
+        raise UsageError(
+            f"cannot open the admin socket {socket}: {error.strerror or error}; see that its "
+            "directory is there and can be written"
+        ) from None
     stack.callback(socket.unlink, missing_ok=True)
-    with _file_mode(0o660):
-        await web.UnixSite(private, socket).start()
     return [public, private]
 
 
@@ -212,6 +222,7 @@ async def _runner(
     stack: AsyncExitStack,
     api: Api,
     facts: Facts,
+    headers: Mapping[str, str],
     *,
     trusted: bool,
     receiver: Receiver | None = None,
@@ -228,7 +239,11 @@ async def _runner(
             facts.publish(Trouble("http", f"{request.method} {request.path}: {error!r}"))
             return error_response(500, "internal error; the daemon's log says more")
 
+    async def mark(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(headers)
+
     app = web.Application(middlewares=[guarding])
+    app.on_response_prepare.append(mark)
     routes = api.routes(trusted=trusted)
     if receiver is not None:
         routes.append(web.route("*", "/{path:.*}", receiver.handle))
@@ -236,7 +251,7 @@ async def _runner(
         web.route(each.method, each.path, each.handler, expect_handler=encourage, **each.kwargs)
         for each in routes
     )
-    runner = web.AppRunner(
+    runner = Runner(
         app,
         access_log=None,
         logger=http_log(facts),

@@ -2,58 +2,49 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, TypeVar
+from datetime import UTC, datetime
+from typing import Any
 
-from daemon import config
-from daemon.cli.connection import Answered, Connection, addresses
-from daemon.cli.offline import instant
+from daemon.cli.answers import (
+    CANCELLED,
+    DISPATCH,
+    DISPATCHES,
+    FIRED,
+    REPLAYED,
+    SENT,
+    Shape,
+)
+from daemon.cli.connection import Answered, Connection
+from daemon.cli.names import checked_id, segment
+from daemon.cli.offline import INSTANT, instant
 from daemon.cli.tables import console, say, warn
+from daemon.cli.target import Target, ask
+from daemon.config.durations import duration
 from daemon.errors import DispatchdError, UsageError
-from daemon.places import admin_socket, simulation_database
-from daemon.spec import Settings
 
-T = TypeVar("T")
-
-AGO = re.compile(r"([1-9][0-9]{0,8})(s|m|h|d)")
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Which daemon is meant, as the options say."""
+class Action:
+    """What can be done to several ids at once: its path, the shape of its answers, and the word
+    for an id that it was done to."""
 
-    config_dir: Path | None
-    database: str | None
-    url: str | None
+    path: str
+    shape: Shape
+    done: str
 
-    def settings(self) -> Settings:
-        """The settings alone: a fault in an entry must not keep anybody from looking."""
-        return config.load_settings(
-            config.config_directory(self.config_dir, os.environ),
-            os.environ,
-            flags=config.Flags(database=self.database),
-        )
 
-    def databases(self, settings: Settings) -> list[str]:
-        """The daemon's database, and that of a simulation beside it."""
-        return [settings.database_url, simulation_database(settings.database_url)]
-
-    def connection(self, settings: Settings) -> Connection:
-        sockets = [admin_socket(url, os.environ) for url in self.databases(settings)]
-        return Connection(addresses(sockets, settings.listen, self.url, settings.api_key))
+REPLAY = Action("/api/v1/replay", REPLAYED, "replayed")
+CANCEL = Action("/api/v1/cancel", CANCELLED, "cancelled")
 
 
 def fire_cron(target: Target, name: str, *, as_json: bool) -> None:
-    answer = ask(target, lambda daemon: daemon.post(f"/api/v1/crons/{name}/fire"))
+    path = f"/api/v1/crons/{segment(name)}/fire"
+    answer = ask(target, lambda daemon: daemon.post(path, FIRED))
     show(answer, as_json, f"fired {name}: {_outcome(answer)}")
 
 
@@ -63,23 +54,29 @@ def send_dispatch(
     """Raises UsageError for a payload that is no JSON object; exits with 1 where GitHub refused."""
     try:
         client_payload = json.loads(payload)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"--payload is not JSON: {error}") from None
     body = {"event_type": event_type, "client_payload": client_payload}
     if repository:
         body["repository"] = repository
-    answer = ask(target, lambda daemon: daemon.post("/dispatch", body))
+
+    async def send(daemon: Connection) -> tuple[str, dict[str, Any]]:
+        github = "the simulated GitHub" if daemon.simulated else "GitHub"
+        return github, await daemon.post("/dispatch", SENT, body)
+
+    github, answer = ask(target, send)
     if warning := answer.get("warning"):
         warn(warning)
-    took = "GitHub took it" if answer.get("success") else "queued; GitHub has not answered yet"
+    took = (
+        f"{github} took it" if answer.get("success") else f"queued; {github} has not answered yet"
+    )
     show(answer, as_json, f"{event_type}: {took} ({answer['dispatch_id']})")
 
 
 def replay_ids(target: Target, ids: list[str], *, as_json: bool) -> None:
-    async def each(daemon: Connection) -> list[Mapping[str, Any]]:
-        return [await _attempted(daemon, f"/api/v1/replay/{one}", one) for one in ids]
-
-    _report(ask(target, each), "replayed", as_json)
+    """Raises UsageError for what is no id."""
+    checked = [checked_id(one) for one in ids]
+    _report(ask(target, lambda daemon: _each(daemon, REPLAY, checked)), REPLAY, as_json)
 
 
 def replay_failed(target: Target, since: str, *, as_json: bool) -> None:
@@ -87,36 +84,25 @@ def replay_failed(target: Target, since: str, *, as_json: bool) -> None:
     judged again (once, however many of its dispatches failed)."""
     start = _since(since, datetime.now(UTC))
 
-    async def each(daemon: Connection) -> list[Mapping[str, Any]]:
+    async def replay(daemon: Connection) -> list[Mapping[str, Any]]:
         query = {"state": "dead", "since": start.isoformat(), "limit": str(PAGE)}
         dead: list[dict[str, Any]] = []
-        while page := (await daemon.get("/api/v1/dispatches", query))["dispatches"]:
+        while page := (await daemon.get("/api/v1/dispatches", DISPATCHES, query))["dispatches"]:
             dead += page
             query["before"] = page[-1]["id"]
-        targets: dict[str, None] = {}
-        for dispatch in reversed(dead):
-            details = await daemon.get(f"/api/v1/dispatches/{dispatch['id']}")
-            targets[dispatch["id" if details["client_payload"] else "event_id"]] = None
-        return [await _attempted(daemon, f"/api/v1/replay/{one}", one) for one in targets]
+        ids: dict[str, None] = {}
+        for each in reversed(dead):
+            one = await daemon.get(f"/api/v1/dispatches/{segment(each['id'])}", DISPATCH)
+            ids[one["id" if one["client_payload"] else "event_id"]] = None
+        return await _each(daemon, REPLAY, ids)
 
-    _report(ask(target, each), "replayed", as_json)
+    _report(ask(target, replay), REPLAY, as_json)
 
 
 def cancel_ids(target: Target, ids: list[str], *, as_json: bool) -> None:
-    async def each(daemon: Connection) -> list[Mapping[str, Any]]:
-        return [await _attempted(daemon, f"/api/v1/cancel/{one}", one) for one in ids]
-
-    _report(ask(target, each), "cancelled", as_json)
-
-
-def ask(target: Target, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Raises NoDaemon, or Answered with the daemon's own words."""
-
-    async def connected() -> T:
-        async with target.connection(target.settings()) as daemon:
-            return await work(daemon)
-
-    return asyncio.run(connected())
+    """Raises UsageError for what is no id."""
+    checked = [checked_id(one) for one in ids]
+    _report(ask(target, lambda daemon: _each(daemon, CANCEL, checked)), CANCEL, as_json)
 
 
 def show(answer: Any, as_json: bool, words: str) -> None:
@@ -126,20 +112,26 @@ def show(answer: Any, as_json: bool, words: str) -> None:
         say(words)
 
 
-async def _attempted(daemon: Connection, path: str, target: str) -> Mapping[str, Any]:
-    """The answer, or ``{"error"}``: one id that cannot be helped must not stop the others."""
-    try:
-        return {"target": target, **await daemon.post(path)}
-    except Answered as error:
-        return {"target": target, "error": str(error)}
+async def _each(daemon: Connection, action: Action, ids: Iterable[str]) -> list[Mapping[str, Any]]:
+    """The answer for each id, or its ``error``: one that cannot be helped must not stop others."""
+    results: list[Mapping[str, Any]] = []
+    for one in ids:
+        try:
+            answer = await daemon.post(f"{action.path}/{segment(one)}", action.shape)
+        except Answered as error:
+            answer = {"error": str(error)}
+        results.append({"target": one, **answer})
+    return results
 
 
-def _report(results: list[Mapping[str, Any]], done: str, as_json: bool) -> None:
+def _report(results: list[Mapping[str, Any]], action: Action, as_json: bool) -> None:
     if as_json:
         print(json.dumps(results, ensure_ascii=False))
     for result in [] if as_json else results:
-        led_to = ", ".join([result.get("event_id", ""), *result.get("dispatches", [])]).strip(", ")
-        words = result.get("error") or (f"{done} -> {led_to}" if led_to else done)
+        ids = [result.get("event_id"), *result.get("dispatches", [])]
+        led_to = ", ".join(str(one) for one in ids if one)
+        done = f"{action.done} -> {led_to}" if led_to else action.done
+        words = result.get("error", done)
         say(f"{result['target']}: {words}")
     if not results and not as_json:
         console().print("nothing to do")
@@ -154,6 +146,11 @@ def _outcome(answer: Mapping[str, Any]) -> str:
 
 
 def _since(text: str, now: datetime) -> datetime:
-    if ago := AGO.fullmatch(text):
-        return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
-    return instant(text, "--since")
+    """What ``2h`` (ago) or an RFC 3339 instant means. Raises UsageError."""
+    try:
+        return now - duration(text)
+    except ValueError as error:
+        try:
+            return instant(text, "--since")
+        except UsageError:
+            raise UsageError(f"--since: {error}; or write an instant, {INSTANT}") from None

@@ -1,11 +1,7 @@
-"""Every command with its options and its help; the work is done by the modules beside this one.
-
-Exit codes: 0 done, 1 it failed, 2 the usage or the config is wrong.
-"""
+"""Every command with its options and its help; the work is done by the modules beside this one."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -137,7 +133,8 @@ def fire(
     as_json: AsJson = False,
 ) -> None:
     """Fire a cron entry now; its schedule is not touched."""
-    from daemon.cli.acting import Target, fire_cron
+    from daemon.cli.acting import fire_cron
+    from daemon.cli.target import Target
 
     fire_cron(Target(config_dir, database, url), cron, as_json=as_json)
 
@@ -157,7 +154,8 @@ def dispatch(
     as_json: AsJson = False,
 ) -> None:
     """Send one repository_dispatch and wait, for 10 s at most, until GitHub took it."""
-    from daemon.cli.acting import Target, send_dispatch
+    from daemon.cli.acting import send_dispatch
+    from daemon.cli.target import Target
 
     send_dispatch(
         Target(config_dir, database, url), event_type, payload, repository, as_json=as_json
@@ -178,8 +176,8 @@ def events(
     as_json: AsJson = False,
 ) -> None:
     """Show what came in, newest first, and what became of it."""
-    from daemon.cli.acting import Target
     from daemon.cli.showing import show_events
+    from daemon.cli.target import Target
 
     show_events(Target(config_dir, database, url), event, limit, outcome, source, as_json=as_json)
 
@@ -198,8 +196,8 @@ def dispatches(
     as_json: AsJson = False,
 ) -> None:
     """Show what was or is to be sent to GitHub, newest first."""
-    from daemon.cli.acting import Target
     from daemon.cli.showing import show_dispatches
+    from daemon.cli.target import Target
 
     show_dispatches(
         Target(config_dir, database, url), dispatch, limit, state, entry, as_json=as_json
@@ -221,7 +219,8 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Judge events (evt_…) again under today's config; send dispatches (dsp_…) again."""
-    from daemon.cli.acting import Target, replay_failed, replay_ids
+    from daemon.cli.acting import replay_failed, replay_ids
+    from daemon.cli.target import Target
 
     target = Target(config_dir, database, url)
     if bool(ids) == failed or (since is not None and not failed):
@@ -243,7 +242,8 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Cancel dispatches that are not sent yet."""
-    from daemon.cli.acting import Target, cancel_ids
+    from daemon.cli.acting import cancel_ids
+    from daemon.cli.target import Target
 
     cancel_ids(Target(config_dir, database, url), ids, as_json=as_json)
 
@@ -256,8 +256,8 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show how the daemon is doing."""
-    from daemon.cli.acting import Target
     from daemon.cli.showing import show_status
+    from daemon.cli.target import Target
 
     show_status(Target(config_dir, database, url), as_json=as_json)
 
@@ -277,22 +277,3 @@ def options(
     ] = False,
 ) -> None:
     """Takes the options that stand before a command."""
-
-
-def main() -> None:
-    """The entry point: turns the errors that a person can act on into text and an exit code."""
-    from daemon.errors import ConfigError, DispatchdError, StoreError, UsageError
-
-    try:
-        app()
-    except ConfigError as error:
-        for fault in error.faults:
-            print(fault, file=sys.stderr)
-        print(f"{len(error.faults)} fault(s); nothing was started", file=sys.stderr)
-        sys.exit(2)
-    except (UsageError, StoreError) as error:
-        print(f"dispatchd: {error}", file=sys.stderr)
-        sys.exit(2)
-    except DispatchdError as error:
-        print(f"dispatchd: {error}", file=sys.stderr)
-        sys.exit(1)

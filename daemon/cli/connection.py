@@ -1,8 +1,9 @@
 """How a command reaches the daemon: over its Unix socket where that can be opened, else over HTTP
-with the API key. Commands that only read fall back on the database."""
+with the API key, which only gets to what has shown that it is a daemon."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,15 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from daemon.errors import DispatchdError
+from daemon.cli.answers import Shape, misfit
+from daemon.errors import DispatchdError, UsageError
 from daemon.secret import Secret
 
 TIMEOUT = 30.0
 """Seconds for one request: three times what ``POST /dispatch`` may take."""
+
+SIMULATION_HEADER = "x-dispatchd-simulation"
+"""A simulated daemon has it in every answer."""
 
 
 class NoDaemon(DispatchdError):
@@ -44,31 +49,29 @@ class Address:
     key: Secret | None = None
 
     def __str__(self) -> str:
-        return str(self.socket or self.url)
+        return str(self.socket or self.url.with_user(None))
 
 
 class Connection:
-    """Asks the first of ``addresses`` at which a daemon answers."""
+    """Asks the first of ``addresses`` at which a daemon answers. ``simulated`` is known once
+    connected: whether that daemon only plays GitHub."""
 
     def __init__(self, addresses: Sequence[Address]) -> None:
         self._addresses = tuple(addresses)
         self._session: aiohttp.ClientSession | None = None
         self._address: Address | None = None
+        self.simulated = False
 
     async def __aenter__(self) -> Self:
         """Raises NoDaemon."""
         tried: list[str] = []
         for address in self._addresses:
-            if address.socket is not None and not address.socket.exists():
-                tried.append(f"{address.socket} is not there")
-                continue
             session = _session(address)
             try:
-                async with session.get(address.url / "ping") as response:
-                    await response.read()
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                self.simulated = await _greet(session, address)
+            except (aiohttp.ClientError, TimeoutError, OSError, NoDaemon) as error:
                 await session.close()
-                tried.append(f"{address}: {error}")
+                tried.append(_silence(address, error))
                 continue
             self._session, self._address = session, address
             return self
@@ -83,43 +86,64 @@ class Connection:
         if self._session is not None:
             await self._session.close()
 
-    async def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
-        return await self._ask("GET", path, query=query)
+    async def get(
+        self, path: str, shape: Shape, query: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        return await self._ask("GET", path, shape, query=query)
 
-    async def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        return await self._ask("POST", path, body=body)
+    async def post(
+        self, path: str, shape: Shape, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        return await self._ask("POST", path, shape, body=body)
 
     async def _ask(
         self,
         method: str,
         path: str,
+        shape: Shape,
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """The answer's JSON object. Raises Answered for 4xx and 5xx, NoDaemon where it is lost."""
+        """The answer's JSON object, which is of that shape; ``path`` is percent-encoded. Raises
+        Answered for 4xx and 5xx, NoDaemon where the answer is lost, DispatchdError where it is
+        none of a daemon's."""
         if self._session is None or self._address is None:
             raise RuntimeError("not connected")
-        url = self._address.url.joinpath(path.lstrip("/"))
+        address = self._address
         try:
-            async with self._session.request(method, url, params=query, json=body) as response:
-                answer = await response.json(content_type=None)
+            async with self._session.request(
+                method,
+                address.url.joinpath(path.lstrip("/"), encoded=True),
+                params=query,
+                json=body,
+                headers={"x-api-key": address.key.reveal()} if address.key else {},
+                allow_redirects=False,  # the key is for this address alone
+            ) as response:
+                answer = _read(await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise NoDaemon(f"the daemon at {self._address} did not answer: {error}") from None
+            raise NoDaemon(f"the daemon at {address} did not answer: {error}") from None
+        if 300 <= response.status < 400 or not isinstance(answer, dict):
+            raise DispatchdError(f"what answers at {address} is no daemon: {_told(response)}")
         if response.status >= 400:
-            if response.status == 401 and self._address.key is None:
+            if response.status == 401 and address.key is None:
                 raise Answered(401, {"error": "Unauthorized", "reason": "API_KEY is not set here"})
             raise Answered(response.status, answer)
-        return dict(answer)
+        if found := misfit(answer, shape):
+            raise DispatchdError(
+                f"the daemon at {address} gave an answer that cannot be used ({found}); is it of "
+                "another version than this command?"
+            )
+        return answer
 
 
 def addresses(
     sockets: Sequence[Path | None], listen: tuple[str, int], url: str | None, key: Secret | None
 ) -> list[Address]:
     """Where to look: only at ``url`` where one is given; else the sockets, then HTTP where
-    ``listen`` says."""
+    ``listen`` says. Raises UsageError for a ``url`` that is none."""
     if url is not None:
-        return [Address(URL(url), key=key)]
+        return [Address(_http_url(url), key=key)]
     host, port = listen
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
     http = Address(URL.build(scheme="http", host=reachable, port=port), key=key)
@@ -127,10 +151,54 @@ def addresses(
     return [*local, http]
 
 
+def _http_url(text: str) -> URL:
+    try:
+        url = URL(text)
+    except ValueError:
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        # It is not repeated: it may hold a password.
+        raise UsageError("--url is not a URL of HTTP: write it as http://127.0.0.1:8080")
+    return url
+
+
 def _session(address: Address) -> aiohttp.ClientSession:
     connector = aiohttp.UnixConnector(str(address.socket)) if address.socket else None
-    return aiohttp.ClientSession(
-        connector=connector,
-        headers={"x-api-key": address.key.reveal()} if address.key else {},
-        timeout=aiohttp.ClientTimeout(total=TIMEOUT),
-    )
+    return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=TIMEOUT))
+
+
+async def _greet(session: aiohttp.ClientSession, address: Address) -> bool:
+    """Asks, without the key, whether a daemon is there, and returns whether it is a simulation.
+    Raises NoDaemon where something else answers."""
+    if address.socket is not None:
+        address.socket.stat()
+    ping = address.url.joinpath("ping")
+    async with session.get(ping, allow_redirects=False) as response:
+        answer = _read(await response.read())
+    if response.status != 200 or not isinstance(answer, dict) or answer.get("message") != "Pong!":
+        raise NoDaemon(f"something else answers at {address}: {_told(response)}")
+    return SIMULATION_HEADER in response.headers
+
+
+def _silence(address: Address, error: Exception) -> str:
+    match error:
+        case NoDaemon():
+            return str(error)
+        case FileNotFoundError():
+            return f"{address} is not there"
+    return f"{address}: {error or type(error).__name__}"
+
+
+def _told(response: aiohttp.ClientResponse) -> str:
+    """What came instead of a daemon's answer."""
+    if to := response.headers.get("location"):
+        return f"status {response.status}, on to {to!r:.120}"
+    return f"status {response.status}, {response.content_type}"
+
+
+def _read(body: bytes) -> object:
+    """The JSON value, or None where it is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

@@ -14,6 +14,8 @@ from daemon.errors import UsageError
 from daemon.expressions import rfc3339
 from daemon.scheduler import next_instants
 
+INSTANT = "as 2026-11-23T04:00:00Z"
+
 
 def validate_config(directory: Path | None, *, secrets: bool) -> None:
     """Prints the warnings, and what was read. Raises ConfigError with every fault."""
@@ -62,14 +64,14 @@ def needed(*, secrets: bool) -> config.Secrets:
 
 
 def instant(text: str, option: str) -> datetime:
-    """An RFC 3339 instant; one without an offset is taken as UTC. Raises UsageError."""
+    """An RFC 3339 instant in UTC; one without an offset is taken as UTC. Raises UsageError."""
     try:
         parsed = datetime.fromisoformat(text)
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
     except ValueError:
-        raise UsageError(
-            f"{option}: {text!r} is not an instant; write it as 2026-11-23T04:00:00Z"
-        ) from None
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        raise UsageError(f"{option}: {text!r} is not an instant; write it {INSTANT}") from None
+    except OverflowError:
+        raise UsageError(f"{option}: {text!r} is outside of the years 1 to 9999 in UTC") from None
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
-from daemon.cli.acting import Target
+from daemon.cli.answers import DISPATCH, DISPATCHES, EVENT, EVENTS, STATUS
 from daemon.cli.connection import Connection, NoDaemon
+from daemon.cli.names import checked_id, segment
 from daemon.cli.tables import console, moment, plain, table, warn, word
+from daemon.cli.target import Target
 from daemon.dispatch import State
 from daemon.errors import DispatchdError, StoreError, UsageError
 from daemon.event import Outcome
@@ -31,15 +34,17 @@ def show_events(
     *,
     as_json: bool,
 ) -> None:
-    """Raises UsageError for an unknown outcome, NoDaemon where nothing can be read."""
+    """Raises UsageError for an unknown outcome or what is no id, NoDaemon where nothing can be
+    read."""
     wanted = _member(Outcome, outcome, "--outcome")
+    if event_id is not None:
+        checked_id(event_id)
 
     async def from_daemon(daemon: Connection) -> Answer:
-        if event_id:
-            return await daemon.get(f"/api/v1/events/{event_id}")
-        return await daemon.get(
-            "/api/v1/events", _given(limit=str(limit), outcome=outcome, source=source)
-        )
+        if event_id is not None:
+            return await daemon.get(f"/api/v1/events/{segment(event_id)}", EVENT)
+        query = _given(limit=str(limit), outcome=outcome, source=source)
+        return await daemon.get("/api/v1/events", EVENTS, query)
 
     async def from_store(store: Store) -> Answer:
         if event_id is None:
@@ -66,15 +71,17 @@ def show_dispatches(
     *,
     as_json: bool,
 ) -> None:
-    """Raises UsageError for an unknown state, NoDaemon where nothing can be read."""
+    """Raises UsageError for an unknown state or what is no id, NoDaemon where nothing can be
+    read."""
     wanted = _member(State, state, "--state")
+    if dispatch_id is not None:
+        checked_id(dispatch_id)
 
     async def from_daemon(daemon: Connection) -> Answer:
-        if dispatch_id:
-            return await daemon.get(f"/api/v1/dispatches/{dispatch_id}")
-        return await daemon.get(
-            "/api/v1/dispatches", _given(limit=str(limit), state=state, entry=entry)
-        )
+        if dispatch_id is not None:
+            return await daemon.get(f"/api/v1/dispatches/{segment(dispatch_id)}", DISPATCH)
+        query = _given(limit=str(limit), state=state, entry=entry)
+        return await daemon.get("/api/v1/dispatches", DISPATCHES, query)
 
     async def from_store(store: Store) -> Answer:
         if dispatch_id is None:
@@ -93,7 +100,7 @@ def show_status(target: Target, *, as_json: bool) -> None:
     """Exits with 1 when no daemon answers, after showing what its database tells."""
 
     async def from_daemon(daemon: Connection) -> Answer:
-        return {"running": True, **await daemon.get("/api/v1/status")}
+        return {"running": True, **await daemon.get("/api/v1/status", STATUS)}
 
     async def from_store(store: Store) -> Answer:
         return {
@@ -119,7 +126,7 @@ def look(
 
     async def looking() -> Answer:
         try:
-            async with target.connection(settings) as daemon:
+            async with target.daemon(settings) as daemon:
                 return await from_daemon(daemon)
         except NoDaemon as silence:
             if target.url is not None:
@@ -184,9 +191,9 @@ def _details(answer: Answer) -> Table:
     for key, value in answer.items():
         if isinstance(value, list):
             for item in value:
-                rows.add_row(key, plain(_line(item)))
+                rows.add_row(key, _line(item))
         elif value not in (None, "", {}):
-            rows.add_row(key, plain(_line(value) if isinstance(value, dict) else value))
+            rows.add_row(key, _line(value))
     return rows
 
 
@@ -200,7 +207,7 @@ def _status_rows(answer: Answer) -> Table:
     unfinished = ", ".join(f"{n} {state}" for state, n in answer["dispatches"].items() if n)
     rows.add_row("unfinished", unfinished or "nothing")
     if answer.get("oldest_waiting"):
-        rows.add_row("oldest waiting", answer["oldest_waiting"])
+        rows.add_row("oldest waiting", plain(answer["oldest_waiting"]))
     for trigger in answer.get("triggers", []):
         off = "" if trigger["enabled"] else " (disabled)"
         rows.add_row("trigger", plain(f"{trigger['name']} on {trigger['path']}{off}"))
@@ -210,10 +217,11 @@ def _status_rows(answer: Answer) -> Table:
     return rows
 
 
-def _line(value: Mapping[str, Any]) -> str:
-    return "  ".join(
-        f"{key}={part}" for key, part in value.items() if part not in (None, "", [], {})
-    )
+def _line(value: object) -> Text:
+    if not isinstance(value, Mapping):
+        return plain(value)
+    parts = [f"{key}={part}" for key, part in value.items() if part not in (None, "", [], {})]
+    return plain("  ".join(parts))
 
 
 def _given(**query: str | None) -> dict[str, str]:

@@ -20,7 +20,7 @@ from daemon.errors import DispatchdError, Refused, UsageError
 from daemon.event import Delivery, Event, Outcome
 from daemon.github import dispatch_request
 from daemon.ids import IdSource
-from daemon.judge import judge_delivery
+from daemon.judge import delivery_of, judge_delivery
 from daemon.routes import Match, Routes
 from daemon.signatures import Request, SchemeError, explain
 from daemon.spec import Config, TriggerSpec
@@ -48,15 +48,11 @@ def try_trigger(trial: Trial, config_dir: Path | None, *, secrets: bool, as_json
     trigger = _named(loaded, trial.trigger)
     now = datetime.now(UTC)
     request = _request(trial, trigger, now)
-    match = _match(trial, trigger, request)
-    sharing = [
-        other
-        for other in loaded.triggers
-        if other.path == trigger.path and other.enabled and other is not trigger
-    ]
+    match = _match(trial, loaded, trigger, request)
+    delivery = delivery_of(request, match, "127.0.0.1", now)
+    sharing = [other for other in match.route.triggers if other is not trigger]
     results = [
-        _tried(each, match, request, loaded.settings.gh_api_url, now)
-        for each in [trigger, *sharing]
+        _tried(each, request, delivery, loaded.settings.gh_api_url) for each in [trigger, *sharing]
     ]
     own = results[0]
     if not trigger.enabled:
@@ -111,19 +107,22 @@ def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _match(trial: Trial, trigger: TriggerSpec, request: Request) -> Match:
-    routes = Routes([trigger])
-    match = routes.match(request.path)
-    if match is None:
-        raise UsageError(f"{request.path} is not on the trigger's path, {trigger.path}")
+def _match(trial: Trial, loaded: Config, trigger: TriggerSpec, request: Request) -> Match:
+    """The route on which the daemon would take the request, were the trigger enabled."""
     if "{" in trigger.path and trial.path is None:
         raise UsageError(f"its path is {trigger.path}; say with --path which one is called")
+    served = [each for each in loaded.triggers if each.enabled or each is trigger]
+    match = Routes(served).match(request.path)
+    if match is None or match.route.path != trigger.path:
+        where = f"leads to {match.route.path}" if match else "leads nowhere"
+        raise UsageError(f"{request.path} {where}, and the trigger's path is {trigger.path}")
     return match
 
 
 def _tried(
-    trigger: TriggerSpec, match: Match, request: Request, api_url: str, now: datetime
+    trigger: TriggerSpec, request: Request, delivery: Delivery, api_url: str
 ) -> dict[str, Any]:
+    now = delivery.received_at
     mismatch = explain(trigger.auth.scheme, request, trigger.auth.secrets, now)
     result: dict[str, Any] = {
         "trigger": trigger.name,
@@ -131,18 +130,6 @@ def _tried(
         "why_not": mismatch.reason if mismatch else None,
         "hint": (mismatch.hint or None) if mismatch else None,
     }
-    scheme = trigger.auth.scheme
-    delivery = Delivery(
-        route=trigger.path,
-        method=request.method,
-        path=request.path,
-        headers={k: v for k, v in request.headers.items() if k not in scheme.credential_headers},
-        query={k: v for k, v in request.query.items() if k not in scheme.credential_query},
-        params=match.params,
-        body=request.body,
-        client_ip="127.0.0.1",
-        received_at=now,
-    )
     ids = IdSource()
     event = Event(ids.event(now), delivery)
     outcome, reason, dispatches = _judged(event, delivery, trigger, ids)
@@ -166,9 +153,7 @@ def _judged(
         body = parse_body(delivery.headers, delivery.body)
     except Refused as refusal:
         return None, f"{refusal.status}: {refusal.message}", ()
-    (judgement,) = judge_delivery(
-        event, delivery, body, [trigger], lambda: ids.dispatch(event.at), dedupe=False
-    )
+    (judgement,) = judge_delivery(event, delivery, body, [trigger], lambda: ids.dispatch(event.at))
     verdict = judgement.verdict
     reason = verdict.reason or judgement.answer_fault or None
     return verdict.outcome, reason, verdict.dispatches

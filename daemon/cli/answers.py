@@ -1,0 +1,52 @@
+"""What the commands rely on in the daemon's answers. Another version of dispatchd, or something
+that only looks like it, may answer otherwise: that is told, and nothing falls over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+Shape: TypeAlias = "type | Sequence[Shape] | Mapping[str, Shape]"
+"""A type; or ``[shape]``, an array of such; or an object that has at least these keys."""
+
+_DISPATCH: Shape = {
+    "id": str, "created_at": str, "entry": str, "repository": str, "event_type": str,
+    "state": str, "attempts": int, "reason": object,
+}  # fmt: skip
+_EVENT: Shape = {
+    "id": str, "at": str, "source": str, "verdicts": [{"entry": str, "outcome": str}],
+}  # fmt: skip
+
+CANCELLED: Shape = {}
+DISPATCH: Shape = {"id": str, "event_id": str, "client_payload": str}
+DISPATCHES: Shape = {"dispatches": [_DISPATCH]}
+EVENT: Shape = {"id": str}
+EVENTS: Shape = {"events": [_EVENT]}
+FIRED: Shape = {"event_id": str, "dispatches": [str]}
+REPLAYED: Shape = {"dispatches": [str]}
+SENT: Shape = {"dispatch_id": str}
+STATUS: Shape = {
+    "dispatches": {},
+    "triggers": [{"name": str, "path": str, "enabled": bool}],
+    "crons": [{"name": str, "enabled": bool, "next": object}],
+}
+
+
+def misfit(value: object, shape: Shape, place: str = "the answer") -> str:
+    """Where ``value`` is not of the shape, in words; empty where it is."""
+    if isinstance(shape, type):
+        kind = type(value).__name__
+        return "" if isinstance(value, shape) else f"{place} is {kind}, not {shape.__name__}"
+    if isinstance(shape, Mapping):
+        if not isinstance(value, dict):
+            return f"{place} is no object"
+        for key, inner in shape.items():
+            if key not in value:
+                return f"{place} has no {key!r}"
+            if found := misfit(value[key], inner, key):
+                return found
+        return ""
+    if not isinstance(value, list):
+        return f"{place} is no array"
+    (inner,) = shape
+    return next(filter(None, (misfit(each, inner, f"one of {place}") for each in value)), "")

@@ -1,0 +1,71 @@
+"""The entry point: the process around a command, from its streams to its exit code.
+
+Exit codes: 0 done, 1 it failed, 2 the usage or the config is wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from pathlib import Path
+
+from daemon.cli.commands import app
+
+
+def main() -> None:
+    """Runs the command that the process was started with, and exits with its code."""
+    _open_streams()
+    try:
+        try:
+            _run()
+        finally:
+            # Now: what goes wrong with this at the interpreter's end, nobody could catch.
+            sys.stdout.flush()
+            sys.stderr.flush()
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
+        _drop_output()
+        sys.exit(1)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            print(f"dispatchd: {error}", file=sys.stderr, flush=True)
+        _drop_output()
+        sys.exit(1)
+
+
+def _run() -> None:
+    """Turns the errors that a person can act on into text and an exit code."""
+    from daemon.errors import ConfigError, DispatchdError, StoreError, UsageError
+
+    try:
+        app()
+    except ConfigError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        print(f"{len(error.faults)} fault(s); nothing was started", file=sys.stderr)
+        sys.exit(2)
+    except (UsageError, StoreError) as error:
+        print(f"dispatchd: {error}", file=sys.stderr)
+        sys.exit(2)
+    except DispatchdError as error:
+        print(f"dispatchd: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _open_streams() -> None:
+    """A stream that is closed (``>&-``) becomes the null device: else the next file that is opened
+    would be in its place. Characters that the output cannot show are escaped."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - until the end
+            setattr(sys, name, nowhere)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Lets what is still to be written go nowhere, so that the interpreter can end in peace."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())

@@ -1,0 +1,26 @@
+"""What a person names, on its way into a path of the API: it stays one segment there."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from daemon.errors import UsageError
+
+ID = re.compile(r"(?:evt|dsp)_[0-9a-z]+")
+
+
+def checked_id(text: str) -> str:
+    """``text``, which looks like the id of an event or a dispatch. Raises UsageError."""
+    if ID.fullmatch(text) is None:
+        raise UsageError(
+            f"{text!r} is not an id: ids are evt_… or dsp_…, with small letters and digits, as "
+            "`dispatchd events` and `dispatchd dispatches` show them"
+        )
+    return text
+
+
+def segment(text: str) -> str:
+    """``text`` percent-encoded as one segment of a path."""
+    # Dots as well: `..` would lead to another path.
+    return quote(text, safe="").replace(".", "%2E")

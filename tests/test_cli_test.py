@@ -1,0 +1,164 @@
+"""``dispatchd test``: the same verdict and the same request as the daemon's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.inprocess import serving
+from tests.shell import Ran, Shell
+from tests.specs import SIGNED, trigger_entry
+
+PUSH = {"ref": "refs/heads/main", "after": "abc"}
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def push_shell(shell: Shell) -> Shell:
+    payload = {"sha": "{{ body.after }}", "team": "{{ params.team }}", "q": "{{ query.q }}"}
+    shell.write(
+        triggers=[
+            trigger_entry(
+                "push",
+                path="/hooks/{team}",
+                auth=SIGNED,
+                when="body.ref == 'refs/heads/main'",
+                dispatch={"event_type": "build", "client_payload": payload},
+            ),
+            trigger_entry("other", path="/hooks/{team}", when="false"),
+        ]
+    )
+    return shell
+
+
+async def try_push(
+    shell: Shell, body: Mapping[str, Any], *args: str, name: str = "push", **environ: str
+) -> Ran:
+    return await shell.run(
+        "test", name, "--payload", "-", "--path", "/hooks/core", "--query", "q=1", *args,
+        stdin=json.dumps(body).encode(), **environ,
+    )  # fmt: skip
+
+
+async def test_test_shows_the_exact_request(push_shell: Shell) -> None:
+    ran = await try_push(push_shell, PUSH, "--sign", "--json")
+    assert ran.code == 0
+    assert (ran.json["verified"], ran.json["matched"]) == (True, True)
+    (request,) = ran.json["requests"]
+    assert request["url"] == "https://api.github.com/repos/octo-org/octo-repo/dispatches"
+    assert request["headers"]["Authorization"] == "Bearer ***"
+    payload = request["body"]["client_payload"]
+    assert payload.pop("dispatchd")["entry"] == "push"
+    assert request["body"]["event_type"] == "build"
+    assert payload == {"sha": "abc", "team": "core", "q": "1"}
+    (other,) = ran.json["others"]
+    assert (other["trigger"], other["outcome"]) == ("other", "unmatched")
+    shown = (await try_push(push_shell, PUSH, "--sign")).out
+    assert "POST https://api.github.com/repos/octo-org/octo-repo/dispatches" in shown
+    assert '"sha": "abc"' in shown
+
+
+async def test_test_says_why_not(push_shell: Shell) -> None:
+    unsigned = await try_push(push_shell, PUSH, "--json")
+    assert unsigned.code == 1
+    assert unsigned.json["verified"] is False
+    assert "x-hub-signature-256" in unsigned.json["why_not"].lower()
+    assert unsigned.json["requests"]
+    unmatched = await try_push(push_shell, {"ref": "x"}, "--sign", "--json")
+    assert (unmatched.code, unmatched.json["outcome"]) == (1, "unmatched")
+    failing = await try_push(push_shell, {}, "--sign")
+    assert failing.code == 1
+    assert "there is no key 'ref'" in failing.out
+    dead = await try_push(push_shell, {"ref": "refs/heads/main"}, "--sign")
+    assert (dead.code, "there is no key 'after'" in dead.out) == (1, True)
+    assert (await try_push(push_shell, PUSH, name="psuh")).code == 2
+
+
+async def test_test_says_that_no_repository_is_named(push_shell: Shell) -> None:
+    ran = await try_push(push_shell, PUSH, "--sign", "--json", GH_OWNER="", GH_REPO="")
+    assert ran.code == 1
+    assert "GH_OWNER and GH_REPO" in ran.json["faults"][0]
+
+
+async def test_test_needs_a_request_that_can_be_made(push_shell: Shell) -> None:
+    for args in (
+        ["--payload", "/nowhere"],
+        ["--payload", "-", "--path", "/elsewhere"],
+        ["--payload", "-"],
+        ["--payload", "-", "--path", "/hooks/x", "--header", "no-colon"],
+        ["--payload", "-", "--path", "/hooks/x", "--query", "no-equals"],
+    ):
+        assert (await push_shell.run("test", "push", *args)).code == 2, args
+    unsigned = await push_shell.run(
+        "test", "push", "--payload", "-", "--path", "/hooks/x", "--sign", GH_WEBHOOK_SECRET=""
+    )
+    assert (unsigned.code, "no secret of push resolves" in unsigned.err) == (2, True)
+
+
+async def test_a_failing_dedupe_key_is_an_error_as_it_is_for_the_daemon(
+    shell: Shell, tmp_path: Path
+) -> None:
+    entries = [trigger_entry("keyed", dedupe={"key": "body.id"})]
+    shell.write(triggers=entries)
+    ran = await shell.run("test", "keyed", "--payload", "-", "--json", stdin=b"{}")
+    assert ran.code == 1
+    assert (ran.json["outcome"], ran.json["requests"]) == ("error", [])
+    async with serving(tmp_path, triggers=entries) as daemon:
+        _, answer = await daemon.deliver("/hook", {})
+        _, event = await daemon.call("GET", f"/api/v1/events/{answer['event_id']}")
+        (verdict,) = event["verdicts"]
+        assert (verdict["outcome"], verdict["reason"]) == ("error", ran.json["reason"])
+
+
+async def test_credentials_are_withheld_as_the_daemon_withholds_them(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """Those of every trigger on the path, and those that are credentials whatever the scheme."""
+    token = {"scheme": "token", "secret": "env:GH_WEBHOOK_SECRET"}
+    seen = {
+        "headers": "{{ ['authorization', 'x-token', 'x-other'].filter(name, name in headers) }}",
+        "query": "{{ query }}",
+    }
+    entries = [
+        trigger_entry("open", dispatch={"event_type": "x", "client_payload": seen}),
+        trigger_entry("by-header", auth={**token, "header": "X-Token"}),
+        trigger_entry("by-query", auth={**token, "query": "key"}),
+    ]
+    shell.write(triggers=entries)
+    headers = {"Authorization": "a", "X-Token": "b", "X-Other": "c"}
+    given = [part for name, value in headers.items() for part in ("--header", f"{name}:{value}")]
+    ran = await shell.run(
+        "test", "open", "--payload", "-", *given, "--query", "key=d", "--query", "page=1", "--json",
+        stdin=b"{}",
+    )  # fmt: skip
+    tried = ran.json["requests"][0]["body"]["client_payload"]
+    async with serving(tmp_path, triggers=entries) as daemon:
+        await daemon.deliver("/hook?key=d&page=1", {}, headers=headers)
+        await daemon.simulator.until(lambda: bool(daemon.simulator.received))
+        sent = daemon.simulator.received[0].client_payload
+    for payload in (tried, sent):
+        del payload["dispatchd"]
+    assert tried == sent == {"headers": ["x-other"], "query": {"page": "1"}}
+
+
+async def test_a_path_that_leads_to_another_trigger_is_told(shell: Shell) -> None:
+    """A literal path goes before one with parameters, as it does in the daemon."""
+    shell.write(
+        triggers=[
+            trigger_entry("any", path="/hooks/{team}"),
+            trigger_entry("core", path="/hooks/core"),
+            trigger_entry("off", path="/hooks/off", enabled=False),
+        ]
+    )
+    told = await shell.run("test", "any", "--payload", "-", "--path", "/hooks/core", stdin=b"{}")
+    assert (told.code, "leads to /hooks/core" in told.err) == (2, True)
+    fine = await shell.run("test", "any", "--payload", "-", "--path", "/hooks/off", stdin=b"{}")
+    assert fine.code == 0
