@@ -9,21 +9,42 @@ from pathlib import Path
 
 import platformdirs
 from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from daemon.errors import UsageError
 
 SOCKET_PATH_MAX = 107
 """Bytes that Linux takes for the path of a Unix socket (unix(7): sun_path, with its NUL)."""
 
+WRITE_IT_SO = "write it as sqlite:////var/lib/dispatchd/dispatchd.sqlite"
+
 
 def sqlite_file(database_url: str) -> Path | None:
-    """The file of a SQLite database; None for one in memory or on a server."""
-    url = make_url(database_url)
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+    """The file of a SQLite database; None for one in memory or on a server.
+
+    Raises:
+        UsageError: it is no URL, or what it names cannot be a file. The text never quotes it,
+            since it may hold a password.
+    """
+    try:
+        url = make_url(database_url)
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        raise UsageError(f"the database URL cannot be read ({WRITE_IT_SO})") from None
+    if url.get_backend_name() != "sqlite":
         return None
-    return Path(str(url.database)).absolute()
+    if url.host:  # in `sqlite://state.sqlite` the name stands where a server would
+        raise UsageError(f"the database URL names a server and no file ({WRITE_IT_SO})")
+    if url.database in (None, "", ":memory:"):
+        return None
+    file = Path(str(url.database)).absolute()
+    if file.name in ("", "..") or "\0" in str(file):
+        raise UsageError(f"the database URL names no file after `sqlite:///` ({WRITE_IT_SO})")
+    return file
 
 
 def simulation_database(database_url: str) -> str:
-    """The database of a simulation: beside the real one, and never the same."""
+    """The database of a simulation: beside the real one, and never the same. Raises UsageError
+    where the URL of the real one is none."""
     file = sqlite_file(database_url)
     if file is None:
         file = Path(platformdirs.user_state_dir("dispatchd")) / "dispatchd.sqlite"
@@ -33,12 +54,14 @@ def simulation_database(database_url: str) -> str:
 def admin_socket(database_url: str, environ: Mapping[str, str]) -> Path | None:
     """The Unix socket that the command line finds its daemon by: in systemd's runtime directory,
     else beside the SQLite file, else in the user's state directory. None where the path would be
-    too long."""
+    too long. Raises UsageError where the URL is none."""
     file = sqlite_file(database_url)
     if directory := environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]:
         socket = Path(directory) / "admin.sock"
     elif file is not None:
-        socket = file.with_suffix(".sock")
+        # The whole name, as for `-wal` and `.lock`: another suffix in its place could be the
+        # database itself, or belong to that of another daemon.
+        socket = file.with_name(f"{file.name}.sock")
     else:
         socket = Path(platformdirs.user_state_dir("dispatchd")) / "admin.sock"
     return socket if len(os.fsencode(socket)) <= SOCKET_PATH_MAX else None

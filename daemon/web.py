@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from daemon.errors import Refused, StoreError
 from daemon.expressions import compact
 from daemon.facts import Facts, RequestRefused, Trouble
 from daemon.signatures import Request
+
+SIMULATION_HEADER = "x-dispatchd-simulation"
+"""Every answer of a simulation carries it: the command line says what it talks to."""
 
 BODY_TIMEOUT = 30.0
 """Seconds that a sender has for its whole body."""
@@ -100,6 +103,46 @@ async def encourage(request: web.Request) -> None:
     if request.version >= (1, 1) and request.headers["Expect"].lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # those bytes are no answer yet
+
+
+class Runner(web.AppRunner):
+    """aiohttp's runner, whose server answers in our form even what never becomes a request: bytes
+    that are no HTTP. aiohttp's own answer to these is plain text and quotes them, credentials
+    included."""
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return _Server(made.request_handler, request_factory=made.request_factory, **self._kwargs)
+
+
+class _Server(web.Server):
+    """aiohttp leaves no other way to choose the class of the connections."""
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class _Connection(web.RequestHandler):
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        # This logs the error, and raises where an answer has begun already.
+        super().handle_error(request, status, exc, message)
+        if isinstance(exc, LineTooLong):
+            text = "the request line or a header is too long"
+        elif isinstance(exc, HttpProcessingError):
+            text = "this is not HTTP that can be read"
+        else:
+            text = "internal error; the daemon's log says more"
+        response = error_response(status, text)
+        response.force_close()
+        return response
 
 
 def http_log(facts: Facts) -> logging.Logger:

@@ -208,8 +208,9 @@ def _always(described: Mapping[str, Any]) -> list[str]:
     needed: list[str] = []
     for name, rule in described["$defs"].items():
         if name.startswith("has_"):
-            first = rule["oneOf"][0] if "oneOf" in rule else rule["else"]
-            needed += first["required"]
+            while "required" not in rule:
+                rule = rule["oneOf"][0] if "oneOf" in rule else rule["else"]
+            needed += rule["required"]
     return needed
 
 

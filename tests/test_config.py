@@ -182,6 +182,12 @@ class TestFaults:
         assert found.startswith("CRONS.json:1:16: crons[0].schedul: ")
         assert "schedule" in found
 
+    def test_every_key_that_is_missing_is_told(self, tmp_path: Path) -> None:
+        """Though they are missing in one and the same place."""
+        found = faults(tmp_path, triggers=[{"name": "a"}])
+        missing = [re.search(r'missing key "(\w+)"', fault) for fault in found]
+        assert [each and each[1] for each in missing] == ["auth", "dispatch", "path"]
+
     def test_faults_in_one_entry_do_not_hide_each_other(self, tmp_path: Path) -> None:
         """A misshapen key and an expression that does not compile are told together."""
         found = faults(tmp_path, triggers=[TRIGGER | {"when": "body.nope.(", "methods": "POST"}])
@@ -241,6 +247,29 @@ class TestFaults:
         entries = [{"name": name, "schedule": "@daily"} for name in "ab"]
         found = only_fault(tmp_path, crons={"defaults": defaults, "crons": entries})
         assert "defaults.dispatch.send_within: " in found
+
+    @pytest.mark.parametrize("enabled", [True, False])
+    def test_so_is_one_that_each_entry_would_tell_in_its_own_words(
+        self, tmp_path: Path, enabled: bool
+    ) -> None:
+        """What an expression may name is another list where the path has a parameter."""
+        entries = [TRIGGER, TRIGGER | {"name": "other", "path": "/hooks/{team}"}]
+        defaults = {"response": {"body": "{{ nope }}"}, "enabled": enabled}
+        triggers = {"defaults": defaults, "triggers": entries}
+        if enabled:
+            found = faults(tmp_path, triggers=triggers)
+        else:
+            found = list(read(tmp_path, triggers=triggers).warnings)
+        assert [": defaults.response.body: " in each for each in found] == [True]
+
+    @pytest.mark.parametrize("enabled", [True, False])
+    @pytest.mark.parametrize("value", ["skip", "all", "never"])
+    def test_a_default_that_is_not_supported_is_told_once_whoever_takes_it(
+        self, tmp_path: Path, value: str, enabled: bool
+    ) -> None:
+        entries = [CRON | {"name": name, "enabled": enabled} for name in "ab"]
+        found = only_fault(tmp_path, crons={"defaults": {"catch_up": value}, "crons": entries})
+        assert "defaults.catch_up: " in found
 
     @pytest.mark.parametrize("key", ["auth", "name"])
     def test_defaults_hold_neither_auth_nor_name(self, tmp_path: Path, key: str) -> None:
@@ -541,6 +570,69 @@ class TestAuth:
         found = only_fault(tmp_path, triggers=self.auth(scheme="github", secret="p4ssw0rd"))
         assert "triggers[0].auth.secret: " in found
         assert "p4ssw0rd" not in found
+
+
+class TestResponse:
+    def response(self, content_type: str) -> list[Any]:
+        return [TRIGGER | {"response": {"body": "ok", "content_type": content_type}}]
+
+    @pytest.mark.parametrize(
+        "content_type",
+        [
+            "text/html",
+            "application/problem+json",
+            "text/plain; charset=utf-8",
+            "text/plain;charset=UTF-8",
+            'text/plain; charset="utf-8"; format=flowed',
+            'text/plain; note="; charset=latin1"',
+            "application/vnd.acme.v1+json; q=0.5;",
+        ],
+    )
+    def test_the_answer_has_any_media_type(self, tmp_path: Path, content_type: str) -> None:
+        spec = read(tmp_path, triggers=self.response(content_type)).triggers[0].response
+        assert spec is not None
+        assert spec.content_type == content_type
+
+    @pytest.mark.parametrize(
+        "content_type",
+        [
+            "text/plain; charset=iso-8859-1",
+            "text/plain;CHARSET=us-ascii",
+            'text/plain; charset="utf-16"',
+            "text/plain; charset=utf-8; charset=latin1",
+            'text/plain; note="a\\"; b"; charset=utf-7',
+        ],
+    )
+    def test_another_charset_than_it_is_sent_in_is_refused(
+        self, tmp_path: Path, content_type: str
+    ) -> None:
+        found = only_fault(tmp_path, triggers=self.response(content_type))
+        assert "triggers[0].response.content_type: the answer is sent as UTF-8" in found
+
+    @pytest.mark.parametrize(
+        "content_type",
+        [
+            *("text", "text/", "/plain", "text/plain/x", "text /plain", "text/plain x", " text/x"),
+            *("text/plain, text/html", "text/plain; charset", "text/plain; charset=", "text/*;"),
+            *("text/plain\n", "text/plain; a=\tb", "text/plain\x00", "text/plain; a=b c", "té/x"),
+            *('text/plain; a="b', 'text/plain; a="\n"', "text/plain; a=é", "{{ body.type }}", ""),
+        ],
+    )
+    def test_what_is_no_media_type_is_refused(self, tmp_path: Path, content_type: str) -> None:
+        """Nor can a control character end the header."""
+        found = only_fault(tmp_path, triggers=self.response(content_type))
+        assert "triggers[0].response.content_type: must be a media type" in found
+
+    @pytest.mark.parametrize(("status", "taken"), [(201.0, 201), (204, 204)])
+    def test_a_whole_number_may_be_written_with_a_point(
+        self, tmp_path: Path, status: float, taken: int
+    ) -> None:
+        """As JSON Schema has it: 201.0 is an integer."""
+        entry = TRIGGER | {"response": {"status": status}, "max_body": 100.0}
+        spec = read(tmp_path, triggers=[entry]).triggers[0]
+        assert spec.max_body == 100
+        assert spec.response is not None
+        assert spec.response.status == taken
 
 
 class TestSize:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from daemon.config import Secrets, load
 from daemon.config.legacy import literal, modern_template, slug
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, ExpressionError
 from daemon.event import Delivery, Event, Firing
 from daemon.expressions import JSON, Bindings, Vocabulary
 from daemon.judge import authenticate, judge_delivery, judge_firing
@@ -25,6 +25,7 @@ from daemon.spec import Config, TriggerSpec
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 SECRET = "0123456789abcdef0123456789abcdef"
 ENVIRON = {"GH_REPO": "acme/site", "API_KEY": SECRET, "GH_WEBHOOK_SECRET": SECRET[::-1]}
+DISPATCH = {"dispatch": {"event_type": "build"}}
 VALUES: dict[str, Any] = {
     "body": {},
     "headers": {},
@@ -136,8 +137,129 @@ class TestCrons:
         crons = {"defaults": {"job": "Tidy"}, "crons": [{"name": "a", "schedule": "@daily"}]}
         assert len(read(tmp_path, crons=crons).crons[0].dispatches) == 1
 
+    @pytest.mark.parametrize(
+        ("defaults", "own"),
+        [
+            ({"type": "agent"}, DISPATCH),
+            ({"type": "command"}, DISPATCH),
+            ({"job": "Tidy"}, DISPATCH),
+            ({"type": "agent", "job": "Tidy"}, DISPATCH),
+            ({"type": "agent"} | DISPATCH, {}),
+        ],
+    )
+    def test_no_default_makes_an_older_entry_of_one_with_a_dispatch(
+        self, tmp_path: Path, defaults: dict[str, Any], own: dict[str, Any]
+    ) -> None:
+        entry = {"name": "a", "schedule": "@daily"} | own
+        config = read(tmp_path, crons={"defaults": defaults, "crons": [entry]})
+        assert config.warnings == ()
+        assert config.crons[0].dispatches[0].event_type.literal == "build"
+
+    def test_a_type_in_the_defaults_is_one_of_the_entries_with_a_job(self, tmp_path: Path) -> None:
+        base = {"name": "a", "schedule": "@daily"}
+        for kind, entry in (("agent", {"job": "x"}), ("command", {"command": "echo pong"})):
+            crons = {"defaults": {"type": kind}, "crons": [base | entry]}
+            if kind == "agent":
+                assert (
+                    "an entry of the older event handler" in read(tmp_path, crons=crons).warnings[0]
+                )
+            else:
+                with pytest.raises(
+                    ConfigError, match=r"defaults\.type: .* runs no shell"
+                ) as caught:
+                    read(tmp_path, crons=crons)
+                assert len(caught.value.faults) == 1
+
+    def test_a_type_in_the_defaults_is_no_dispatch(self, tmp_path: Path) -> None:
+        """An entry that sends nothing is refused, not loaded."""
+        crons = {"defaults": {"type": "agent"}, "crons": [{"name": "a", "schedule": "@daily"}]}
+        with pytest.raises(ConfigError, match='missing key "dispatch"') as caught:
+            read(tmp_path, crons=crons)
+        assert len(caught.value.faults) == 1
+
+    def test_the_job_of_a_type_may_stand_in_the_defaults(self, tmp_path: Path) -> None:
+        entry = {"name": "a", "schedule": "@daily", "type": "agent"}
+        for defaults in ({"job": "Tidy"}, {"dispatch": {"event_type": "tidy"}}):
+            config = read(tmp_path, crons={"defaults": defaults, "crons": [entry]})
+            assert len(config.crons[0].dispatches) == 1
+
+    def test_the_type_agent_beside_a_dispatch_changes_nothing(self, tmp_path: Path) -> None:
+        entry = {"name": "a", "schedule": "@daily", "dispatch": {"event_type": "e"}}
+        config = read(tmp_path, crons=[entry | {"type": "agent"}])
+        assert config.crons[0].dispatches[0].event_type.literal == "e"
+        assert written_instead(config.warnings[0]) == entry
+
 
 class TestTriggers:
+    @pytest.mark.parametrize("place", ["entry", "defaults"])
+    def test_the_type_agent_may_stand_beside_the_actions(self, tmp_path: Path, place: str) -> None:
+        kind = {"type": "agent"}
+        triggers: Any = [older_trigger("x") | kind]
+        if place == "defaults":
+            triggers = {"defaults": kind, "triggers": [older_trigger("x")]}
+        config = read(tmp_path, triggers=triggers)
+        assert payloads(config.triggers[0], {}, {}, {})[0]["job_description"] == "x"
+        assert "type" not in written_instead(config.warnings[0])
+
+    @pytest.mark.parametrize(
+        ("kind", "reason"), [("command", "runs no shell"), ("http", "calls only GitHub")]
+    )
+    @pytest.mark.parametrize("entry", [older_trigger("x"), {"name": "t", "watch_path": "/hook"}])
+    def test_another_type_there_is_refused_in_the_words_of_an_action(
+        self, tmp_path: Path, kind: str, reason: str, entry: dict[str, Any]
+    ) -> None:
+        with pytest.raises(ConfigError, match=reason) as caught:
+            read(tmp_path, triggers=[entry | {"type": kind}])
+        (fault,) = caught.value.faults
+        assert fault.path == "triggers[0].type"
+        with pytest.raises(ConfigError) as within:
+            read(tmp_path, triggers=[older_trigger("x", actions=[{"type": kind}])])
+        assert (fault.message, fault.hint) == (
+            within.value.faults[0].message,
+            within.value.faults[0].hint,
+        )
+
+    def test_the_type_agent_excuses_no_missing_auth(self, tmp_path: Path) -> None:
+        entry = {"name": "t", "path": "/x", "type": "agent", "dispatch": {"event_type": "e"}}
+        with pytest.raises(ConfigError, match='missing key "auth"') as caught:
+            read(tmp_path, triggers=[entry])
+        assert len(caught.value.faults) == 1
+
+    @pytest.mark.parametrize(
+        "defaults",
+        [{"watch_path": "/older"}, {"actions": [{"job": "x"}]}, {"type": "agent"}],
+    )
+    def test_no_default_makes_an_older_entry_of_one_in_todays_words(
+        self, tmp_path: Path, defaults: dict[str, Any]
+    ) -> None:
+        """So its templates are strict: a missing field is an error, not nothing."""
+        payload = {"who": "{{ body.who }}"}
+        entry = {
+            "name": "t",
+            "path": "/hook",
+            "auth": {"scheme": "none"},
+            "dispatch": {"event_type": "e", "client_payload": payload},
+        }
+        config = read(tmp_path, triggers={"defaults": defaults, "triggers": [entry]})
+        assert config.warnings == ()
+        assert config.triggers[0].path == "/hook"
+        with pytest.raises(ExpressionError):
+            config.triggers[0].dispatches[0].client_payload.render(Bindings(VALUES))
+
+    @pytest.mark.parametrize("shared", [True, False])
+    def test_the_dispatch_of_an_entry_with_an_older_path_is_strict(
+        self, tmp_path: Path, shared: bool
+    ) -> None:
+        """What it is told to write instead means the same."""
+        path = {"watch_path": "/hook"}
+        dispatch = {"event_type": "e", "client_payload": {"who": "{{ body.who }}"}}
+        entry = {"name": "t", "auth": {"scheme": "none"}, "dispatch": dispatch}
+        triggers: Any = {"defaults": path, "triggers": [entry]} if shared else [entry | path]
+        config = read(tmp_path, triggers=triggers)
+        assert config.triggers[0].path == "/hook"
+        with pytest.raises(ExpressionError):
+            config.triggers[0].dispatches[0].client_payload.render(Bindings(VALUES))
+
     @pytest.mark.parametrize(
         ("job", "rendered"),
         [

@@ -60,7 +60,7 @@ async def test_a_port_in_use_is_named_with_the_two_ways_out(tmp_path: Path) -> N
         said = await refusal(daemon)
     assert f"cannot listen on {address}" in said
     assert "free the port, or choose another with --listen HOST:PORT" in said
-    assert not (tmp_path / "state.sock").exists()
+    assert not (tmp_path / "state.sqlite.sock").exists()
 
 
 async def test_without_a_token_the_simulation_is_named(tmp_path: Path) -> None:
@@ -180,13 +180,13 @@ async def test_a_stale_socket_of_a_killed_daemon_does_not_keep_the_next_one_out(
     async with (
         asyncio.timeout(DEADLINE),
         Daemon(tmp_path, NOWHERE) as daemon,
-        aiohttp.UnixConnector(str(tmp_path / "state.sock")) as connector,
+        aiohttp.UnixConnector(str(tmp_path / "state.sqlite.sock")) as connector,
         aiohttp.ClientSession(connector=connector) as session,
     ):
         await daemon.start()
         await daemon.kill()
-        assert (tmp_path / "state.sock").is_socket()
+        assert (tmp_path / "state.sqlite.sock").is_socket()
         await daemon.start()
         async with session.get("http://dispatchd/ping") as answer:
             assert await answer.json() == {"message": "Pong!"}
-        assert (tmp_path / "state.sock").stat().st_mode & 0o777 == 0o660
+        assert (tmp_path / "state.sqlite.sock").stat().st_mode & 0o777 == 0o660

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from daemon.event import FiringOutcome
-from daemon.facts import DispatchSettled, FiringAccounted
+from daemon.facts import DispatchSettled, FiringAccounted, Trouble
 from tests.inprocess import Serving, serving
 from tests.specs import cron_entry
 
@@ -93,6 +93,19 @@ async def test_what_is_changed_or_switched_on_again_owes_nothing_from_before(
         async with serving(tmp_path, crons=[entry, WITNESS], clock=clock) as daemon:
             if day:
                 assert await sent_first(daemon) == ["witness"]
+
+
+async def test_a_clock_that_was_far_ahead_once_silences_no_cron(tmp_path: Path) -> None:
+    """A machine that starts before it knows the time: the cursors of that start lie years ahead."""
+    ahead, right = MIDNIGHT + timedelta(days=3650), MIDNIGHT + timedelta(hours=3, minutes=59)
+    async with serving(tmp_path, crons=[NIGHTLY], clock=clock_from(ahead)):
+        pass
+    almost = right + timedelta(seconds=59.8)
+    async with serving(tmp_path, crons=[NIGHTLY], clock=clock_from(almost)) as daemon:
+        (trouble,) = (fact for fact in daemon.seen if isinstance(fact, Trouble))
+        assert trouble.message.startswith("nightly was accounted for up to 2036-11-20T00:00:00")
+        await daemon.simulator.until(lambda: bool(daemon.simulator.received))
+        assert daemon.simulator.received[0].client_payload["due"] == "2026-11-23T04:00:00Z"
 
 
 async def test_a_changed_payload_keeps_what_is_owed(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def test_an_interval_takes_the_place_of_a_schedule() -> None:
         ({"schedule": None}, 'crons[0].schedule: must be a string, not null (such as "0 3 * * *")'),
         ({"dispatch": "build"}, "crons[0].dispatch: must be an object or an array, not a string"
          ' (such as {"event_type": "wat-factory", "client_payload": {"system": "web-scraper"}})'),
+        ({"dispatch": ["build"]}, "crons[0].dispatch[0]: must be an object, not a string"),
         ({"dispatch": [[DISPATCH]]}, "crons[0].dispatch[0]: must be an object, not an array"),
         ({"dispatch": {}}, 'crons[0].dispatch: missing key "event_type" (such as "event_type":'
          ' "wat-factory")'),

@@ -28,8 +28,8 @@ CONTRACT = {
         jitter catch_up max_lateness catch_up_limit overlap alert_after on_failure on_missing
         dispatch type job""",
     "triggers": """name description enabled path methods auth allow_from max_body variables when
-        dedupe coalesce rate_limit parent response on_failure on_missing dispatch watch_path
-        actions""",
+        dedupe coalesce rate_limit parent response on_failure on_missing dispatch type
+        watch_path actions""",
     "daemon": """gh_token gh_owner gh_repo gh_api_url api_key dispatchd_listen
         dispatchd_database_url gh_writes_per_second gh_write_burst gh_writes_per_hour credentials
         repositories trusted_proxies public_url retention max_chain_depth breaker notify

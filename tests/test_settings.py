@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from daemon.config import Flags, Secrets, config_directory, load, load_settings
@@ -126,6 +128,39 @@ class TestSources:
         assert found.retention == timedelta(days=7)
         assert found.pace == Pace(0.5, 0, 20)
 
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            *(("GH_REPO", text) for text in ("acme/site", "Acme-1/.github", "a_b/x.y")),
+            *(("DISPATCHD_LISTEN", text) for text in (":8080", ":0", "0.0.0.0:80", "[::]:8080")),
+            ("DISPATCHD_LISTEN", "my-host.example:65535"),
+        ],
+    )
+    def test_the_file_takes_the_forms_that_the_environment_takes(
+        self, tmp_path: Path, name: str, text: str
+    ) -> None:
+        written = f"{name.lower()}: {text if text[0] != '[' else repr(text)}\n"
+        assert settings(tmp_path, {}, written) == settings(tmp_path, {name: text})
+
+    @given(
+        name=st.sampled_from(["GH_REPO", "DISPATCHD_LISTEN", "GH_API_URL"]),
+        text=st.from_regex(r"(https?://)?[\[\]a-c0-9:./_@# \t\n-]{1,12}", fullmatch=True)
+        .map(str.strip)
+        .filter(bool),
+    )
+    @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_what_the_environment_refuses_the_file_refuses_and_the_reverse(
+        self, tmp_path: Path, name: str, text: str
+    ) -> None:
+        def taken(environ: Mapping[str, str], yaml: str) -> Settings | None:
+            try:
+                return settings(tmp_path, environ, yaml)
+            except ConfigError:
+                return None
+
+        given_in_file = f"{name.lower()}: {json.dumps(text)}\n"
+        assert taken({name: text}, "") == taken({}, given_in_file)
+
     def test_a_number_that_cannot_be_read_names_its_variable(self, tmp_path: Path) -> None:
         found = only_fault(tmp_path, {"GH_WRITE_BURST": "ten"})
         assert found.startswith("environment: GH_WRITE_BURST: 'ten' is not a whole number")
@@ -224,6 +259,8 @@ class TestForms:
             "https://x#y",
             "https://host:port",
             "https://[::1",
+            "https://exam\nple.com",
+            "https://example.com/a b",
         ],
     )
     def test_any_other_api_url_is_refused(self, url: str) -> None:
@@ -250,7 +287,17 @@ class TestForms:
 
     @pytest.mark.parametrize(
         "text",
-        ["8080", "localhost", "localhost:", "::1:8080", "x:65536", "x:-1", "x:٣", "http://x:1"],
+        [
+            "8080",
+            "localhost",
+            "localhost:",
+            "::1:8080",
+            "x:65536",
+            "x:-1",
+            "x:٣",
+            "http://x:1",
+            "a\tb:1",
+        ],
     )
     def test_what_is_no_address_is_refused(self, text: str) -> None:
         with pytest.raises(ValueError, match=re.escape(repr(text))):

@@ -6,8 +6,10 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import sqlite3
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -63,7 +65,7 @@ async def test_a_stop_ends_intake_and_lets_a_dispatch_in_flight_finish(
             (dispatch,) = await store.dispatches(10)
         assert (dispatch.state, dispatch.attempts) == (State.ACCEPTED, 1)
         assert not daemon.said("trouble")
-        assert not (tmp_path / "state.sock").exists()
+        assert not (tmp_path / "state.sqlite.sock").exists()
 
 
 async def test_what_does_not_finish_in_time_is_left_unsure_and_sent_after_the_next_start(
@@ -158,3 +160,24 @@ async def test_a_stop_amid_the_busiest_time_loses_and_doubles_nothing(
         await sender.until_received(github)
         assert await daemon.terminate() == 0
         assert sender.balance(github.received).even, sender.balance(github.received)
+
+
+async def test_a_database_that_another_process_holds_does_not_hold_up_the_stop(
+    tmp_path: Path,
+) -> None:
+    async with (
+        asyncio.timeout(DEADLINE),
+        stand_in() as github,
+        Daemon(tmp_path, github.url) as daemon,
+        Sender() as sender,
+    ):
+        await daemon.start()
+        assert await sender.push(daemon.url, "before") == 202
+        await sender.until_received(github)
+        with closing(sqlite3.connect(daemon.database, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            began = time.monotonic()
+            assert await daemon.terminate() == 0
+            assert time.monotonic() - began < STOPPED_WITHIN
+        await daemon.start()
+        assert sender.balance(github.received).even

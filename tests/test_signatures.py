@@ -25,6 +25,7 @@ from daemon.signatures import (
     explain,
     parse,
 )
+from daemon.signatures.hmac_scheme import HmacScheme
 from daemon.signatures.presets import PRESETS
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -377,6 +378,51 @@ def test_everything_that_is_signed_is_held_to_it(changed: str, value: Any) -> No
     assert scheme.verify(forged, [SECRET], NOW) is not None
 
 
+WITH_ID: Mapping[str, Any] = {"scheme": "hmac", "header": "x-sign", "delivery_header": "x-id"}
+
+
+@pytest.mark.parametrize(
+    ("signed_text", "genuine", "forged"),
+    [
+        ("{id}.{body}", ("a", b"b.c"), ("a.b", b"c")),
+        ("{id}::{body}", ("a", b"b::c"), ("a::b", b"c")),
+        ("v1:{id}:{body}", ("a", b"b:c"), ("a:b", b"c")),
+        ("{body}.{id}", ("c", b"a.b"), ("b.c", b"a")),
+        ("{path}.{id}:{body}", ("a", b"b:c"), ("a:b", b"c")),
+    ],
+)
+def test_no_byte_moves_between_the_id_and_the_body(
+    signed_text: str, genuine: tuple[str, bytes], forged: tuple[str, bytes]
+) -> None:
+    """Who holds a genuine request could else present its bytes as another id and another body."""
+    scheme = parse({**WITH_ID, "signed": signed_text})
+    assert isinstance(scheme, HmacScheme)
+    id_, body = genuine
+    signature = scheme.signature(request({"x-id": id_}, body), SECRET.value.encode())
+    assert scheme.verify(request({"x-id": id_, "x-sign": signature}, body), [SECRET], NOW) is None
+    id_, body = forged
+    mismatch = scheme.verify(request({"x-id": id_, "x-sign": signature}, body), [SECRET], NOW)
+    assert mismatch is not None
+    assert "x-id" in mismatch.reason
+
+
+@pytest.mark.parametrize(
+    ("signed_text", "id_"),
+    [
+        ("{id}:{body}", "evt_1.2"),
+        ("{timestamp}.{id}:{body}", "evt_1.2"),
+        ("{body}", "evt_1.2"),
+    ],
+)
+def test_an_id_may_hold_what_does_not_part_it_from_the_body(signed_text: str, id_: str) -> None:
+    timed = {"timestamp_header": "x-time"} if "{timestamp}" in signed_text else {}
+    scheme = parse({**WITH_ID, **timed, "signed": signed_text})
+    assert isinstance(scheme, HmacScheme)
+    headers = {"x-id": id_, "x-time": str(int(NOW.timestamp()))}
+    signature = scheme.signature(request(headers), SECRET.value.encode())
+    assert scheme.verify(request(headers | {"x-sign": signature}), [SECRET], NOW) is None
+
+
 @pytest.mark.parametrize("missing", ["x-id", "x-timestamp", "x-signature"])
 def test_every_header_that_a_signature_needs_must_be_there(missing: str) -> None:
     scheme = parse(AUTHS["hmac of everything"])
@@ -625,6 +671,44 @@ def test_an_auth_that_cannot_work_is_refused_at_its_key(
         parse(auth)
     assert caught.value.key == key
     assert words in caught.value.message
+
+
+WRONG: list[Any] = [None, True, 5, 1.5, [], ["x"], {}, {"x": 1}, b"x", object()]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [(name, key) for name in SCHEMES for key in ("scheme", *PARAMETERS[name])],
+)
+def test_a_value_of_the_wrong_kind_is_refused_at_its_key(name: str, key: str) -> None:
+    """Whatever it is: nothing else than a SchemeError is ever raised."""
+    needed = {"hmac": "header", "token": "header", "basic": "username"}
+    auth: dict[str, Any] = {"scheme": name}
+    if name in needed:
+        auth[needed[name]] = "x-value"
+    for value in [*WRONG, "5m"] if key == "tolerance" else WRONG:
+        with pytest.raises(SchemeError) as caught:
+            parse({**auth, key: value})
+        assert caught.value.key == key
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["scheme", *PARAMETERS["hmac"], "query", "username", "other"]),
+        st.sampled_from([*WRONG, *SCHEMES, *"{}", "{id}", "{body}", "hex", timedelta(1)])
+        | st.text(max_size=5),
+    )
+)
+def test_any_auth_is_a_scheme_or_refused_at_one_of_its_keys(auth: dict[str, Any]) -> None:
+    found: Scheme | SchemeError
+    try:
+        found = parse(auth)
+    except SchemeError as error:
+        found = error
+    if isinstance(found, SchemeError):
+        assert found.key in {*auth, "scheme", "header", "username", "signed"}
+    else:
+        assert found.name == auth["scheme"]
 
 
 def test_every_scheme_on_offer_says_what_it_takes() -> None:

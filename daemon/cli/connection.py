@@ -16,12 +16,10 @@ from yarl import URL
 from daemon.cli.answers import Shape, misfit
 from daemon.errors import DispatchdError, UsageError
 from daemon.secret import Secret
+from daemon.web import SIMULATION_HEADER
 
 TIMEOUT = 30.0
 """Seconds for one request: three times what ``POST /dispatch`` may take."""
-
-SIMULATION_HEADER = "x-dispatchd-simulation"
-"""A simulated daemon has it in every answer."""
 
 
 class NoDaemon(DispatchdError):

@@ -27,7 +27,7 @@ class CronReader:
         """The spec, or None where the entry's findings say why there is none."""
         node = entry.node
         schedule = self._schedule(node)
-        dispatches = self._dispatches.read(node, self._vocabulary, lenient=entry.older)
+        dispatches = self._dispatches.read(node, self._vocabulary, lenient=entry.lenient)
         if entry.findings.spoiled or schedule is None:
             return None
         return CronSpec(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from daemon.config.findings import Findings, Secrets
-from daemon.config.legacy import SLUG, Rewritten, is_older, slug, to_show
+from daemon.config.legacy import SLUG, Rewritten, inherited, is_older, slug, to_show
 from daemon.config.node import Node
 from daemon.document import Document
 from daemon.errors import Fault
@@ -20,16 +20,18 @@ OUTSIDE = -1
 """In place of an entry's index: a fault in no entry, but in the file as a whole."""
 
 _INDEX = re.compile(r"(?:crons|triggers)\[([0-9]+)\]")
+_DEFAULT = re.compile(r"defaults\.(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry, ready to be read. ``older`` entries render leniently. ``name`` is empty where
-    there is none that can be used."""
+    """One entry, ready to be read. The templates of ``lenient`` ones were written for the older
+    event handler, where what failed came to nothing. ``name`` is empty where there is none that
+    can be used."""
 
     name: str
     enabled: bool
-    older: bool
+    lenient: bool
     node: Node
 
     @property
@@ -54,7 +56,11 @@ class EntrySource:
         self._rewrite = rewrite
         self._secrets = secrets
         self._shape = _by_entry(shape)
-        self.findings = Findings(secrets, self._shape.pop(OUTSIDE, ()))
+        self._outside = self._shape.pop(OUTSIDE, [])
+        self._broken_defaults = {
+            found[1] for fault in self._outside if (found := _DEFAULT.match(fault.path))
+        }
+        self.findings = Findings(secrets, self._outside)
 
     def entries(self) -> Iterator[Entry]:
         """Every entry that is an object, in the order of the file."""
@@ -80,18 +86,25 @@ class EntrySource:
         path: Path,
         shape: Iterable[Fault],
     ) -> Entry:
-        merged = {**defaults, **raw} if defaults else raw
+        taken = inherited(defaults, raw)
+        merged = {**taken, **raw} if taken else raw
         enabled = merged.get("enabled") is not False
-        findings = Findings(self._secrets, shape, self.findings.faults, disabled=not enabled)
+        findings = Findings(
+            self._secrets,
+            shape,
+            self._outside,
+            disabled=not enabled,
+            spoiled=not self._broken_defaults.isdisjoint(taken),
+        )
 
         def home(key: str) -> Path:
-            return ("defaults", key) if key in defaults and key not in raw else (*path, key)
+            return ("defaults", key) if key in taken else (*path, key)
 
         def standing(value: JSON, key: str, *, pinned: bool = False) -> Node:
             return Node(value, home(key), self._document, self._key, findings, pinned=pinned)
 
-        elsewhere = {key: standing(defaults[key], key) for key in defaults.keys() - raw.keys()}
-        older = is_older(merged)
+        elsewhere = {key: standing(value, key) for key, value in taken.items()}
+        older, lenient = is_older(merged), False
         if older:
             rewritten = self._rewrite(merged)
             for key, origin in rewritten.origins.items():
@@ -99,6 +112,7 @@ class EntrySource:
             for problem in rewritten.problems:
                 standing(None, problem.key).fault(problem.message, problem.hint)
             merged = rewritten.entry
+            lenient = "dispatch" in rewritten.origins
         node = Node(merged, path, self._document, self._key, findings, elsewhere)
         if older and not findings.spoiled:
             own = {key: value for key, value in merged.items() if home(key)[0] != "defaults"}
@@ -106,7 +120,7 @@ class EntrySource:
                 "an entry of the older event handler",
                 f"write instead: {compact(to_show(own))}",
             )
-        return Entry(_name(node), enabled, older, node)
+        return Entry(_name(node), enabled, lenient, node)
 
 
 def refuse_repeated_names(entries: Iterable[Entry]) -> None:

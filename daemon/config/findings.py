@@ -21,8 +21,8 @@ class Findings:
 
     ``shape`` is what the schema already said of it, and ``known`` of what it shares with others
     (the file's ``defaults``): what stands there is held to no further rule. In a disabled entry
-    nothing is more than a warning. ``spoiled`` says that something is wrong in itself, so that no
-    spec can be made of it.
+    nothing is more than a warning. ``spoiled`` says that something is wrong in itself, here or in
+    what it takes from the defaults, so that no spec can be made of it.
     """
 
     def __init__(
@@ -32,16 +32,24 @@ class Findings:
         known: Iterable[Fault] = (),
         *,
         disabled: bool = False,
+        spoiled: bool = False,
     ) -> None:
         self.disabled = disabled
         self.faults: list[Fault] = []
         self.warnings: list[Fault] = []
-        self.spoiled = False
+        self.spoiled = spoiled
         self._strict = secrets is Secrets.REQUIRED and not disabled
-        self._misshapen = {(fault.line, fault.column) for fault in known}
-        for fault in shape:
+        shape = tuple(shape)
+        self._shape = (*known, *shape)
+        self._misshapen: set[tuple[int, int]] = set()
+        for fault in shape:  # all of them: several keys may be missing in one place
             self.fault(fault)
-            self._misshapen.add((fault.line, fault.column))
+        self._misshapen.update((fault.line, fault.column) for fault in self._shape)
+
+    def misshapen(self, where: str) -> bool:
+        """Whether the schema found anything wrong at the path ``where``, or within."""
+        within = (f"{where}.", f"{where}[")
+        return any(fault.path == where or fault.path.startswith(within) for fault in self._shape)
 
     def fault(self, fault: Fault) -> None:
         """Something that is wrong as it is written."""

@@ -7,14 +7,18 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from daemon.expressions import JSON
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*")
 """What an entry may be called today."""
 
-OLDER_KEYS = frozenset({"watch_path", "type", "job", "actions"})
-"""An entry that holds any of these is one of the older event handler."""
+OLDER_KEYS: Mapping[str, str] = MappingProxyType(
+    {"watch_path": "path", "type": "dispatch", "job": "dispatch", "actions": "dispatch"}
+)
+"""An entry that holds any of these is one of the older event handler. Each with the key that takes
+its place today; ``type`` only told what to make of the job."""
 
 AGENT_EVENT = "wat-factory"
 GITHUB_PATH = "/github/webhook"
@@ -53,7 +57,17 @@ class Rewritten:
 
 def is_older(entry: Mapping[str, JSON]) -> bool:
     """Whether ``entry`` is written for the older event handler."""
-    return not OLDER_KEYS.isdisjoint(entry)
+    return not OLDER_KEYS.keys().isdisjoint(entry)
+
+
+def inherited(defaults: Mapping[str, JSON], own: Mapping[str, JSON]) -> dict[str, JSON]:
+    """What an entry takes from its file's ``defaults``: the keys that it does not have of its
+    ``own``, under either name. So no default makes an older entry of one that says it in today's
+    words; nor does a ``type`` beside a ``dispatch``, where it means nothing."""
+    said = own.keys() | {older for older, newer in OLDER_KEYS.items() if newer in own}
+    if "dispatch" in defaults:
+        said.add("type")
+    return {key: value for key, value in defaults.items() if key not in said}
 
 
 def rewrite_cron(entry: Mapping[str, JSON]) -> Rewritten:
@@ -69,10 +83,12 @@ def rewrite_cron(entry: Mapping[str, JSON]) -> Rewritten:
 
 
 def rewrite_trigger(entry: Mapping[str, JSON]) -> Rewritten:
-    """``watch_path`` as ``path``, ``actions`` as dispatches, and the auth that was built in."""
+    """``watch_path`` as ``path``, ``actions`` as dispatches, and the auth that was built in. A
+    ``type`` was said of each action; beside them ``agent`` changes nothing."""
     rest = {key: value for key, value in entry.items() if key not in OLDER_KEYS}
     origins = _slugged(rest)
     problems = _conflict(entry, "watch_path", "path") + _conflict(entry, "actions", "dispatch")
+    problems += _refusal(entry, "type")
     if "watch_path" in entry:
         rest["path"], origins["path"] = entry["watch_path"], "watch_path"
     if "auth" not in entry:

@@ -100,9 +100,9 @@ class _Loading:
         findings += [entry.findings for entry in entries]
         faults = {*self._unread, *(fault for each in findings for fault in each.faults)}
         if faults:
-            raise ConfigError(sorted(faults))
+            raise ConfigError(_once(faults))
         doubts = {fault for each in findings for fault in each.warnings}
-        return Config(cron_specs, trigger_specs, result, tuple(map(str, sorted(doubts))))
+        return Config(cron_specs, trigger_specs, result, tuple(map(str, _once(doubts))))
 
     def settings(self) -> Settings:
         yaml, own = self._settings_file()
@@ -148,6 +148,16 @@ def _exists(path: Path) -> bool:
 
 def _specs(read: Callable[[Entry], Spec | None], entries: Iterable[Entry]) -> tuple[Spec, ...]:
     return tuple(spec for spec in map(read, entries) if spec is not None)
+
+
+def _once(faults: Iterable[Fault]) -> list[Fault]:
+    """In order, with one for each place in the ``defaults``: every entry that takes what stands
+    there may put the same mistake into other words."""
+    told: dict[object, Fault] = {}
+    for fault in sorted(faults):
+        shared = fault.path.startswith("defaults.")
+        told.setdefault((fault.file, fault.line, fault.column) if shared else fault, fault)
+    return list(told.values())
 
 
 def _report_homeless(dispatches: list[Node]) -> None:

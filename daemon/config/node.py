@@ -85,7 +85,10 @@ class Node:
         return value if isinstance(value, bool) else default
 
     def whole(self, key: str, default: int) -> int:
+        """The number under ``key``; 200.0 is a whole one too, in JSON Schema."""
         value = self._value(key)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
         return value if isinstance(value, int) and not isinstance(value, bool) else default
 
     def span(self, key: str, default: timedelta) -> timedelta:
@@ -122,6 +125,10 @@ class Node:
         if error.source and error.source != self.value:
             message += f", in: {error.source}"
         self.findings.fault(Fault(self.document.file, line, column + shift, self.where(), message))
+
+    def misshapen(self) -> bool:
+        """Whether the schema found anything wrong with this value, or within it."""
+        return self.findings.misshapen(self.where())
 
     def place(self, *, key: bool = False) -> tuple[int, int]:
         """Line and column, counted from 1."""

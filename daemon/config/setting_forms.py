@@ -23,6 +23,8 @@ def api_url(text: str) -> str:
     """The root of GitHub's API without a slash at its end. Raises ValueError; the message never
     repeats the URL, which may hold a password."""
     try:
+        if not re.fullmatch(r"[!-~]+", text):  # urlsplit would drop a tab or a newline
+            raise ValueError
         url = urlsplit(text)
         host, _ = url.hostname, url.port
     except ValueError:
@@ -50,7 +52,7 @@ def listen_address(text: str) -> tuple[str, int]:
         host = host[1:-1]
     elif ":" in host:
         raise ValueError(f"{text!r} is ambiguous: write an IPv6 address in brackets, [::1]:8080")
-    if any(character in "[]/@ " for character in host):
+    if re.search(r"[][/@\s]", host) or not host.isprintable():
         raise ValueError(f"{text!r} is not HOST:PORT: write 127.0.0.1:8080 or :8080")
     return host, int(port)
 

@@ -20,6 +20,7 @@ DEFAULT_WINDOW = timedelta(hours=24)
 DEFAULT_MAX_BODY = 5 * 1024 * 1024
 LARGEST_MAX_BODY = 25 * 1024 * 1024
 
+_PARAMETER = re.compile(r'; *([^;= ]+)=("(?:[^"\\]|\\.)*"|[^; ]*)')
 _SIZE = re.compile(r"([0-9]{1,9}) ?(B|KiB|MiB)")
 _UNITS = {"B": 1, "KiB": 1024, "MiB": 1024 * 1024}
 
@@ -40,7 +41,7 @@ class TriggerReader:
         variables, vocabulary = _variables(node, base)
         when = _condition(node, vocabulary)
         rendering = vocabulary.with_dispatch()
-        dispatches = self._dispatches.read(node, rendering, lenient=entry.older)
+        dispatches = self._dispatches.read(node, rendering, lenient=entry.lenient)
         response = _response(node, rendering)
         auth = self._auth(node)
         max_body = _size(node, "max_body")
@@ -76,7 +77,7 @@ class TriggerReader:
 
     def _auth(self, node: Node) -> Auth | None:
         place = node.child("auth")
-        if place is None or not isinstance(place.value, dict):
+        if place is None or not isinstance(place.value, dict) or place.misshapen():
             return None
         parameters: dict[str, object] = dict(place.value)
         given = parameters.pop("secret", None)
@@ -175,11 +176,25 @@ def _response(node: Node, vocabulary: Vocabulary) -> ResponseSpec | None:
     for path, error in errors:
         place.at(("body", *path)).miscompiled(error)
     usual = "text/plain" if isinstance(value, str) else "application/json"
+    content_type = place.text("content_type") or usual
+    if _charsets(content_type) - {"utf-8"}:
+        place.at(("content_type",)).fault(
+            "the answer is sent as UTF-8", "write charset=utf-8, or leave the charset out"
+        )
     return ResponseSpec(
         status=place.whole("status", 200),
         body=tree,
-        content_type=place.text("content_type") or usual,
+        content_type=content_type,
     )
+
+
+def _charsets(content_type: str) -> set[str]:
+    """The character sets that a media type names, in lower case."""
+    return {
+        value.strip('"').lower()
+        for name, value in _PARAMETER.findall(content_type)
+        if name.lower() == "charset"
+    }
 
 
 def _size(node: Node, key: str) -> int:

@@ -7,6 +7,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -55,6 +56,12 @@ class SchemeEntry:
 
 
 def _checked(key: str, value: Any) -> Any:
+    if key == "tolerance":
+        if not isinstance(value, timedelta):
+            raise SchemeError("`tolerance` must be a duration", key)
+        return value
+    if not isinstance(value, str):
+        raise SchemeError(f"`{key}` must be text", key)
     if key in _CHOICES:
         try:
             return _CHOICES[key](value)

@@ -21,6 +21,10 @@ FIELDS = ("body", "timestamp", "id", "method", "path")
 """What a ``signed`` template may name."""
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_BORDER = re.compile(r"\{(?:body|path)\}[^{}]*([^{}])(?=\{id\})|\{id\}(?=([^{}]))")
+"""Where an id ends: the character after it, and the one before where text of any length stands
+there."""
+
 _UNIX_TIME = re.compile(r"[0-9]{10}|[0-9]{13}")
 
 
@@ -76,7 +80,8 @@ class HmacScheme:
     spaces, any may match. ``signed`` is what is hashed, with ``{body}`` as the raw bytes received;
     ``{timestamp}`` is the text of ``timestamp_header`` (Unix seconds or milliseconds) and ``{id}``
     that of ``delivery_header``. A time further than ``tolerance`` from now, in either direction,
-    is refused. Header names are lower case.
+    is refused, and so is a signed id that holds the character which ends it. Header names are lower
+    case.
 
     Raises SchemeError where these contradict each other.
     """
@@ -136,6 +141,8 @@ class HmacScheme:
             return Mismatch(f"the header {self.header} holds no signature{began}")
         if "{id}" in self.signed and self.delivery_id(request) is None:
             return Mismatch(f"the header {self.delivery_header} is missing, which is signed too")
+        if mismatch := self._check_id(request):
+            return mismatch
         if self.timestamp_header and (mismatch := self.check_time(request, now)):
             return mismatch
         if not self.matches(request, secrets):
@@ -185,6 +192,20 @@ class HmacScheme:
                 return octets(request.method.upper())
             case _:
                 return octets(request.path)
+
+    def _check_id(self, request: Request) -> Mismatch | None:
+        """Whether the id could end elsewhere: who holds a genuine request could then take bytes
+        from one side of it to the other, and the signature would still be right."""
+        id_ = request.headers.get(self.delivery_header, "")
+        for before, after in _BORDER.findall(self.signed):
+            border = before or after
+            if border in id_:
+                return Mismatch(
+                    f"the header {self.delivery_header} holds {border!r}, which parts it from the "
+                    "rest of what is signed",
+                    "such a request could pass for another one; see what the sender puts there",
+                )
+        return None
 
     def check_time(self, request: Request, now: datetime) -> Mismatch | None:
         """Whether the signed time is too far from ``now``, which a replayed request's is."""

@@ -4,7 +4,7 @@ to where."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
@@ -15,6 +15,9 @@ from daemon.store.engine import chunks, insert, pairs
 from daemon.store.recording import Recording, record
 
 Instant = tuple[str, datetime]  # a cron, and when it was scheduled
+
+AHEAD = timedelta(seconds=60)
+"""How far a cursor may lie in the future: clocks are set back by a little now and then."""
 
 
 def account(
@@ -60,6 +63,22 @@ def sync_cursors(
     if started:
         connection.execute(table.insert(), started)
     return {cron: kept.get(cron, now) for cron in entries}
+
+
+def rewind_cursors(connection: Connection, now: datetime) -> dict[str, datetime]:
+    """Makes now of every cursor that lies more than `AHEAD` in the future; returns where these
+    stood, by cron.
+
+    Such a cursor was set while the clock was wrong (a machine that starts before it knows the
+    time), and would silence its cron until the clock comes there. Nothing fires twice by this:
+    an instant that is booked stays booked.
+    """
+    table = schema.cursors
+    wrong = table.c.cursor > now + AHEAD
+    stood = {row.cron: row.cursor for row in connection.execute(select(table).where(wrong))}
+    if stood:
+        connection.execute(table.update().where(wrong).values(cursor=now))
+    return stood
 
 
 def _instant(event: Event) -> Instant:

@@ -3,6 +3,8 @@ own insert, and what its errors mean. All other modules speak SQLAlchemy Core an
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +30,7 @@ from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
     NotSupportedError,
+    OperationalError,
     ProgrammingError,
     SQLAlchemyError,
     StatementError,
@@ -38,13 +41,20 @@ from sqlalchemy.pool import StaticPool
 from daemon.errors import StoreError, StoreUnavailable
 
 K = TypeVar("K")
+R = TypeVar("R")
 Condition = ColumnElement[bool]
 
-BUSY_TIMEOUT = 5.0  # seconds; `?timeout=` in the URL overrides it
+BUSY_TIMEOUT = 0.2
+"""Seconds that SQLite waits for a lock by itself, during which nothing can hurry it."""
+
+PATIENCE = 5.0
+"""Seconds that we wait for a lock in all."""
+
 INSERTS: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
 }
+WRITE_IT_SO = "write it as sqlite:////var/lib/dispatchd/state.sqlite"
 CHUNK = 400  # keys in one statement: SQLite before 3.32 takes 999 parameters, and a key may be two
 
 
@@ -57,15 +67,19 @@ def parse(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        raise StoreError(f"the database URL cannot be read ({WRITE_IT_SO})") from None
+    if parsed.drivername != "sqlite":
         raise StoreError(
-            "the database URL cannot be read (write it as sqlite:////var/lib/dispatchd/state.sqlite)"
-        ) from None
-    if parsed.get_backend_name() != "sqlite":
-        raise StoreError(
-            f"databases of the kind {parsed.get_backend_name()!r} are not supported yet"
+            f"databases of the kind {parsed.drivername!r} are not supported yet"
             " (use sqlite:///PATH)"
         )
+    if parsed.host:  # in `sqlite://state.sqlite` the name stands where a server would
+        raise StoreError(f"the database URL names a server and no file ({WRITE_IT_SO})")
+    if "\0" in (parsed.database or ""):
+        raise StoreError(f"the database URL names no file ({WRITE_IT_SO})")
+    if parsed.query:
+        raise StoreError(f"the database URL takes no options after a `?` ({WRITE_IT_SO})")
     return parsed
 
 
@@ -85,7 +99,7 @@ def place(url: URL) -> str:
 
 def connect(url: URL, *, read_only: bool = False) -> Engine:
     """The engine. SQLite's transactions begin where we say and not where its driver guesses."""
-    options: dict[str, Any] = {"timeout": BUSY_TIMEOUT} if "timeout" not in url.query else {}
+    options: dict[str, Any] = {"timeout": BUSY_TIMEOUT}
     path = file_of(url)
     if path is None:
         # All threads share the one connection there is; the store uses it from one at a time.
@@ -133,8 +147,27 @@ def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.I
     return INSERTS[connection.dialect.name](table)
 
 
+def patiently(work: Callable[[], R], hurried: Callable[[], bool] = lambda: False) -> R:
+    """What ``work`` gives. It is run again while another program holds the lock that it needs, for
+    as long as `PATIENCE` and until ``hurried``; what it did meanwhile has to be undone."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return work()
+        except OperationalError as error:
+            if not _locked(error) or hurried() or time.monotonic() >= until:
+                raise
+
+
+def _locked(error: OperationalError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return bool(code & 0xFF == sqlite3.SQLITE_BUSY)  # the low byte is the kind, the rest details
+
+
 def unavailable(error: BaseException) -> bool:
     """Whether the database failed (full, locked, gone) and not the one operation (a constraint)."""
+    if isinstance(error, StoreUnavailable):
+        return True
     if isinstance(error, DBAPIError):
         faulty = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
         return error.connection_invalidated or not isinstance(error, faulty)
@@ -159,6 +192,8 @@ def pairs(first: Column[Any], second: Column[Any], some: Iterable[tuple[Any, Any
 
 def explained(error: Exception, place: str) -> Exception:
     """The error as our callers know it; one that is not the database's stays as it is."""
+    if isinstance(error, StoreUnavailable):
+        return StoreUnavailable(*error.args)  # each who hears of it raises an exception of its own
     if unavailable(error):
         return StoreUnavailable(f"the store {place} is unavailable: {words(error)}")
     if isinstance(error, (SQLAlchemyError, UnicodeError, OverflowError)):

@@ -1,13 +1,15 @@
-"""The file of a SQLite database: created for its owner's eyes only, and used by one daemon only."""
+"""The file of a SQLite database: created for its owner's eyes only, used by one daemon only, and
+watched, since SQLite writes on into a file that was removed."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from daemon.errors import StoreError
+from daemon.errors import StoreError, StoreUnavailable
 
 HINT = "give this user write access there, or set DISPATCHD_DATABASE_URL to another place"
 
@@ -24,6 +26,43 @@ def create(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise StoreError(f"cannot use the database {path}: {error.strerror} ({HINT})") from error
+
+
+def wal_of(database: Path) -> Path:
+    """SQLite's write-ahead log, where the newest commits are. It stays while the file is open."""
+    return database.with_name(database.name + "-wal")
+
+
+class Originals:
+    """The files as they were opened. What is written to them once they were removed, or others were
+    put in their place, is gone with the process: nothing may be acknowledged then."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._identities = {path: _identity(path) for path in paths}
+        self._lost: Path | None = None
+
+    def check(self) -> None:
+        """Raises StoreUnavailable where a file is not the one that it was; from then on always,
+        since nobody knows what was done to it meanwhile."""
+        if self._lost is None:
+            for path, identity in self._identities.items():
+                if _identity(path) != identity:
+                    self._lost = path
+        if self._lost is not None:
+            raise StoreUnavailable(
+                f"the database file {self._lost} was removed or replaced; restart dispatchd"
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What no other file has while somebody holds this one open; None where there is no file."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:  # it may be there
+        raise StoreUnavailable(f"cannot look after {path}: {error.strerror}") from error
+    return status.st_dev, status.st_ino
 
 
 class Lock:

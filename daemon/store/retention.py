@@ -14,15 +14,19 @@ from daemon.store.lookups import UNFINISHED
 def prune(connection: Connection, before: datetime, limit: int) -> int:
     """Deletes up to ``limit`` rows of each kind that ended before ``before``; returns how many in
     all, 0 when none is left. An event goes with all that hangs on it, and stays while any of its
-    dispatches is unfinished."""
+    dispatches is unfinished, or a sticky key that has not ended leads to it: who comes with that
+    key is answered from its dispatch."""
     events, dispatches = schema.events, schema.dispatches
     dedupe, firings = schema.dedupe, schema.firings
     unfinished = select(dispatches.c.id).where(
         dispatches.c.event_id == events.c.id, dispatches.c.state.in_(UNFINISHED)
     )
+    promised = select(dedupe.c.key).where(
+        dedupe.c.event_id == events.c.id, dedupe.c.sticky, dedupe.c.expires_at >= before
+    )
     old_events = (
         select(events.c.id)
-        .where(events.c.at < before, ~unfinished.exists())
+        .where(events.c.at < before, ~unfinished.exists(), ~promised.exists())
         .order_by(events.c.at)
         .limit(limit)
     )

@@ -189,6 +189,9 @@ dedupe = Table(
     sqlite_with_rowid=False,
 )
 
+# Events that a sticky key stands for, so that retention finds them.
+Index(None, dedupe.c.event_id, sqlite_where=dedupe.c.sticky, postgresql_where=dedupe.c.sticky)
+
 cursors = Table(
     "cursors",
     metadata,
@@ -209,4 +212,12 @@ firings = Table(
     Column("event_id", Text),
     Index(None, "scheduled_at"),
     sqlite_with_rowid=False,
+)
+
+# One row, written over and over to find out whether the database takes writes.
+trial = Table(
+    "trial",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("filler", LargeBinary, nullable=False),
 )

@@ -4,22 +4,35 @@ that is asked of it. What each does in SQL stands in the module it is delegated 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, column, table
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
-from daemon.errors import StoreError
+from daemon.errors import StoreError, StoreUnavailable
 from daemon.event import Due, Event, Outcome, Verdict
 from daemon.ports import Claim, FiringRecord
-from daemon.store import accounting, lookups, migrate, outbox, retention
-from daemon.store.engine import connect, file_of, in_memory, parse, place, words, writing
-from daemon.store.file import Lock, create
+from daemon.store import accounting, lookups, migrate, outbox, retention, trial
+from daemon.store.engine import (
+    connect,
+    file_of,
+    in_memory,
+    parse,
+    patiently,
+    place,
+    words,
+    writing,
+)
+from daemon.store.file import Lock, Originals, create, wal_of
 from daemon.store.reader import Reader
 from daemon.store.recording import record
 from daemon.store.writer import Writer
+
+RECENT = 10.0
+"""Seconds for which a failed write speaks against the database."""
 
 
 class Store:
@@ -31,13 +44,20 @@ class Store:
     """
 
     def __init__(
-        self, engine: Engine, where: str, owner: str, *, read_only: bool, lock: Lock | None
+        self,
+        engine: Engine,
+        where: str,
+        owner: str,
+        *,
+        read_only: bool,
+        lock: Lock | None,
+        originals: Originals,
     ) -> None:
         self._engine = engine
         self._where = where
         self._owner = owner
         self._lock = lock
-        self._writer = None if read_only else Writer(engine, where)
+        self._writer = None if read_only else Writer(engine, where, check=originals.check)
         self._reader = Reader(engine, where)
         # In memory there is one connection, which one thread may use.
         self._reading = self._writer if self._writer and in_memory(engine.url) else self._reader
@@ -62,10 +82,9 @@ class Store:
             lock = Lock(path)
             lock.take(now)
         engine = connect(parsed, read_only=read_only)
-        prepare = migrate.check if read_only else migrate.upgrade
         try:
-            with (engine if read_only else writing(engine)).begin() as connection:
-                prepare(connection, where)
+            patiently(lambda: _prepare(engine, where, read_only=read_only))
+            originals = Originals(() if path is None else (path, wal_of(path)))
         except Exception as error:
             engine.dispose()
             if lock is not None:
@@ -73,10 +92,17 @@ class Store:
             if isinstance(error, SQLAlchemyError):
                 raise StoreError(f"cannot use the database {where}: {words(error)}") from error
             raise
-        return cls(engine, where, owner, read_only=read_only, lock=lock)
+        return cls(engine, where, owner, read_only=read_only, lock=lock, originals=originals)
+
+    def hurry(self) -> None:
+        """From now on no write waits for another program's lock: for a stop, which has no time.
+        What is written fails at once then, with StoreUnavailable."""
+        if self._writer is not None:
+            self._writer.hurry()
 
     async def close(self) -> None:
-        """Commits what waits, then lets go of the database. A second call does nothing."""
+        """Commits what waits, in a `hurry`, then lets go of the database. A second call does
+        nothing."""
         if self._writer is not None:
             await self._writer.close()
         await self._reader.close()
@@ -117,6 +143,12 @@ class Store:
         """Makes the cursors those of the enabled cron entries (name to schedule identity) and
         returns them. A new or re-scheduled entry starts at ``now``; any other is forgotten."""
         return await self._writing.alone(accounting.sync_cursors, entries, now)
+
+    async def rewind_cursors(self, now: datetime) -> dict[str, datetime]:
+        """Sets every cursor that is more than a minute in the future to ``now``, and returns where
+        these stood, by cron: the clock was wrong then, or is now. For the start, before
+        `sync_cursors`."""
+        return await self._writing.alone(accounting.rewind_cursors, now)
 
     # The outbox
 
@@ -220,8 +252,16 @@ class Store:
         return await self._writing.alone(retention.prune, before, limit)
 
     async def ping(self) -> None:
-        """Commits a write that changes nothing. Raises StoreUnavailable when that fails."""
-        await self._writing.alone(_touch)
+        """Commits a write that means nothing. Raises StoreUnavailable when that fails, or when
+        any write failed in the last `RECENT` seconds: on a full disk a small one may still fit.
+        The first after such a failure is therefore as large as a usual recording."""
+        writer = self._writing
+        failure = writer.failure
+        if failure is not None and (ago := time.monotonic() - failure.at) < RECENT:
+            raise StoreUnavailable(f"{failure.message} ({ago:.0f} s ago)")
+        await writer.alone(trial.write, trial.ROOM if failure else 1)
+        if writer.failure is failure:
+            writer.failure = None
 
     @property
     def _writing(self) -> Writer:
@@ -230,6 +270,7 @@ class Store:
         return self._writer
 
 
-def _touch(connection: Connection) -> None:
-    version = table("alembic_version", column("version_num"))
-    connection.execute(version.update().values(version_num=version.c.version_num))
+def _prepare(engine: Engine, where: str, *, read_only: bool) -> None:
+    prepare = migrate.check if read_only else migrate.upgrade
+    with (engine if read_only else writing(engine)).begin() as connection:
+        prepare(connection, where)

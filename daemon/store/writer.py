@@ -4,6 +4,7 @@ came in during a commit shares the next one, so the disk is waited for once per 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine
 
 from daemon.errors import StoreUnavailable
-from daemon.store.engine import explained, unavailable, writing
+from daemon.store.engine import explained, patiently, unavailable, writing
 
 MAX_WAITING = 4096  # operations; at 3,000 a second the last one waits a good second
 MAX_BATCH = 256
@@ -30,22 +31,44 @@ class _Operation:
     future: asyncio.Future[Any] = field(default_factory=asyncio.Future)
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """That the database failed: when, on the monotonic clock, and in which words."""
+
+    at: float
+    message: str
+
+
 class Writer:
     """Runs operations on the thread that alone writes, many in one transaction.
 
     An operation that raises fails alone: what it did is undone to its savepoint, and the others of
     its batch are committed. When the database itself fails, every operation of the batch does, with
     `StoreUnavailable`; the next batch tries again.
+
+    ``check`` raises StoreUnavailable where what is committed would not last. It is asked on the
+    thread before each transaction, and after it: only then is the commit known to count.
     """
 
-    def __init__(self, engine: Engine, place: str, *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        place: str,
+        *,
+        check: Callable[[], None] = lambda: None,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
         self._engine = writing(engine)
         self._place = place
+        self._check = check
         self._max_waiting = max_waiting
         self._waiting: list[_Operation] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dispatchd-writer")
         self._committing: asyncio.Task[None] | None = None
+        self._hurried = False
         self._closed = False
+        self.failure: Failure | None = None
+        """The last one; None once it is known to be over."""
 
     async def together(self, work: Work[A, R], argument: A) -> R:
         """Runs ``work`` once for the arguments of all operations of a batch that name it; it gives
@@ -78,8 +101,13 @@ class Writer:
 
         return await self.together(single, None)
 
+    def hurry(self) -> None:
+        """From now on nothing waits for another program's lock: it fails at once instead."""
+        self._hurried = True
+
     async def close(self) -> None:
-        """Commits what waits, takes nothing more, and ends the thread."""
+        """Commits what waits, in a hurry, takes nothing more, and ends the thread."""
+        self.hurry()
         self._closed = True
         if self._committing is not None:
             await asyncio.wait([self._committing])
@@ -89,7 +117,9 @@ class Writer:
         loop = asyncio.get_running_loop()
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+                # The last batch holds all that is left: where it fails, the end waits for it once.
+                size = len(self._waiting) if self._closed else MAX_BATCH
+                batch, self._waiting = self._waiting[:size], self._waiting[size:]
                 batch = [operation for operation in batch if not operation.future.done()]
                 outcomes = await loop.run_in_executor(self._thread, self._commit, batch)
                 for operation, outcome in zip(batch, outcomes, strict=True):
@@ -101,15 +131,24 @@ class Writer:
 
     def _commit(self, batch: Sequence[_Operation]) -> list[Any]:
         """On the thread: each operation's result, or the exception that it is to raise."""
-        outcomes: dict[_Operation, Any] = {}
         try:
-            with self._engine.begin() as connection:
-                for operations in _by_work(batch):
-                    results = self._run(connection, operations)
-                    outcomes.update(zip(operations, results, strict=True))
+            self._check()
+            outcomes = patiently(lambda: self._transaction(batch), lambda: self._hurried)
+            self._check()
         except Exception as error:  # noqa: BLE001 - whatever it was, the waiters must hear of it
-            return [explained(error, self._place) for _ in batch]
+            explanations = [explained(error, self._place) for _ in batch]
+            if batch and unavailable(error):
+                self.failure = Failure(time.monotonic(), str(explanations[0]))
+            return explanations
         return [outcomes[operation] for operation in batch]
+
+    def _transaction(self, batch: Sequence[_Operation]) -> dict[_Operation, Any]:
+        outcomes: dict[_Operation, Any] = {}
+        with self._engine.begin() as connection:
+            for operations in _by_work(batch):
+                results = self._run(connection, operations)
+                outcomes.update(zip(operations, results, strict=True))
+        return outcomes
 
     def _run(self, connection: Connection, operations: Sequence[_Operation]) -> list[Any]:
         savepoint = connection.begin_nested()

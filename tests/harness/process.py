@@ -216,7 +216,7 @@ class Daemon:
     def stored_bytes(self) -> bytes:
         """The database file and those beside it, raw."""
         files = sorted(self.home.glob(f"{self.database.name}*"))
-        return b"".join(file.read_bytes() for file in files)
+        return b"".join(file.read_bytes() for file in files if file.is_file())  # one is a socket
 
     @property
     def _running(self) -> asyncio.subprocess.Process:

@@ -117,6 +117,37 @@ async def test_cursors_follow_the_entries(store: Store) -> None:
     assert await store.sync_cursors({}, NOW) == {}
 
 
+async def test_a_cursor_from_a_wrong_clock_goes_back_to_now(store: Store) -> None:
+    """A machine that started with its clock years ahead would else be silent for those years."""
+    ahead = NOW + timedelta(days=3650)
+    await store.sync_cursors({"nightly": "1"}, ahead)
+    await store.sync_cursors({"nightly": "1", "hourly": "1"}, NOW - HOUR)
+    assert await store.rewind_cursors(NOW) == {"nightly": ahead}
+    assert await store.rewind_cursors(NOW) == {}
+    later = NOW + HOUR
+    assert await store.sync_cursors({"nightly": "1", "hourly": "1"}, later) == {
+        "nightly": NOW,
+        "hourly": NOW - HOUR,
+    }
+
+
+async def test_a_cursor_that_is_a_little_ahead_stays(store: Store) -> None:
+    """Clocks that are kept right are set back too, by seconds."""
+    await store.sync_cursors({"nightly": "1"}, NOW + MINUTE)
+    assert await store.rewind_cursors(NOW) == {}
+    assert await store.rewind_cursors(NOW - SECOND) == {"nightly": NOW + MINUTE}
+
+
+async def test_an_instant_that_fired_does_not_fire_again_after_its_cursor_went_back(
+    store: Store,
+) -> None:
+    await store.sync_cursors({"nightly": "1"}, NOW)
+    first, again = fired(1, "nightly", NOW + HOUR), fired(2, "nightly", NOW + HOUR)
+    await store.account([due(first, cursor=NOW + HOUR)], [judged(1, first)])
+    assert await store.rewind_cursors(NOW) == {"nightly": NOW + HOUR}
+    assert await store.account([due(again, cursor=NOW + HOUR)], [judged(2, again)]) == []
+
+
 async def test_instants_are_listed_newest_first(store: Store) -> None:
     for number in range(3):
         event = fired(number, "nightly", NOW + number * MINUTE)

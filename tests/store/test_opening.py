@@ -122,7 +122,7 @@ async def test_a_commit_waits_for_the_disk(path: Path) -> None:
         "journal_mode": "wal",
         "synchronous": 2,  # FULL
         "foreign_keys": 1,
-        "busy_timeout": 5000,
+        "busy_timeout": 200,  # and again, for as long as `PATIENCE`
     }
 
 
@@ -259,6 +259,12 @@ def test_a_directory_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
         ("not a url hunter2", "the database URL cannot be read"),
         ("postgresql://me:hunter2@db/dispatchd", "'postgresql' are not supported yet"),
         ("nosuch://me:hunter2@db", "'nosuch' are not supported yet"),
+        ("postgresql://me:hunter2@db:port/dispatchd", "the database URL cannot be read"),
+        ("sqlite+aiosqlite:///hunter2", r"'sqlite\+aiosqlite' are not supported yet"),
+        ("sqlite://hunter2.sqlite", "names a server and no file"),
+        ("sqlite:////hunter2%00", "names no file"),
+        ("sqlite:////hunter2?cache=shared", r"takes no options after a `\?`"),
+        ("sqlite:////", "cannot use the database /: Is a directory"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_without_quoting_it(url: str, message: str) -> None:

@@ -51,6 +51,20 @@ async def test_an_old_event_stays_while_it_owes_something(store: Store, state: S
     assert await store.event(event.id) == event
 
 
+async def test_an_event_stays_for_as_long_as_a_sticky_key_leads_to_it(store: Store) -> None:
+    """Who repeats a call under its key is answered from what became of the first, though all of
+    that is older than the retention."""
+    for number, sticky in ((1, True), (2, False)):
+        event = delivered(number, at=LONG_AGO)
+        promise = key(f"k{number}", until=LIMIT, sticky=sticky)
+        done = owed(number, event, state=State.DEAD)
+        await store.record(event, [Verdict("push", Outcome.DISPATCHED, "", (done,), promise)])
+    assert await store.prune(LIMIT, 100) == 1
+    assert [event.id for event in await store.events(10)] == [id_of("evt", 1, LONG_AGO)]
+    assert await store.prune(LIMIT + HOUR, 100) == 3  # what is left, and both keys
+    assert await store.events(10) == []
+
+
 async def test_what_is_young_enough_stays(store: Store) -> None:
     event = delivered(1, at=LIMIT)
     await store.record(

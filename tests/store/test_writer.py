@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, event
 
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.store import Store
@@ -43,6 +43,38 @@ def connections() -> Iterator[list[sqlite3.Connection]]:
     event.listen(Engine, "connect", remember)
     yield seen
     event.remove(Engine, "connect", remember)
+
+
+class Tries:
+    """Counts how often a write found the database locked."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._more = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def add(self, context: ExceptionContext) -> None:
+        if "locked" in str(context.original_exception):
+            self._loop.call_soon_threadsafe(self._add)
+
+    def _add(self) -> None:
+        self.count += 1
+        self._more.set()
+
+    async def until(self, count: int) -> None:
+        while self.count < count:
+            self._more.clear()
+            await self._more.wait()
+
+
+@pytest.fixture
+async def tries(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Tries]:
+    """Tries to take a lock, none of which takes longer than a moment."""
+    monkeypatch.setattr("daemon.store.engine.BUSY_TIMEOUT", 0.01)
+    seen = Tries()
+    event.listen(Engine, "handle_error", seen.add)
+    yield seen
+    event.remove(Engine, "handle_error", seen.add)
 
 
 async def test_writes_at_once_share_one_commit(store: Store, commits: list[Connection]) -> None:
@@ -202,9 +234,10 @@ async def test_a_full_disk_is_unavailable_to_all_and_passes(
 
 
 async def test_a_database_locked_by_another_program_is_unavailable_and_passes(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store.open(f"sqlite:///{tmp_path}/state.sqlite?timeout=0.01", owner="tests", now=NOW)
+    monkeypatch.setattr("daemon.store.engine.PATIENCE", 0.0)
+    store = Store.open(f"sqlite:///{tmp_path}/state.sqlite", owner="tests", now=NOW)
     event = delivered(1)
     with closing(sqlite3.connect(tmp_path / "state.sqlite")) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -215,9 +248,85 @@ async def test_a_database_locked_by_another_program_is_unavailable_and_passes(
     await store.close()
 
 
-async def test_a_database_that_became_read_only_is_not_ready(
-    tmp_path: Path, connections: list[sqlite3.Connection]
+async def test_a_lock_that_another_program_lets_go_in_time_is_waited_for(
+    tmp_path: Path, tries: Tries
 ) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/state.sqlite", owner="tests", now=NOW)
+    event = delivered(1)
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        recording = asyncio.create_task(store.record(event, [dispatched(1, event)]))
+        await tries.until(2)
+    await recording
+    assert await store.event(event.id) == event
+    await store.close()
+
+
+async def test_in_a_hurry_no_lock_is_waited_for(
+    tmp_path: Path, tries: Tries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.store.engine.PATIENCE", 1e9)
+    store = Store.open(f"sqlite:///{tmp_path}/state.sqlite", owner="tests", now=NOW)
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        waiting = asyncio.create_task(store.record(delivered(1), []))
+        await tries.until(2)
+        store.hurry()
+        for write in (waiting, store.record(delivered(2), [])):
+            with pytest.raises(StoreUnavailable, match="locked"):
+                await write
+    await store.record(delivered(3), [])
+    await store.close()
+
+
+async def test_the_end_waits_for_no_lock_however_much_is_to_be_written(
+    tmp_path: Path, tries: Tries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not committed was not acknowledged either: each of them hears of it."""
+    monkeypatch.setattr("daemon.store.engine.PATIENCE", 1e9)
+    store = Store.open(f"sqlite:///{tmp_path}/state.sqlite", owner="tests", now=NOW)
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        writes = [
+            asyncio.create_task(store.record(delivered(number), []))
+            for number in range(1500)  # six batches
+        ]
+        await tries.until(2)
+        before = tries.count
+        await store.close()
+        assert tries.count - before <= 3  # the one that was on, its batch, and all the others
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert {type(result) for result in results} == {StoreUnavailable}
+
+
+async def test_a_disk_on_which_small_writes_still_fit_is_not_ready(
+    tmp_path: Path,
+    connections: list[sqlite3.Connection],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/state.sqlite", owner="tests", now=NOW)
+    await store.ping()
+    for connection in connections:
+        connection.execute("PRAGMA max_page_count = 1")  # as it is now: it can grow no more
+    await store.ping()
+    with pytest.raises(StoreUnavailable, match="full"):
+        await store.record(delivered(1, body=bytes(30_000)), [])
+    for recent in (10.0, 0.0):  # since it just failed; since as much would fail again
+        monkeypatch.setattr("daemon.store.store.RECENT", recent)
+        with pytest.raises(StoreUnavailable, match="full"):
+            await store.ping()
+    for connection in connections:
+        connection.execute("PRAGMA max_page_count = 1000000")
+    await store.ping()
+    monkeypatch.setattr("daemon.store.store.RECENT", 10.0)
+    await store.ping()
+    await store.close()
+
+
+async def test_a_database_that_became_read_only_is_not_ready(
+    tmp_path: Path, connections: list[sqlite3.Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.store.store.RECENT", 0.0)
     store = Store.open(f"sqlite:///{tmp_path}/state.sqlite", owner="tests", now=NOW)
     await store.ping()
     for connection in connections:

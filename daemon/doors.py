@@ -1,0 +1,131 @@
+"""Where requests come in: the public address with the webhook routes and the API, and the admins'
+Unix socket with the API alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiohttp import web
+
+from daemon.api import Api
+from daemon.errors import UsageError
+from daemon.facts import Facts, Trouble
+from daemon.places import admin_socket
+from daemon.receiver import Receiver
+from daemon.spec import Settings
+from daemon.web import SIMULATION_HEADER, Runner, encourage, error_response, http_log
+
+HANDLER_GRACE = 1.0
+"""Seconds that requests still being answered get after that."""
+
+
+async def open_doors(
+    stack: AsyncExitStack,
+    settings: Settings,
+    api: Api,
+    receiver: Receiver,
+    environ: Mapping[str, str],
+    facts: Facts,
+    *,
+    simulated: bool,
+) -> list[web.AppRunner]:
+    """Listens for everybody on ``DISPATCHD_LISTEN``, and for admins on the Unix socket. The runners
+    are cleaned up by ``stack``. Raises UsageError where one of them cannot be opened."""
+    headers = {SIMULATION_HEADER: "1"} if simulated else {}
+    public = await _runner(stack, api, facts, headers, trusted=False, receiver=receiver)
+    host, port = settings.listen
+    try:
+        await web.TCPSite(public, host, port).start()
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; free the port, or choose "
+            "another with --listen HOST:PORT"
+        ) from None
+    socket = admin_socket(settings.database_url, environ)
+    if socket is None:
+        facts.publish(
+            Trouble("admin socket", "its path is too long for a socket; use --url and API_KEY")
+        )
+        return [public]
+    private = await _runner(stack, api, facts, headers, trusted=True)
+    # The database's lock is ours, so a socket that is still there belongs to nobody.
+    if socket.exists() and not socket.is_socket():
+        raise UsageError(f"{socket} is to be the admin socket and is another file; move it away")
+    try:
+        socket.unlink(missing_ok=True)
+        with _file_mode(0o660):
+            await web.UnixSite(private, socket).start()
+    except OSError as error:
+        raise UsageError(
+            f"cannot open the admin socket {socket}: {error.strerror or error}; see that its "
+            "directory is there and can be written"
+        ) from None
+    stack.callback(socket.unlink, missing_ok=True)
+    return [public, private]
+
+
+async def _runner(
+    stack: AsyncExitStack,
+    api: Api,
+    facts: Facts,
+    headers: Mapping[str, str],
+    *,
+    trusted: bool,
+    receiver: Receiver | None = None,
+) -> web.AppRunner:
+    @web.middleware
+    async def guarding(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return error_response(error.status, error.reason)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not kill the connection
+            facts.publish(Trouble("http", f"{request.method} {request.path}: {error!r}"))
+            return error_response(500, "internal error; the daemon's log says more")
+
+    async def mark(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(headers)
+
+    app = web.Application(middlewares=[guarding])
+    app.on_response_prepare.append(mark)
+    routes = api.routes(trusted=trusted)
+    if receiver is not None:
+        routes.append(web.route("*", "/{path:.*}", receiver.handle))
+    app.add_routes(
+        web.route(each.method, each.path, each.handler, expect_handler=encourage, **each.kwargs)
+        for each in routes
+    )
+    runner = Runner(
+        app,
+        access_log=None,
+        logger=http_log(facts),
+        shutdown_timeout=HANDLER_GRACE,
+        auto_decompress=False,
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+def address_shown(address: Any) -> str:
+    """A socket's address for people: a URL, or the path of a Unix socket."""
+    if isinstance(address, str):
+        return address
+    host, port = address[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextlib.contextmanager
+def _file_mode(mode: int) -> Iterator[None]:
+    """Files are created with ``mode`` meanwhile: there is no moment at which others may enter."""
+    before = os.umask(0o777 & ~mode)
+    try:
+        yield
+    finally:
+        os.umask(before)
