@@ -127,7 +127,7 @@ class TestEntries:
         ]
         specs = read(tmp_path, triggers=entries).triggers
         assert [spec.response and spec.response.content_type for spec in specs] == [
-            "text/plain",
+            "text/plain; charset=utf-8",
             "application/xml",
         ]
 

@@ -58,7 +58,10 @@ ONLY_LOOKED_UP = {
     "older than send_within allows: …",
     "the daemon ended before GitHub's answer was recorded",
     "no daemon answers: …",
+    "something else answers at …",
+    "gave an answer that cannot be used",
     "API_KEY is not set here",
+    "'…' is not an id: ids are evt_… or dsp_…",
     "there is no event '…'; it may have aged out",
 }
 """Messages whose circumstances other tests provoke: here it is enough that the code holds them."""

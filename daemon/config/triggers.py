@@ -175,7 +175,7 @@ def _response(node: Node, vocabulary: Vocabulary) -> ResponseSpec | None:
     tree = vocabulary.tree(value, errors)
     for path, error in errors:
         place.at(("body", *path)).miscompiled(error)
-    usual = "text/plain" if isinstance(value, str) else "application/json"
+    usual = "text/plain; charset=utf-8" if isinstance(value, str) else "application/json"
     content_type = place.text("content_type") or usual
     if _charsets(content_type) - {"utf-8"}:
         place.at(("content_type",)).fault(
