@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -27,6 +28,7 @@ from daemon.views import (
 )
 from daemon.web import client_ip, json_response, refused, unavailable
 
+ID = re.compile(r"(evt|dsp)_[0-9a-z]{26}")
 LISTED_MAX = 1000
 LISTED_BY_DEFAULT = 50
 
@@ -81,9 +83,9 @@ class Api:
             return self._answering(handler if trusted else self._with_key(handler))
 
         own = [
-            web.get("/ping", self._ping, allow_head=False),
-            web.get("/healthz", self._healthz, allow_head=False),
-            web.get("/readyz", self._readyz, allow_head=False),
+            web.get("/ping", self._ping),
+            web.get("/healthz", self._healthz),
+            web.get("/readyz", self._readyz),
             web.post(API_ENTRY, keyed(self._dispatch)),
             web.get("/api/v1/status", keyed(self._status)),
             web.get("/api/v1/events", keyed(self._events)),
@@ -121,7 +123,7 @@ class Api:
         query = request.query
         events = await self._records.events(
             _limit(query),
-            before=query.get("before"),
+            before=_before(query),
             outcome=_member(Outcome, query, "outcome"),
             source=query.get("source"),
         )
@@ -152,7 +154,7 @@ class Api:
             raise Refused(400, f"since={since!r:.60} is not an RFC 3339 instant") from None
         dispatches = await self._records.dispatches(
             _limit(query),
-            before=query.get("before"),
+            before=_before(query),
             states=[state] if state else None,
             entry=query.get("entry"),
             event_id=query.get("event"),
@@ -223,10 +225,12 @@ class Api:
 
 
 def _only(method: str) -> Handler:
+    allowed = "GET, HEAD" if method == "GET" else method
+
     async def refusing(request: web.Request) -> web.Response:
         raise Refused(
-            405, f"{request.method} is not allowed here; allowed: {method}",
-            headers={"Allow": method},
+            405, f"{request.method} is not allowed here; allowed: {allowed}",
+            headers={"Allow": allowed},
         )  # fmt: skip
 
     return refusing
@@ -259,6 +263,15 @@ def _limit(query: Mapping[str, str]) -> int:
     if not text.isdecimal() or not 1 <= int(text[:9]) <= LISTED_MAX:
         raise Refused(400, f"limit={text!r:.20} is not a number from 1 to {LISTED_MAX}")
     return int(text)
+
+
+def _before(query: Mapping[str, str]) -> str | None:
+    text = query.get("before")
+    if text is not None and not ID.fullmatch(text):
+        raise Refused(
+            400, f"before={text!r:.40} is not an id: give the last one of the page before"
+        )
+    return text
 
 
 Member = TypeVar("Member", bound=StrEnum)

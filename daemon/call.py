@@ -13,17 +13,20 @@ from daemon.github import PAYLOAD_KEYS_MAX
 from daemon.render import METADATA_KEY, encode, new_dispatch, with_metadata
 
 SEND_WITHIN = timedelta(hours=24)
+KEYS = frozenset({"event_type", "client_payload", "repository"})
 _ANY_ID = "dsp_" + "0" * 26  # ids are of one length: what passes with this passes with any
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """A checked call. ``client_payload`` is as received (an empty object where there was none);
-    ``tracked`` says that there is room for the reserved key beside it."""
+    ``tracked`` says that there is room for the reserved key beside it. ``unknown`` are keys that
+    mean nothing here."""
 
     event_type: str
     client_payload: dict[str, JSON]
     repository: str
+    unknown: tuple[str, ...] = ()
 
     @property
     def tracked(self) -> bool:
@@ -32,12 +35,13 @@ class Call:
     @property
     def warning(self) -> str:
         """What the caller should know, though the call is in order; empty: nothing."""
-        if self.tracked:
-            return ""
-        return (
-            f"client_payload uses all {PAYLOAD_KEYS_MAX} keys that GitHub allows, so it goes out "
-            f"without the {METADATA_KEY!r} key and its run cannot be told from others"
-        )
+        warnings = [f"the key {key!r:.60} means nothing here" for key in self.unknown[:5]]
+        if not self.tracked:
+            warnings.append(
+                f"client_payload uses all {PAYLOAD_KEYS_MAX} keys that GitHub allows, so it goes "
+                f"out without the {METADATA_KEY!r} key and its run cannot be told from others"
+            )
+        return "; ".join(warnings)
 
 
 def parse_call(body: JSON, default_repository: str, allowed: Collection[str]) -> Call:
@@ -58,7 +62,8 @@ def parse_call(body: JSON, default_repository: str, allowed: Collection[str]) ->
         raise Refused(400, "client_payload must be an object")
     if METADATA_KEY in payload:
         raise Refused(400, f"client_payload must not hold {METADATA_KEY!r}: that key is reserved")
-    call = Call(event_type, payload, _repository(body, default_repository, allowed))
+    unknown = tuple(key for key in body if key not in KEYS)
+    call = Call(event_type, payload, _repository(body, default_repository, allowed), unknown)
     _encoded(call, _ANY_ID)
     return call
 

@@ -209,6 +209,21 @@ async def test_a_wrong_content_type_or_method_is_named(tmp_path: Path) -> None:
             assert "not allowed" in answer["error"]
 
 
+async def test_a_key_that_means_nothing_is_named_in_a_warning(tmp_path: Path) -> None:
+    async with serving(tmp_path) as daemon:
+        call = {"event_type": "x", "client_paylod": {"a": 1}}
+        status, answer = await daemon.call("POST", "/dispatch", json=call)
+        assert status == 200
+        assert answer["warning"] == "the key 'client_paylod' means nothing here"
+
+
+async def test_monitors_may_ask_with_head(tmp_path: Path) -> None:
+    async with serving(tmp_path) as daemon:
+        for path in ("/ping", "/healthz", "/readyz"):
+            async with daemon.session.head(daemon.url + path) as response:
+                assert (response.status, await response.read()) == (200, b"")
+
+
 async def test_the_open_routes_need_no_key(tmp_path: Path) -> None:
     async with serving(tmp_path) as daemon:
         assert await daemon.call("GET", "/ping", key=None) == (200, {"message": "Pong!"})
@@ -261,6 +276,8 @@ async def test_events_and_dispatches_can_be_listed_and_shown(tmp_path: Path) -> 
         _, some = await daemon.call("GET", "/api/v1/dispatches?entry=nightly")
         assert [each["id"] for each in some["dispatches"]] == fired["dispatches"]
         for path in (
+            "/api/v1/events?before=zzz",
+            "/api/v1/dispatches?before=dsp_",
             "/api/v1/events?limit=0",
             "/api/v1/events?limit=x",
             "/api/v1/events?outcome=nope",

@@ -59,13 +59,13 @@ async def test_a_strange_query_is_no_reason_to_refuse(target: Target, query: str
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE", "PROPFIND"])
 @pytest.mark.parametrize(
     ("path", "allowed"),
-    [("/hooks/github", "POST"), ("/team/x", "POST"), ("/dispatch", "POST"), ("/ping", "GET")],
+    [("/hooks/github", "POST"), ("/team/x", "POST"), ("/dispatch", "POST"), ("/ping", "GET, HEAD")],
 )
 async def test_another_method_is_answered_405_with_those_allowed(
     target: Target, method: str, path: str, allowed: str
 ) -> None:
     answer = await target.ask(request(method, path), method=method)
-    if method == allowed:
+    if method in allowed:
         assert answer.status == 200
         return
     assert answer.status == 405

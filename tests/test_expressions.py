@@ -80,7 +80,16 @@ def test_an_expression_comes_to_json(source: str, value: JSON) -> None:
         ("variables.x", "unknown name 'variables.x'", 10),
         ("dispatch_id", "unknown name 'dispatch_id'", 1),
         ("regexp.extract('a', 'b')", "unknown name 'regexp'", 1),
-        ("body.a ==", "Syntax error", 10),
+        ("body.a ==", "Syntax error: mismatched input '<EOF>'", 10),
+        ("body.a = 1", "a comparison is ==", 8),
+        ("body.a and body.b", "and is &&", 8),
+        ("body.a ?? 'x'", "orValue", 9),
+        ("body.s.len()", "unknown function 'len': did you mean 'size'", 11),
+        ("now()", "unknown function 'now': docs/expressions.md lists them", 4),
+        ("headers.x-github-event == 'push'", "brackets: headers['x-github-event']", 11),
+        ("headers['X-GitHub-Event']", "in lower case here: 'x-github-event'", 10),
+        ("body.s.matches('(')", "invalid regular expression: missing )", 16),
+        ("regex.extract(body.s, r'(')", "invalid regular expression: missing )", 23),
         ("event.id + 1", "no matching overload", 10),
         ("body.?x", ".orValue", 0),
         ("[body.?x]", ".orValue", 0),
@@ -155,14 +164,14 @@ def test_white_space_around_dots_does_not_hide_a_late_name() -> None:
         ("1 / 0", "divide by zero"),
         ("body.n + 'a'", "does not fit the types"),
         ("double('nan')", "JSON cannot hold"),
-        ("regex.extract('a', '(')", "missing )"),
+        ("regex.extract('a', body.p)", "invalid regular expression: missing )"),
         ("body.l[5]", "index"),
     ],
 )
 def test_a_failure_is_an_error_and_never_a_value(source: str, words: str) -> None:
     """The engine returns its errors as values whose plain form is a truthy string."""
     with pytest.raises(ExpressionError, match=re.escape(words)):
-        evaluated(source, {"n": 1, "l": []})
+        evaluated(source, {"n": 1, "l": [], "p": "("})
 
 
 def test_a_condition_must_be_a_bool() -> None:

@@ -12,9 +12,19 @@ from cel_expr_python import cel
 from daemon.expressions.values import compact, to_json
 
 
+def compiled_pattern(pattern: str) -> Any:
+    """The pattern as RE2 takes it. Raises ValueError that says what is wrong with it."""
+    try:
+        return re2.compile(pattern, _RE2_OPTIONS)
+    except re2.error as error:
+        words = error.args[0] if error.args else ""
+        told = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+        raise ValueError(f"invalid regular expression: {told}") from None
+
+
 def _regex_extract(text: str, pattern: str) -> str:
     """The first group of the first match (the whole match where there is no group), else ""."""
-    found = re2.search(pattern, text, _RE2_OPTIONS)
+    found = compiled_pattern(pattern).search(text)
     if found is None:
         return ""
     return (found.group(1) or "") if found.re.groups else found.group(0)
@@ -79,3 +89,13 @@ DECLARED = (
     Function("json.encode", "json.encode(value)", "the value as compact JSON text"),
     Function("sha256", "sha256(text)", "the SHA-256 digest of the text, in hex"),
 )
+
+CEL_FUNCTIONS = (
+    *("all", "bool", "bytes", "charAt", "contains", "double", "duration", "dyn", "endsWith"),
+    *("exists", "exists_one", "filter", "format", "has", "hasValue", "indexOf", "int", "join"),
+    *("lastIndexOf", "lowerAscii", "map", "matches", "orValue", "quote", "replace", "reverse"),
+    *("size", "split", "startsWith", "string", "substring", "timestamp", "trim", "type", "uint"),
+    *("upperAscii", "value", "getFullYear", "getMonth", "getDayOfWeek", "getHours", "getMinutes"),
+    *(declared.name for declared in DECLARED),
+)
+"""What there is to call, for suggestions: CEL's own functions, its strings extension, and ours."""

@@ -11,7 +11,7 @@ from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
 from daemon.errors import ExpressionError
 from daemon.expressions.evaluation import LATE_NAMES, STATUS_PREFIX, Condition, Expression
-from daemon.expressions.functions import DECLARED, FUNCTIONS
+from daemon.expressions.functions import CEL_FUNCTIONS, DECLARED, FUNCTIONS, compiled_pattern
 from daemon.expressions.syntax import hides_optional
 from daemon.expressions.templates import Node, Template, Tree, split
 from daemon.expressions.values import JSON, Path
@@ -36,6 +36,35 @@ _CRON_NAMES = {
 }
 
 _MENTIONS_OPTIONAL = re.compile(r"\?|optional|opt(Flat)?Map")
+_LITERAL_PATTERN = re.compile(
+    r"""(?:\.matches\(|regex\.extract\([^()'"]*,)\s*"""
+    r"""(?P<literal>[rR]?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'))\s*\)"""
+)
+_CAPITAL_HEADER = re.compile(r"""\bheaders\[\??\s*['"](?P<name>[\w-]*[A-Z][\w-]*)['"]\s*\]""")
+_DASHED_HEADER = re.compile(r"\bheaders\.\??(\w+(?:-\w+)+)")
+_ELSEWHERE = {
+    "'= '": "a comparison is ==",
+    "'and'": "and is &&",
+    "'or'": "or is ||",
+    "'not'": "not is !",
+    "'?'": "a default is given with .?x.orValue(…)",
+}
+"""What people write who come from other languages, as the parser's errors quote it."""
+
+_FUNCTIONS_ELSEWHERE = {
+    "len": "size",
+    "length": "size",
+    "lower": "lowerAscii",
+    "tolowercase": "lowerAscii",
+    "upper": "upperAscii",
+    "touppercase": "upperAscii",
+    "strip": "trim",
+    "str": "string",
+    "includes": "contains",
+    "sub": "replace",
+    "search": "regex.extract",
+}
+
 _DOT = re.compile(r"\s*\.\s*")  # `event . trigger` is `event.trigger` to the engine
 _ENGINE_ERROR = re.compile(r"ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+): (?P<message>[^\n]*)")
 
@@ -106,9 +135,27 @@ class Vocabulary:
                 'with .orValue(…), or leave it out where there is nothing with [?…] or {?"key": …}',
                 source=source,
             )
+        self._check_literals(source)
         spaceless = _DOT.sub(".", source)
         late = frozenset(name for name in LATE_NAMES if name in spaceless)
         return Expression(source, compiled, self._env, kind, late)
+
+    def _check_literals(self, source: str) -> None:
+        """What the checker does not look into and would only fail later: regular expressions, and
+        names of headers, where they are written out."""
+        for found in _LITERAL_PATTERN.finditer(source):
+            value = self._env.compile(found["literal"]).eval().plain_value()
+            try:
+                compiled_pattern(value)
+            except ValueError as error:
+                column = found.start("literal") + 1
+                raise ExpressionError(str(error), source=source, column=column) from None
+        if capital := _CAPITAL_HEADER.search(source):
+            raise ExpressionError(
+                f"the names of headers are in lower case here: {capital['name'].lower()!r}",
+                source=source,
+                column=capital.start("name") + 1,
+            )
 
     def condition(self, source: str) -> Condition:
         """Compiles an expression that must come to true or false."""
@@ -175,11 +222,24 @@ class Vocabulary:
         if found is None:
             return ExpressionError(STATUS_PREFIX.sub("", text).strip(), source=source)
         message = found["message"].removesuffix(" [INVALID_ARGUMENT]")
+        column = int(found["column"]) if found["line"] == "1" else 0
         unknown = re.match(r"undeclared reference to '([^']+)'", message)
         if unknown:
-            message = f"unknown name {unknown[1]!r}: {self._suggestion(unknown[1])}"
-        column = int(found["column"]) if found["line"] == "1" else 0
+            message = self._unknown(unknown[1], source, column)
+        elif message.startswith("Syntax error"):
+            message = _plainer_syntax_error(message)
         return ExpressionError(message, source=source, column=column)
+
+    def _unknown(self, name: str, source: str, column: int) -> str:
+        if dashed := _DASHED_HEADER.search(source):
+            return f"a name with dashes stands in brackets: headers['{dashed[1].lower()}']"
+        # The engine's column is that of the name, or of the dot or parenthesis after it.
+        if column and re.match(r"\w*\s*\(", source[column - 1 :]):
+            meant = _FUNCTIONS_ELSEWHERE.get(name.lower(), name)
+            close = difflib.get_close_matches(meant, CEL_FUNCTIONS, n=1, cutoff=0.7)
+            hint = f"did you mean {close[0]!r}?" if close else "docs/expressions.md lists them"
+            return f"unknown function {name!r}: {hint}"
+        return f"unknown name {name!r}: {self._suggestion(name)}"
 
     def _suggestion(self, name: str) -> str:
         known = [*self.names, *(declared.name for declared in DECLARED)]
@@ -189,3 +249,11 @@ class Vocabulary:
             if (close := difflib.get_close_matches(meant, among, n=1)) and close[0] != meant:
                 return f"did you mean {close[0]!r}?"
         return f"known names are {', '.join(sorted(self.names))}"
+
+
+def _plainer_syntax_error(message: str) -> str:
+    """Without the parser's list of everything that might have come instead, and with what CEL
+    writes where other languages write something else."""
+    message = re.sub(r" expecting (\{.*|<EOF>)$", "", message)
+    instead = next((cel for wrong, cel in _ELSEWHERE.items() if wrong in message), None)
+    return f"{message} ({instead})" if instead else message
