@@ -115,10 +115,11 @@ async def running(
             GitHub(settings.gh_api_url, settings.gh_token, clock)
         )
         pace = settings.pace
+        budget = Budget(pace.writes_per_second, pace.burst, pace.writes_per_hour)
         dispatcher = Dispatcher(
             store,
             github.send,
-            Budget(pace.writes_per_second, pace.burst, pace.writes_per_hour),
+            budget,
             RetryPolicy(),
             clock=clock,
             random=random.random,
@@ -129,7 +130,9 @@ async def running(
         intake = Intake(config, store, store, ids=ids, clock=clock, facts=facts)
         scheduler = Scheduler(config.crons, cursors, intake.account, clock, facts)
         receiver = Receiver(config.triggers, intake.record, ids=ids, clock=clock, facts=facts)
-        health = Health(config, store, clock=clock, facts=facts, simulated=surroundings.simulate)
+        health = Health(
+            config, store, budget, clock=clock, facts=facts, simulated=surroundings.simulate
+        )
         dispatch_route = DispatchRoute(
             settings, intake.record, store, ids=ids, clock=clock, facts=facts
         )

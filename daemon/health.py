@@ -10,6 +10,7 @@ from daemon import __version__
 from daemon.errors import StoreError
 from daemon.expressions import rfc3339
 from daemon.facts import Facts, Trouble
+from daemon.pacing import Budget
 from daemon.ports import Records
 from daemon.spec import Config
 
@@ -24,6 +25,7 @@ class Health:
         self,
         config: Config,
         records: Records,
+        budget: Budget,
         *,
         clock: Callable[[], datetime],
         facts: Facts,
@@ -31,6 +33,7 @@ class Health:
     ) -> None:
         self._config = config
         self._records = records
+        self._budget = budget
         self._clock = clock
         self._facts = facts
         self._simulated = simulated
@@ -56,9 +59,10 @@ class Health:
 
     async def status(self) -> dict[str, Any]:
         """Durations are in seconds; ``oldest_waiting`` is when the oldest unfinished dispatch
-        came in."""
+        came in; nothing is sent before ``limited_until``, which GitHub imposed."""
         now = self._clock()
         oldest = await self._records.oldest_waiting()
+        limited = self._budget.blocked_until(now)
         return {
             "version": __version__,
             "simulation": self._simulated,
@@ -69,6 +73,7 @@ class Health:
             "repository": self._config.settings.default_repository,
             "dispatches": {k.value: n for k, n in (await self._records.counts()).items()},
             "oldest_waiting": rfc3339(oldest) if oldest else None,
+            "limited_until": rfc3339(limited) if limited else None,
             "triggers": [
                 {"name": trigger.name, "path": trigger.path, "enabled": trigger.enabled}
                 for trigger in self._config.triggers

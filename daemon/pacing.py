@@ -99,6 +99,12 @@ class Budget:
                 earliest = max(earliest, start + _SLOT + _HOUR)
         return now if earliest == at else _EPOCH + earliest * _MICROSECOND
 
+    def blocked_until(self, now: datetime) -> datetime | None:
+        """The end of the wait that GitHub imposed, while it lasts; else None."""
+        if self._advance(now) >= self._blocked_until:
+            return None
+        return _EPOCH + self._blocked_until * _MICROSECOND
+
     def throttle(self, now: datetime, until: datetime) -> None:
         """GitHub refused a write for its rate: nothing goes before ``until``, and then one by one.
 

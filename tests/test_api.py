@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +244,18 @@ async def test_a_store_that_takes_no_write_is_not_ready_and_tells_only_the_log(
         assert status == 503
         assert answer["reasons"] == ["the database does not take writes; the daemon's log says why"]
         assert Trouble("store", "no space left for /var/lib/d.sqlite") in daemon.seen
+
+
+async def test_the_status_says_how_long_github_has_us_wait(tmp_path: Path) -> None:
+    async with serving(tmp_path) as daemon:
+        _, before = await daemon.call("GET", "/api/v1/status")
+        assert before["limited_until"] is None
+        daemon.simulator.inject(Fault(FaultKind.SECONDARY, retry_after=300))
+        await daemon.call("POST", "/dispatch", json=CALL, headers={"Prefer": "respond-async"})
+        await daemon.until(lambda fact: isinstance(fact, AttemptMade))
+        _, after = await daemon.call("GET", "/api/v1/status")
+        wait = datetime.fromisoformat(after["limited_until"]) - wall_clock()
+        assert timedelta(seconds=280) < wait <= timedelta(seconds=300)
 
 
 async def test_the_unix_socket_needs_no_key_and_serves_no_webhooks(tmp_path: Path) -> None:
