@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.facts import DispatchSettled, Fact
 from daemon.simulator import Fault, FaultKind
 from tests.inprocess import serving
 from tests.shell import Shell
@@ -97,7 +98,8 @@ async def test_all_that_failed_since_then_is_replayed(shell: Shell, tmp_path: Pa
         _, refused = await daemon.call("POST", "/dispatch", json={"event_type": "x"})
         _, delivered = await daemon.deliver("/hook", {})
         replayed = await shell.run("replay", "--failed", "--since", "1h", "--json")
-        assert replayed.code == 0
+        assert replayed.code == 1
+        assert "1 of 2 failed" in replayed.err
         assert [each["target"] for each in replayed.json] == [
             refused["dispatch_id"],
             delivered["event_id"],
@@ -105,3 +107,97 @@ async def test_all_that_failed_since_then_is_replayed(shell: Shell, tmp_path: Pa
         await daemon.simulator.until(lambda: len(daemon.simulator.received) == 1)
         nothing = await shell.run("replay", "--failed", "--since", "2999-01-01T00:00:00Z")
         assert (nothing.code, nothing.out) == (0, "nothing to do\n")
+
+
+async def test_what_failed_is_sent_once_however_often_its_replay_is_asked_for(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """A replay takes the place of what it replays: only where it is dead itself is it replayed."""
+    again = ["replay", "--failed", "--since", "1h"]
+    async with serving(tmp_path) as daemon:
+        daemon.simulator.inject(Fault(FaultKind.STATUS, status=404))
+        await daemon.call("POST", "/dispatch", json={"event_type": "x"})
+        daemon.simulator.inject(Fault(FaultKind.STATUS, status=404))
+        first = (await shell.run(*again, "--json")).json
+        (replayed,) = first[0]["dispatches"]
+        await daemon.until(lambda fact: _settled(fact, replayed))
+        second = (await shell.run(*again, "--json")).json
+        assert [each["target"] for each in second] == [replayed]
+        (sent,) = second[0]["dispatches"]
+        await daemon.until(lambda fact: _settled(fact, sent))
+        for _ in range(2):
+            nothing = await shell.run(*again)
+            assert (nothing.code, nothing.out) == (
+                0,
+                "2 skipped: replayed before\nnothing to do\n",
+            )
+        assert len(daemon.simulator.received) == 1
+
+
+async def test_an_event_that_was_judged_again_is_not_judged_again_for_its_old_failures(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """Of an event and its replays only the newest counts, with all of its dispatches."""
+    payload = {"a": "{{ body.nope }}"}
+    broken = trigger_entry(
+        "x", dispatch=[{"event_type": "a"}, {"event_type": "b", "client_payload": payload}]
+    )
+    again = ["replay", "--failed", "--since", "1h"]
+    async with serving(tmp_path, triggers=[broken]) as daemon:
+        _, delivered = await daemon.deliver("/hook", {})
+        latest = delivered["event_id"]
+        for _ in range(3):
+            ran = await shell.run(*again, "--json")
+            assert [each["target"] for each in ran.json] == [latest]
+            latest = ran.json[0]["event_id"]
+    mended = trigger_entry("x", dispatch={"event_type": "a"})
+    async with serving(tmp_path, triggers=[mended]):
+        assert (await shell.run(*again, "--json")).json[0]["target"] == latest
+        for _ in range(2):
+            nothing = await shell.run(*again)
+            assert (nothing.code, "nothing to do" in nothing.out) == (0, True)
+
+
+async def test_a_replayed_event_tells_its_verdict_and_what_came_of_it(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """Exit code 1 where that is nothing."""
+    broken = {"event_type": "b", "client_payload": {"a": "{{ body.nope }}"}}
+    entries = [
+        trigger_entry("fine", path="/fine"),
+        trigger_entry("never", path="/never", when="false"),
+        trigger_entry("broken", path="/broken", dispatch=broken),
+    ]
+    async with serving(tmp_path, triggers=entries) as daemon:
+        told: dict[str, tuple[int, str]] = {}
+        for path in ("/fine", "/never", "/broken"):
+            _, answer = await daemon.deliver(path, {})
+            ran = await shell.run("replay", answer["event_id"])
+            told[path] = (ran.code, ran.out)
+            assert ran.out.startswith(f"{answer['event_id']}: judged again as evt_")
+    code, words = told["/fine"]
+    assert (code, ": fine dispatched; dsp_" in words) == (0, True)
+    assert "nothing" not in words
+    code, words = told["/never"]
+    assert (code, "never unmatched (its `when` is false); nothing was" in words) == (1, True)
+    code, words = told["/broken"]
+    assert (code, " dead; nothing was dispatched\n" in words) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["events", "dsp_1"], "that is a dispatch: dispatchd dispatches dsp_1\n"),
+        (["dispatches", "evt_1"], "that is an event: dispatchd events evt_1\n"),
+        (["cancel", "evt_1"], "that is an event: dispatchd events evt_1\n"),
+    ],
+)
+async def test_an_id_of_the_other_kind_is_told_where_it_belongs(
+    shell: Shell, args: list[str], told: str
+) -> None:
+    ran = await shell.run(*args)
+    assert (ran.code, ran.err) == (2, f"dispatchd: {told}")
+
+
+def _settled(fact: Fact, dispatch_id: str) -> bool:
+    return isinstance(fact, DispatchSettled) and fact.dispatch.id == dispatch_id

@@ -123,3 +123,40 @@ async def test_a_password_in_the_url_is_not_shown(shell: Shell, impostor: Impost
     url = impostor.url.replace("://", "://me:hidden-word@")
     ran = await shell.run("status", "--url", url)
     assert (ran.code, "hidden-word" in ran.err) == (1, False)
+
+
+async def test_a_database_that_is_named_is_no_other_daemons(
+    shell: Shell, impostor: Impostor, tmp_path: Path
+) -> None:
+    """With ``--database`` nothing is asked over HTTP: what listens there may have another one."""
+    named = ["--database", f"sqlite:///{tmp_path}/other.sqlite"]
+    impostor.answers = {"/ping": (200, PONG, "")}
+    listen = impostor.url.removeprefix("http://")
+    for command in COMMANDS:
+        ran = await shell.run(*command, *named, DISPATCHD_LISTEN=listen)
+        assert (ran.code, "other.sqlite.sock is not there" in ran.err) == (1, True), command
+    long = ["--database", f"sqlite:///{tmp_path}/{'x' * 120}.sqlite"]
+    ran = await shell.run("fire", "x", *long, DISPATCHD_LISTEN=listen)
+    assert (ran.code, "socket would be too long" in ran.err) == (1, True)
+    assert not impostor.asked
+
+
+async def test_where_nothing_listens_it_says_what_to_start(shell: Shell) -> None:
+    ran = await shell.run("status", "--url", "http://127.0.0.1:9")
+    assert ran.code == 1
+    assert "http://127.0.0.1:9: nothing listens there; start `dispatchd run`" in ran.err
+
+
+async def test_an_address_without_http_is_mended(shell: Shell) -> None:
+    ran = await shell.run("status", "--url", "127.0.0.1:8080")
+    assert (ran.code, "write http://127.0.0.1:8080\n" in ran.err) == (2, True)
+
+
+async def test_a_dispatch_that_waits_still_is_told_with_where_to_look(
+    shell: Shell, impostor: Impostor
+) -> None:
+    answer = json.dumps({"dispatch_id": "dsp_1"})
+    impostor.answers = {"/ping": (200, PONG, ""), "/dispatch": (202, answer, "")}
+    ran = await shell.run("dispatch", "x", "--url", impostor.url)
+    told = "x: queued: not settled within 10 s; `dispatchd dispatches dsp_1` shows why\n"
+    assert (ran.code, ran.out) == (0, told)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon.facts import AttemptMade
+from daemon.simulator import Fault, FaultKind
 from tests.harness.raw_http import ask, request
 from tests.inprocess import serving
 from tests.shell import Shell
@@ -79,3 +81,12 @@ async def test_no_escape_sequence_of_a_sender_reaches_the_terminal(
         assert shown.code == 0
         assert "\x1b" not in shown.out
     assert "\\x1b[2J plain" in shown.out
+
+
+async def test_the_status_tells_of_githubs_limit(shell: Shell, tmp_path: Path) -> None:
+    async with serving(tmp_path) as daemon:
+        daemon.simulator.inject(Fault(FaultKind.SECONDARY, retry_after=300))
+        prefer = {"Prefer": "respond-async"}
+        await daemon.call("POST", "/dispatch", json={"event_type": "x"}, headers=prefer)
+        await daemon.until(lambda fact: isinstance(fact, AttemptMade))
+        assert "by GitHub: nothing is sent before 20" in (await shell.run("status")).out

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from tests.inprocess import serving
 from tests.shell import Ran, Shell
@@ -162,3 +163,43 @@ async def test_a_path_that_leads_to_another_trigger_is_told(shell: Shell) -> Non
     assert (told.code, "leads to /hooks/core" in told.err) == (2, True)
     fine = await shell.run("test", "any", "--payload", "-", "--path", "/hooks/off", stdin=b"{}")
     assert fine.code == 0
+
+
+async def test_what_is_repeated_counts_as_it_does_for_the_daemon(
+    shell: Shell, tmp_path: Path
+) -> None:
+    seen = {"tag": "{{ headers['x-tag'] }}", "query": "{{ query.a }}"}
+    entries = [trigger_entry("x", dispatch={"event_type": "x", "client_payload": seen})]
+    shell.write(triggers=entries)
+    ran = await shell.run(
+        "test", "x", "--payload", "-", "--header", "X-Tag: b", "--header", "x-tag: a",
+        "--query", "a=1", "--query", "a=2", "--json", stdin=b"{}",
+    )  # fmt: skip
+    tried = ran.json["requests"][0]["body"]["client_payload"]
+    async with serving(tmp_path, triggers=entries) as daemon:
+        repeated = CIMultiDict([("X-Tag", "b"), ("X-Tag", "a")])
+        async with daemon.session.post(f"{daemon.url}/hook?a=1&a=2", json={}, headers=repeated):
+            await daemon.simulator.until(lambda: bool(daemon.simulator.received))
+        sent = daemon.simulator.received[0].client_payload
+    for payload in (tried, sent):
+        del payload["dispatchd"]
+    assert tried == sent == {"tag": "b, a", "query": "1"}
+
+
+async def test_a_sender_who_is_not_believed_is_refused_before_all_else(push_shell: Shell) -> None:
+    """What the trigger would do with the request stands apart from what becomes of it."""
+    ran = await try_push(push_shell, PUSH)
+    assert ran.out.startswith("push\nverdict    refused (401)\nverified   no: ")
+    assert "\nif it were believed:\nverdict   dispatched\n" in ran.out
+    assert ran.err.startswith("dispatchd: push would not dispatch this request: refused (401): ")
+    unmatched = await try_push(push_shell, {"ref": "x"}, "--sign")
+    assert unmatched.err == (
+        "dispatchd: push would not dispatch this request: unmatched: its `when` is false\n"
+    )
+
+
+async def test_a_token_in_the_query_cannot_be_signed(shell: Shell) -> None:
+    auth = {"scheme": "token", "secret": "env:GH_WEBHOOK_SECRET", "query": "key"}
+    shell.write(triggers=[trigger_entry("x", auth=auth)])
+    ran = await shell.run("test", "x", "--payload", "-", "--sign", stdin=b"{}")
+    assert (ran.code, "--query key=TOKEN" in ran.err) == (2, True)

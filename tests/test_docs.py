@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from daemon.dispatch_route import CALL_BYTES_MAX, IDEMPOTENCY_KEY_MAX, SETTLED_W
 from daemon.event import Outcome
 from daemon.github import PAYLOAD_BYTES_MAX
 from daemon.retry import RetryPolicy
+from daemon.simulator import Fault, FaultKind
 from daemon.spec import Pace
 from daemon.web import BODY_TIMEOUT
 from tests.console import Step, Terminal, steps
@@ -46,7 +48,7 @@ async def test_the_pages_can_be_followed_from_the_top_to_the_bottom(
     """The commands are typed in order, beside a daemon in simulation with the page's own config,
     and print what the page shows."""
     async with asyncio.TaskGroup() as readers:
-        for pages in (["http.md"], ["commands.md", "delivery.md"]):
+        for pages in (["http.md"], ["commands.md", "delivery.md"], ["simulation.md"]):
             home = tmp_path_factory.mktemp("home")  # short: a socket's path has a limit
             readers.create_task(read([DOCS / page for page in pages], home))
 
@@ -74,8 +76,10 @@ async def follow(example: Example, terminal: Terminal, home: Path) -> None:
             program
         ):
             pass
-        case Example(language="console", directives={"background": ""}):
+        case Example(language="console", directives={"background": ""} as directives):
             (step,) = steps(example)
+            if "instead" in directives:
+                assert await terminal.stop() == 0
             await terminal.leave_running(step)
         case Example(language="console"):
             for step in steps(example):
@@ -158,6 +162,11 @@ def first_cells(page: str, heading: str) -> set[str]:
 def test_every_verdict_and_every_state_is_explained() -> None:
     assert first_cells("flow.md", "Verdicts") == set(Outcome)
     assert first_cells("flow.md", "States of a dispatch") == set(State)
+
+
+def test_everything_that_the_stand_in_can_do_wrong_is_explained() -> None:
+    explained = first_cells("simulation.md", "Faults")
+    assert explained == {*FaultKind, *(field.name for field in fields(Fault))}
 
 
 def test_the_map_of_the_code_leaves_nothing_out_and_names_nothing_that_is_not_there() -> None:

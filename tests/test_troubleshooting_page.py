@@ -138,6 +138,7 @@ def of_the_config(home: Path) -> Iterator[str]:
     yield from sayings(lambda: load(home, {}, secrets=Secrets.REQUIRED))
     older = {"name": "old", "watch_path": "/old", "actions": [{"job": "Look"}]}
     yield from config([older]).warnings
+    yield from config(environ=ENVIRON | {"API_KEY": "short"}).warnings
 
 
 def of_the_start(home: Path) -> Iterator[str]:

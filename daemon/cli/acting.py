@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from daemon.cli.answers import (
     CANCELLED,
-    DISPATCH,
-    DISPATCHES,
+    EVENT_IN_FULL,
     FIRED,
+    JUDGED,
     REPLAYED,
     SENT,
-    Shape,
 )
 from daemon.cli.connection import Answered, Connection
-from daemon.cli.names import checked_id, segment
+from daemon.cli.failed import failed_since
+from daemon.cli.names import checked_id, dispatch_id, segment
 from daemon.cli.offline import INSTANT, instant
-from daemon.cli.tables import console, say, warn
+from daemon.cli.tables import plain, say, warn
 from daemon.cli.target import Target, ask
 from daemon.config.durations import duration
 from daemon.errors import DispatchdError, UsageError
 
-PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """What can be done to several ids at once: its path, the shape of its answers, and the word
-    for an id that it was done to."""
-
-    path: str
-    shape: Shape
-    done: str
-
-
-REPLAY = Action("/api/v1/replay", REPLAYED, "replayed")
-CANCEL = Action("/api/v1/cancel", CANCELLED, "cancelled")
+Answer: TypeAlias = Mapping[str, Any]
 
 
 def fire_cron(target: Target, name: str, *, as_json: bool) -> None:
@@ -67,42 +52,40 @@ def send_dispatch(
     github, answer = ask(target, send)
     if warning := answer.get("warning"):
         warn(warning)
+    queued = answer["dispatch_id"]
     took = (
-        f"{github} took it" if answer.get("success") else f"queued; {github} has not answered yet"
+        f"{github} took it ({queued})"
+        if answer.get("success")
+        else f"queued: not settled within 10 s; `dispatchd dispatches {queued}` shows why"
     )
-    show(answer, as_json, f"{event_type}: {took} ({answer['dispatch_id']})")
+    show(answer, as_json, f"{event_type}: {took}")
 
 
 def replay_ids(target: Target, ids: list[str], *, as_json: bool) -> None:
     """Raises UsageError for what is no id."""
     checked = [checked_id(one) for one in ids]
-    _report(ask(target, lambda daemon: _each(daemon, REPLAY, checked)), REPLAY, as_json)
+    _report(ask(target, lambda daemon: _each(daemon, _replay, checked)), as_json)
 
 
 def replay_failed(target: Target, since: str, *, as_json: bool) -> None:
-    """Sends again what is dead since then; where a request could not even be made, its event is
-    judged again (once, however many of its dispatches failed)."""
+    """Sends again what is dead since then and was not replayed yet; where a request could not even
+    be made, its event is judged again (once, however many of its dispatches failed)."""
     start = _since(since, datetime.now(UTC))
 
-    async def replay(daemon: Connection) -> list[Mapping[str, Any]]:
-        query = {"state": "dead", "since": start.isoformat(), "limit": str(PAGE)}
-        dead: list[dict[str, Any]] = []
-        while page := (await daemon.get("/api/v1/dispatches", DISPATCHES, query))["dispatches"]:
-            dead += page
-            query["before"] = page[-1]["id"]
-        ids: dict[str, None] = {}
-        for each in reversed(dead):
-            one = await daemon.get(f"/api/v1/dispatches/{segment(each['id'])}", DISPATCH)
-            ids[one["id" if one["client_payload"] else "event_id"]] = None
-        return await _each(daemon, REPLAY, ids)
+    async def replay(daemon: Connection) -> tuple[list[Answer], int]:
+        ids, skipped = await failed_since(daemon, start)
+        return await _each(daemon, _replay, ids), skipped
 
-    _report(ask(target, replay), REPLAY, as_json)
+    results, skipped = ask(target, replay)
+    if skipped and not as_json:
+        say(f"{skipped} skipped: replayed before")
+    _report(results, as_json)
 
 
 def cancel_ids(target: Target, ids: list[str], *, as_json: bool) -> None:
     """Raises UsageError for what is no id."""
-    checked = [checked_id(one) for one in ids]
-    _report(ask(target, lambda daemon: _each(daemon, CANCEL, checked)), CANCEL, as_json)
+    checked = [dispatch_id(one) for one in ids]
+    _report(ask(target, lambda daemon: _each(daemon, _cancel, checked)), as_json)
 
 
 def show(answer: Any, as_json: bool, words: str) -> None:
@@ -112,32 +95,68 @@ def show(answer: Any, as_json: bool, words: str) -> None:
         say(words)
 
 
-async def _each(daemon: Connection, action: Action, ids: Iterable[str]) -> list[Mapping[str, Any]]:
+async def _replay(daemon: Connection, one: str) -> Answer:
+    """With the ``states`` of the dispatches that came of an event."""
+    path = f"/api/v1/replay/{segment(one)}"
+    if not one.startswith("evt_"):
+        return await daemon.post(path, REPLAYED)
+    answer = await daemon.post(path, JUDGED)
+    event = await daemon.get(f"/api/v1/events/{segment(answer['event_id'])}", EVENT_IN_FULL)
+    return {**answer, "states": {each["id"]: each["state"] for each in event["dispatches"]}}
+
+
+async def _cancel(daemon: Connection, one: str) -> Answer:
+    return await daemon.post(f"/api/v1/cancel/{segment(one)}", CANCELLED)
+
+
+async def _each(
+    daemon: Connection, work: Callable[[Connection, str], Awaitable[Answer]], ids: Iterable[str]
+) -> list[Answer]:
     """The answer for each id, or its ``error``: one that cannot be helped must not stop others."""
-    results: list[Mapping[str, Any]] = []
+    results: list[Answer] = []
     for one in ids:
         try:
-            answer = await daemon.post(f"{action.path}/{segment(one)}", action.shape)
+            answer = await work(daemon, one)
         except Answered as error:
             answer = {"error": str(error)}
         results.append({"target": one, **answer})
     return results
 
 
-def _report(results: list[Mapping[str, Any]], action: Action, as_json: bool) -> None:
+def _report(results: list[Answer], as_json: bool) -> None:
+    """Raises DispatchdError where any of them failed."""
     if as_json:
         print(json.dumps(results, ensure_ascii=False))
     for result in [] if as_json else results:
-        ids = [result.get("event_id"), *result.get("dispatches", [])]
-        led_to = ", ".join(str(one) for one in ids if one)
-        done = f"{action.done} -> {led_to}" if led_to else action.done
-        words = result.get("error", done)
-        say(f"{result['target']}: {words}")
+        say(f"{result['target']}: {_told(result)}")
     if not results and not as_json:
-        console().print("nothing to do")
-    failed = sum("error" in result for result in results)
+        say("nothing to do")
+    failed = sum("error" in result or _came_to_nothing(result) for result in results)
     if failed:
         raise DispatchdError(f"{failed} of {len(results)} failed")
+
+
+def _told(result: Answer) -> str:
+    if error := result.get("error"):
+        return str(error)
+    if "states" in result:
+        verdicts = [
+            f"{each['entry']} {each['outcome']}"
+            + (f" ({each['reason']})" if each["reason"] else "")
+            for each in result["verdicts"]
+        ]
+        states = [f"{each} {state}" for each, state in result["states"].items()]
+        nothing = ["nothing was dispatched"] if _came_to_nothing(result) else []
+        words = "; ".join([", ".join(verdicts), *states, *nothing])
+        return plain(f"judged again as {result['event_id']}: {words}").plain
+    if "dispatches" in result:
+        return f"replayed -> {', '.join(result['dispatches'])}"
+    return "cancelled"
+
+
+def _came_to_nothing(result: Answer) -> bool:
+    """Whether an event was judged again, and GitHub is to be sent nothing."""
+    return "states" in result and all(state == "dead" for state in result["states"].values())
 
 
 def _outcome(answer: Mapping[str, Any]) -> str:

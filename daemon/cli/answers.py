@@ -11,10 +11,11 @@ Shape: TypeAlias = "type | Sequence[Shape] | Mapping[str, Shape]"
 
 _DISPATCH: Shape = {
     "id": str, "created_at": str, "entry": str, "repository": str, "event_type": str,
-    "state": str, "attempts": int, "reason": object,
+    "state": str, "attempts": int, "reason": object, "event_id": str, "replay_of": object,
 }  # fmt: skip
 _EVENT: Shape = {
     "id": str, "at": str, "source": str, "verdicts": [{"entry": str, "outcome": str}],
+    "replay_of": object,
 }  # fmt: skip
 
 CANCELLED: Shape = {}
@@ -22,7 +23,12 @@ DISPATCH: Shape = {"id": str, "event_id": str, "client_payload": str}
 DISPATCHES: Shape = {"dispatches": [_DISPATCH]}
 EVENT: Shape = {"id": str}
 EVENTS: Shape = {"events": [_EVENT]}
+EVENT_IN_FULL: Shape = {"dispatches": [{"id": str, "state": str}]}
 FIRED: Shape = {"event_id": str, "dispatches": [str]}
+JUDGED: Shape = {
+    "event_id": str, "dispatches": [str],
+    "verdicts": [{"entry": str, "outcome": str, "reason": object}],
+}  # fmt: skip
 REPLAYED: Shape = {"dispatches": [str]}
 SENT: Shape = {"dispatch_id": str}
 STATUS: Shape = {

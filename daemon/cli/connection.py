@@ -4,6 +4,7 @@ with the API key, which only gets to what has shown that it is a daemon."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,10 @@ from daemon.web import SIMULATION_HEADER
 
 TIMEOUT = 30.0
 """Seconds for one request: three times what ``POST /dispatch`` may take."""
+
+
+BARE = re.compile(r"[\w.-]+:\d{1,5}")
+"""A host and port that lack only their ``http://``."""
 
 
 class NoDaemon(DispatchdError):
@@ -73,7 +78,9 @@ class Connection:
                 continue
             self._session, self._address = session, address
             return self
-        raise NoDaemon("no daemon answers: " + "; ".join(tried))
+        # Without any address: the database was named, and no socket can lie beside it.
+        places = "; ".join(tried) or "the path of its socket would be too long; give --url"
+        raise NoDaemon(f"no daemon answers: {places}")
 
     async def __aexit__(
         self,
@@ -136,17 +143,21 @@ class Connection:
 
 
 def addresses(
-    sockets: Sequence[Path | None], listen: tuple[str, int], url: str | None, key: Secret | None
+    sockets: Sequence[Path | None],
+    listen: tuple[str, int] | None,
+    url: str | None,
+    key: Secret | None,
 ) -> list[Address]:
     """Where to look: only at ``url`` where one is given; else the sockets, then HTTP where
-    ``listen`` says. Raises UsageError for a ``url`` that is none."""
+    ``listen`` says, if it does. Raises UsageError for a ``url`` that is none."""
     if url is not None:
         return [Address(_http_url(url), key=key)]
+    local = [Address(URL("http://dispatchd"), socket) for socket in sockets if socket is not None]
+    if listen is None:
+        return local
     host, port = listen
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
-    http = Address(URL.build(scheme="http", host=reachable, port=port), key=key)
-    local = [Address(URL("http://dispatchd"), socket) for socket in sockets if socket is not None]
-    return [*local, http]
+    return [*local, Address(URL.build(scheme="http", host=reachable, port=port), key=key)]
 
 
 def _http_url(text: str) -> URL:
@@ -154,6 +165,8 @@ def _http_url(text: str) -> URL:
         url = URL(text)
     except ValueError:
         url = URL()
+    if url.scheme not in ("http", "https") and (place := BARE.fullmatch(text)):
+        raise UsageError(f"--url is not a URL of HTTP: write http://{place[0]}")
     if url.scheme not in ("http", "https") or not url.host:
         # It is not repeated: it may hold a password.
         raise UsageError("--url is not a URL of HTTP: write it as http://127.0.0.1:8080")
@@ -184,6 +197,8 @@ def _silence(address: Address, error: Exception) -> str:
             return str(error)
         case FileNotFoundError():
             return f"{address} is not there"
+        case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
+            return f"{address}: nothing listens there; start `dispatchd run`"
     return f"{address}: {error or type(error).__name__}"
 
 

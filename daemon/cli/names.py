@@ -20,6 +20,20 @@ def checked_id(text: str) -> str:
     return text
 
 
+def event_id(text: str) -> str:
+    """``text``, which looks like the id of an event. Raises UsageError."""
+    if checked_id(text).startswith("dsp_"):
+        raise UsageError(f"that is a dispatch: dispatchd dispatches {text}")
+    return text
+
+
+def dispatch_id(text: str) -> str:
+    """``text``, which looks like the id of a dispatch. Raises UsageError."""
+    if checked_id(text).startswith("evt_"):
+        raise UsageError(f"that is an event: dispatchd events {text}")
+    return text
+
+
 def segment(text: str) -> str:
     """``text`` percent-encoded as one segment of a path."""
     # Dots as well: `..` would lead to another path.

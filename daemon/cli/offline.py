@@ -9,7 +9,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from daemon import config
-from daemon.cli.tables import console, say, table, warn
+from daemon.cli.layout import Listing
+from daemon.cli.tables import put, say, warn
 from daemon.errors import UsageError
 from daemon.expressions import rfc3339
 from daemon.scheduler import next_instants
@@ -46,17 +47,20 @@ def show_next(config_dir: Path | None, after: str | None, number: int, *, as_jso
     if as_json:
         print(json.dumps({name: [rfc3339(at) for at in ats] for name, ats in upcoming.items()}))
         return
-    rows = table("entry", "schedule", "local time", "UTC")
+    rows = Listing(("entry", "schedule", "local time", "UTC"))
     for cron in enabled:
         zone = ZoneInfo(cron.schedule.timezone)
         for index, at in enumerate(upcoming[cron.name]):
-            rows.add_row(
+            rows.add(
                 cron.name if index == 0 else "",
                 cron.schedule.expression if index == 0 else "",
                 f"{at.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}",
                 rfc3339(at),
             )
-    console().print(rows if enabled else "no cron entry is enabled")
+    if enabled:
+        put(rows)
+    else:
+        say("no cron entry is enabled")
 
 
 def needed(*, secrets: bool) -> config.Secrets:

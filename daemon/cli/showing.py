@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
+from daemon.cli import names
 from daemon.cli.answers import DISPATCH, DISPATCHES, EVENT, EVENTS, STATUS
 from daemon.cli.connection import Connection, NoDaemon
-from daemon.cli.names import checked_id, segment
-from daemon.cli.tables import console, moment, plain, table, warn, word
+from daemon.cli.layout import Fields, Listing
+from daemon.cli.names import segment
+from daemon.cli.tables import moment, plain, put, warn, word
 from daemon.cli.target import Target
 from daemon.dispatch import State
 from daemon.errors import DispatchdError, StoreError, UsageError
@@ -38,7 +39,7 @@ def show_events(
     read."""
     wanted = _member(Outcome, outcome, "--outcome")
     if event_id is not None:
-        checked_id(event_id)
+        names.event_id(event_id)
 
     async def from_daemon(daemon: Connection) -> Answer:
         if event_id is not None:
@@ -75,7 +76,7 @@ def show_dispatches(
     read."""
     wanted = _member(State, state, "--state")
     if dispatch_id is not None:
-        checked_id(dispatch_id)
+        names.dispatch_id(dispatch_id)
 
     async def from_daemon(daemon: Connection) -> Answer:
         if dispatch_id is not None:
@@ -147,37 +148,37 @@ def look(
     return asyncio.run(looking())
 
 
-def _print(answer: Answer, as_json: bool, render: Callable[[Answer], Table]) -> None:
+def _print(answer: Answer, as_json: bool, render: Callable[[Answer], Listing | Fields]) -> None:
     if as_json:
         print(json.dumps(answer, ensure_ascii=False))
     else:
-        console().print(render(answer))
+        put(render(answer))
 
 
-def _event_rows(answer: Answer) -> Table:
-    rows = table("id", "at", "source", "entry", "verdict", "why")
+def _event_rows(answer: Answer) -> Listing:
+    rows = Listing(("id", "at", "source", "entry", "verdict", "why"))
     for event in answer["events"]:
         for index, verdict in enumerate(event["verdicts"] or [{}]):
             first = index == 0
-            rows.add_row(
+            rows.add(
                 event["id"] if first else "",
                 moment(event["at"]) if first else "",
                 plain(event["source"] if first else ""),
-                verdict.get("entry", ""),
+                plain(verdict.get("entry")),
                 word(verdict.get("outcome", "")),
                 plain(verdict.get("duplicate_of") or verdict.get("reason")),
             )
     return rows
 
 
-def _dispatch_rows(answer: Answer) -> Table:
-    rows = table("id", "created", "entry", "repository", "event_type", "state", "tries", "why")
+def _dispatch_rows(answer: Answer) -> Listing:
+    rows = Listing(("id", "created", "entry", "repository", "event_type", "state", "tries", "why"))
     for dispatch in answer["dispatches"]:
-        rows.add_row(
+        rows.add(
             dispatch["id"],
             moment(dispatch["created_at"]),
-            dispatch["entry"],
-            dispatch["repository"],
+            plain(dispatch["entry"]),
+            plain(dispatch["repository"]),
             plain(dispatch["event_type"]),
             word(dispatch["state"]),
             str(dispatch["attempts"]),
@@ -186,34 +187,37 @@ def _dispatch_rows(answer: Answer) -> Table:
     return rows
 
 
-def _details(answer: Answer) -> Table:
-    rows = table("", "")
+def _details(answer: Answer) -> Fields:
+    rows = Fields()
     for key, value in answer.items():
         if isinstance(value, list):
             for item in value:
-                rows.add_row(key, _line(item))
+                rows.add(key, _line(item))
         elif value not in (None, "", {}):
-            rows.add_row(key, _line(value))
+            rows.add(key, _line(value))
     return rows
 
 
-def _status_rows(answer: Answer) -> Table:
-    rows = table("", "")
+def _status_rows(answer: Answer) -> Fields:
+    rows = Fields()
     if answer.get("simulation"):
-        rows.add_row("SIMULATION", "nothing reaches GitHub")
+        rows.add("SIMULATION", "nothing reaches GitHub")
     for key in ("version", "ready", "started_at", "uptime", "github", "repository", "database"):
         if answer.get(key) not in (None, ""):
-            rows.add_row(key, plain(answer[key]))
+            unit = " s" if key == "uptime" else ""
+            rows.add(key, plain(f"{answer[key]}{unit}"))
     unfinished = ", ".join(f"{n} {state}" for state, n in answer["dispatches"].items() if n)
-    rows.add_row("unfinished", unfinished or "nothing")
+    rows.add("unfinished", unfinished or "nothing")
     if answer.get("oldest_waiting"):
-        rows.add_row("oldest waiting", plain(answer["oldest_waiting"]))
+        rows.add("oldest waiting", plain(answer["oldest_waiting"]))
+    if answer.get("limited_until"):
+        rows.add("limited", plain(f"by GitHub: nothing is sent before {answer['limited_until']}"))
     for trigger in answer.get("triggers", []):
         off = "" if trigger["enabled"] else " (disabled)"
-        rows.add_row("trigger", plain(f"{trigger['name']} on {trigger['path']}{off}"))
+        rows.add("trigger", plain(f"{trigger['name']} on {trigger['path']}{off}"))
     for cron in answer.get("crons", []):
         upcoming = cron["next"] or ("never again" if cron["enabled"] else "disabled")
-        rows.add_row("cron", plain(f"{cron['name']} next {upcoming}"))
+        rows.add("cron", plain(f"{cron['name']} next {upcoming}"))
     return rows
 
 

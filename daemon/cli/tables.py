@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+
+from daemon.cli.layout import Fields, Listing
 
 STYLES = {
     "accepted": "green",
@@ -22,17 +24,21 @@ STYLES = {
     "dead": "bold red",
     "error": "bold red",
     "unauthorized": "red",
+    "refused (401)": "red",
+    "refused": "red",
     "missed": "red",
 }
 
 
-COPIED = frozenset({"id", "at", "created", "state", "verdict", "tries", "UTC", "local time"})
-"""Columns that are narrow, or there to be copied: their words are never broken."""
-
-
 def console() -> Console:
-    # Into a pipe or a file a table goes unfolded: a program or `less -S` reads it there.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 250)
+    return Console(highlight=False)
+
+
+def put(shown: Listing | Fields) -> None:
+    """Prints it: on a terminal within its width, into a pipe or a file whole."""
+    out = console()
+    for line in shown.lines(out.width if sys.stdout.isatty() else None, datetime.now(UTC)):
+        out.print(line, soft_wrap=True)
 
 
 def say(words: str) -> None:
@@ -42,14 +48,6 @@ def say(words: str) -> None:
 
 def warn(words: str) -> None:
     typer.secho(f"warning: {words}", fg="yellow", err=True)
-
-
-def table(*columns: str) -> Table:
-    rows = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        # Ids are there to be copied: they are never broken.
-        rows.add_column(column, no_wrap=column in COPIED, overflow="fold")
-    return rows
 
 
 def word(text: str) -> Text:

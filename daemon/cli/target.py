@@ -42,7 +42,9 @@ class Target:
         # That of a simulation beside the real one as well.
         databases = [settings.database_url, simulation_database(settings.database_url)]
         sockets = [admin_socket(url, os.environ) for url in databases]
-        places = addresses(sockets, settings.listen, self.url, settings.api_key)
+        # Where a database is named, what listens at the usual port may have another one.
+        listen = settings.listen if self.database is None else None
+        places = addresses(sockets, listen, self.url, settings.api_key)
         async with Connection(places) as daemon:
             if daemon.simulated:
                 warn("this daemon is a simulation: nothing reaches GitHub")

@@ -13,8 +13,9 @@ from typing import Any
 
 from daemon import config
 from daemon.body import parse_body
+from daemon.cli.layout import Fields
 from daemon.cli.offline import needed
-from daemon.cli.tables import console, plain, say, table, warn, word
+from daemon.cli.tables import console, plain, put, say, warn, word
 from daemon.dispatch import Dispatch
 from daemon.errors import DispatchdError, Refused, UsageError
 from daemon.event import Delivery, Event, Outcome
@@ -62,7 +63,7 @@ def try_trigger(trial: Trial, config_dir: Path | None, *, secrets: bool, as_json
     else:
         _print(results)
     if not (own["verified"] and own["outcome"] == Outcome.DISPATCHED and not own["faults"]):
-        raise DispatchdError(f"{trigger.name} would not dispatch this request")
+        raise DispatchdError(f"{trigger.name} would not dispatch this request: {_why(own)}")
 
 
 def _named(loaded: Config, name: str) -> TriggerSpec:
@@ -78,26 +79,47 @@ def _request(trial: Trial, trigger: TriggerSpec, now: datetime) -> Request:
         body = sys.stdin.buffer.read() if str(trial.payload) == "-" else trial.payload.read_bytes()
     except OSError as error:
         raise UsageError(f"--payload: {trial.payload}: {error.strerror}") from None
-    headers = {"content-type": "application/json"}
+    # Repeated ones count as they do for the daemon: headers joined, of a parameter the first.
+    given: dict[str, list[str]] = {}
     for text in trial.headers:
         name, value = _pair(text, ":", "--header")
-        headers[name.lower()] = value
+        given.setdefault(name.lower(), []).append(value)
+    headers = {"content-type": "application/json"}
+    headers |= {name: ", ".join(values) for name, values in given.items()}
     path = trial.path or trigger.path
     method = (trial.method or min(trigger.methods, key=lambda m: (m != "POST", m))).upper()
     if trial.sign:
-        if trigger.auth.scheme.needs_secret and not trigger.auth.secrets:
-            raise UsageError(
-                f"--sign: no secret of {trigger.name} resolves; `dispatchd validate --secrets` "
-                "says which"
-            )
-        try:
-            for secret in trigger.auth.secrets[:1]:
-                signed = trigger.auth.scheme.sign(body, secret, now, method=method, path=path)
-                headers |= {name.lower(): value for name, value in signed.items()}
-        except SchemeError as error:
-            raise UsageError(f"--sign: {error}") from None
-    query = dict(_pair(text, "=", "--query") for text in trial.query)
+        headers |= _proof(trigger, body, method, path, now)
+    query = dict(_pair(text, "=", "--query") for text in reversed(trial.query))
     return Request(method, path, headers, query, body)
+
+
+def _proof(
+    trigger: TriggerSpec, body: bytes, method: str, path: str, now: datetime
+) -> dict[str, str]:
+    """The headers with which a sender that knows the secret would prove itself. Raises UsageError
+    where no header can."""
+    scheme = trigger.auth.scheme
+    if scheme.needs_secret and not trigger.auth.secrets:
+        raise UsageError(
+            f"--sign: no secret of {trigger.name} resolves; `dispatchd validate --secrets` "
+            "says which"
+        )
+    try:
+        proofs = [
+            scheme.sign(body, secret, now, method=method, path=path)
+            for secret in trigger.auth.secrets[:1]
+        ]
+    except SchemeError as error:
+        raise UsageError(f"--sign: {error}") from None
+    proof = {name.lower(): value for each in proofs for name, value in each.items()}
+    if scheme.credential_query and not proof:
+        name = min(scheme.credential_query)
+        raise UsageError(
+            f"--sign adds headers, and {trigger.name} takes its token in the query: give it with "
+            f"--query {name}=TOKEN"
+        )
+    return proof
 
 
 def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
@@ -169,21 +191,37 @@ def _shown(dispatch: Dispatch, api_url: str) -> Mapping[str, Any]:
     }
 
 
+def _why(result: Mapping[str, Any]) -> str:
+    """Why nothing would be dispatched, in one line."""
+    if not result["verified"]:
+        return f"refused (401): {result['why_not']}"
+    outcome = result["outcome"] or "refused"
+    reason = "; ".join(result["faults"]) or result["reason"]
+    return f"{outcome}: {reason}" if reason else outcome
+
+
 def _print(results: Sequence[Mapping[str, Any]]) -> None:
     for result in results:
-        rows = table(result["trigger"], "")
         if warning := result.get("warning"):
             warn(warning)
-        verified = "yes" if result["verified"] else f"no: {result['why_not']}"
-        rows.add_row("verified", plain(verified))
-        if result["hint"]:
-            rows.add_row("", plain(result["hint"]))
-        rows.add_row("verdict", word(result["outcome"] or "refused"))
+        say(result["trigger"])
+        rows = Fields()
+        if result["verified"]:
+            rows.add("verified", "yes")
+        else:
+            rows.add("verdict", word("refused (401)"))
+            rows.add("verified", plain(f"no: {result['why_not']}"))
+            if result["hint"]:
+                rows.add("", plain(result["hint"]))
+            put(rows)
+            say("if it were believed:")
+            rows = Fields()
+        rows.add("verdict", word(result["outcome"] or "refused"))
         if result["reason"]:
-            rows.add_row("", plain(result["reason"]))
+            rows.add("", plain(result["reason"]))
         for fault in result["faults"]:
-            rows.add_row("dead", plain(fault))
-        console().print(rows)
+            rows.add("dead", plain(fault))
+        put(rows)
         for request in result["requests"]:
             say(f"{request['method']} {request['url']}")
             for name, value in request["headers"].items():
