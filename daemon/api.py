@@ -16,7 +16,7 @@ from aiohttp import web
 from daemon.dispatch import Dispatch, State
 from daemon.errors import Refused, StoreError
 from daemon.event import API_ENTRY, Event, Outcome, Verdict
-from daemon.facts import Facts, RequestRefused
+from daemon.facts import Facts
 from daemon.ports import Records
 from daemon.secret import Secret
 from daemon.views import (
@@ -26,7 +26,7 @@ from daemon.views import (
     event_view,
     verdict_view,
 )
-from daemon.web import client_ip, json_response, refused, unavailable
+from daemon.web import answered, json_response, not_allowed, unavailable
 
 ID = re.compile(r"(evt|dsp)_[0-9a-z]{26}")
 LISTED_MAX = 1000
@@ -203,23 +203,14 @@ class Api:
         return checked
 
     def _answering(self, handler: Handler) -> Handler:
-        async def answering(request: web.Request) -> web.Response:
+        async def working(request: web.Request) -> web.Response:
             try:
                 return await handler(request)
-            except Refused as error:
-                refusal = error
             except StoreError as error:
-                refusal = unavailable(error)
-            self._facts.publish(
-                RequestRefused(
-                    request.method,
-                    request.path,
-                    client_ip(request),
-                    refusal.status,
-                    refusal.why,
-                )
-            )
-            return refused(refusal)
+                raise unavailable(error) from None
+
+        async def answering(request: web.Request) -> web.Response:
+            return await answered(working(request), request, self._facts)
 
         return answering
 
@@ -228,10 +219,7 @@ def _only(method: str) -> Handler:
     allowed = "GET, HEAD" if method == "GET" else method
 
     async def refusing(request: web.Request) -> web.Response:
-        raise Refused(
-            405, f"{request.method} is not allowed here; allowed: {allowed}",
-            headers={"Allow": allowed},
-        )  # fmt: skip
+        raise not_allowed(request, allowed)
 
     return refusing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,15 +15,13 @@ from daemon.body import parse_json
 from daemon.call import Call, judge_call, parse_call
 from daemon.dispatch import Dispatch, State
 from daemon.errors import Refused
-from daemon.event import API_ENTRY, DedupeKey, Delivery, Event, Outcome, Verdict
+from daemon.event import API_ENTRY, DedupeKey, Delivery, Event, Outcome
 from daemon.facts import Facts
 from daemon.ids import IdSource
-from daemon.ports import Records
+from daemon.ports import Record, Records
 from daemon.settlements import Settlements
 from daemon.spec import Settings
 from daemon.web import client_ip, json_response, read_body, signed_request
-
-Record = Callable[[Event, Sequence[Verdict]], Awaitable[tuple[Verdict, ...]]]
 
 CALL_BYTES_MAX = 1024 * 1024
 """GitHub's limit for a payload is 64 KB; escapes can make it six times as long on the wire."""

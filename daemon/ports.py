@@ -3,13 +3,16 @@ knows the database and a test can stand in for it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.event import Due, Event, FiringOutcome, Outcome, Verdict
+
+Record = Callable[[Event, Sequence[Verdict]], Awaitable[tuple[Verdict, ...]]]
+"""Commits an event with its verdicts, and returns these as they stand then."""
 
 
 @dataclass(frozen=True, slots=True)

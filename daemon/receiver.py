@@ -3,7 +3,7 @@ order of the contract. What is answered 202 is on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from aiohttp import web
@@ -11,15 +11,22 @@ from aiohttp import web
 from daemon.body import parse_body
 from daemon.errors import Refused, StoreUnavailable
 from daemon.event import Event, Outcome, Verdict
-from daemon.facts import Facts, RequestRefused, Trouble
+from daemon.facts import Facts, Trouble
 from daemon.ids import IdSource
 from daemon.judge import Judgement, authenticate, delivery_of, judge_delivery
+from daemon.ports import Record
 from daemon.routes import Routes
 from daemon.signatures import Mismatch, Request
 from daemon.spec import TriggerSpec
-from daemon.web import client_ip, json_response, read_body, refused, signed_request, unavailable
-
-Record = Callable[[Event, Sequence[Verdict]], Awaitable[tuple[Verdict, ...]]]
+from daemon.web import (
+    answered,
+    client_ip,
+    json_response,
+    not_allowed,
+    read_body,
+    signed_request,
+    unavailable,
+)
 
 ACKNOWLEDGED = frozenset({Outcome.DISPATCHED, Outcome.HELD, Outcome.ERROR})
 """The verdicts that answer 202: we took the delivery over and owe its sender something."""
@@ -45,15 +52,7 @@ class Receiver:
 
     async def handle(self, request: web.Request) -> web.Response:
         """The aiohttp handler of whatever no other route of the daemon takes."""
-        try:
-            return await self._receive(request)
-        except Refused as refusal:
-            self._facts.publish(
-                RequestRefused(
-                    request.method, request.path, client_ip(request), refusal.status, refusal.why
-                )
-            )
-            return refused(refusal)
+        return await answered(self._receive(request), request, self._facts)
 
     async def _receive(self, request: web.Request) -> web.Response:
         match = self._routes.match(request.rel_url.raw_path)
@@ -61,11 +60,7 @@ class Receiver:
             raise Refused(404, f"no trigger listens on {request.path:.200}")
         concerned = [t for t in match.route.triggers if request.method in t.methods]
         if not concerned:
-            allowed = ", ".join(sorted(match.route.methods))
-            raise Refused(
-                405, f"{request.method} is not allowed here; allowed: {allowed}",
-                headers={"Allow": allowed},
-            )  # fmt: skip
+            raise not_allowed(request, ", ".join(sorted(match.route.methods)))
         body = await read_body(request, max(trigger.max_body for trigger in concerned))
         signed = signed_request(request, body)
         now = self._clock()

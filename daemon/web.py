@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -86,8 +86,29 @@ def unavailable(error: StoreError) -> Refused:
     )
 
 
-def refused(refusal: Refused) -> web.Response:
-    return error_response(refusal.status, refusal.message, refusal.headers)
+def not_allowed(request: web.Request, allowed: str) -> Refused:
+    """The refusal of a method; ``allowed`` are those that there are, as in ``GET, HEAD``."""
+    return Refused(
+        405,
+        f"{request.method} is not allowed here; allowed: {allowed}",
+        headers={"Allow": allowed},
+    )
+
+
+async def answered(
+    answer: Awaitable[web.Response], request: web.Request, facts: Facts
+) -> web.Response:
+    """The answer, or the refusal that it came to: the log is told why, the sender what it may
+    know."""
+    try:
+        return await answer
+    except Refused as refusal:
+        facts.publish(
+            RequestRefused(
+                request.method, request.path, client_ip(request), refusal.status, refusal.why
+            )
+        )
+        return error_response(refusal.status, refusal.message, refusal.headers)
 
 
 def error_response(
