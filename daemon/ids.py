@@ -11,9 +11,13 @@ RANDOM_BITS = 80
 LENGTH = 26  # 48 bits of milliseconds and 80 random ones, 5 bits a character
 
 
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
+_SHIFTS = range(5 * (LENGTH - 2), -1, -10)
+
+
 def encode(number: int) -> str:
     """``number`` (below 2**130) as 26 characters of base 32, most significant first."""
-    return "".join(ALPHABET[number >> shift & 31] for shift in range(5 * (LENGTH - 1), -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
 class IdSource:

@@ -5,14 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
 from daemon.event import Due, Event, Firing, FiringOutcome
 from daemon.store import schema
-from daemon.store.engine import chunks, insert, pairs
+from daemon.store.bulk import run_for_each
+from daemon.store.engine import Upsert, chunks, insert, pairs
 from daemon.store.recording import Recording, record
+
+NEW = schema.cursors.insert()
+ADVANCE = schema.cursors.update().where(
+    schema.cursors.c.cron == bindparam("key"), schema.cursors.c.cursor < bindparam("to")
+)
 
 Instant = tuple[str, datetime]  # a cron, and when it was scheduled
 
@@ -61,7 +68,7 @@ def sync_cursors(
     if gone:
         connection.execute(table.delete().where(table.c.cron == bindparam("key")), gone)
     if started:
-        connection.execute(table.insert(), started)
+        run_for_each(connection, NEW, started)
     return {cron: kept.get(cron, now) for cron in entries}
 
 
@@ -104,9 +111,7 @@ def _book(
     if not rows:
         return set()
     table = schema.firings
-    inserted = connection.execute(
-        insert(connection, table).on_conflict_do_nothing(), list(rows.values())
-    )
+    inserted = run_for_each(connection, _booking(connection.dialect.name), list(rows.values()))
     if inserted.rowcount == len(rows):
         return {instant for instant in rows if instant in given}
     # Some were there. Ours are those that bear the id of our event, unless that is recorded
@@ -123,6 +128,11 @@ def _book(
             if event_id == given[cron, scheduled_at][0].id:
                 new.add((cron, scheduled_at))
     return new
+
+
+@cache
+def _booking(dialect: str) -> Upsert:
+    return insert(dialect, schema.firings).on_conflict_do_nothing()
 
 
 def _row(
@@ -146,10 +156,5 @@ def _row(
 def _advance(connection: Connection, dues: Sequence[Due]) -> None:
     """Moves the cursors forward, never back: a clock that was set back re-fires nothing."""
     if dues:
-        table = schema.cursors
-        connection.execute(
-            table.update().where(
-                table.c.cron == bindparam("key"), table.c.cursor < bindparam("to")
-            ),
-            [{"key": due.cron, "to": due.cursor, "cursor": due.cursor} for due in dues],
-        )
+        moves = [{"key": due.cron, "to": due.cursor, "cursor": due.cursor} for due in dues]
+        run_for_each(connection, ADVANCE, moves)

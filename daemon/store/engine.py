@@ -4,6 +4,7 @@ own insert, and what its errors mean. All other modules speak SQLAlchemy Core an
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -44,13 +45,14 @@ K = TypeVar("K")
 R = TypeVar("R")
 Condition = ColumnElement[bool]
 
-BUSY_TIMEOUT = 0.2
-"""Seconds that SQLite waits for a lock by itself, during which nothing can hurry it."""
+LOCK_PAUSE = 0.02
+"""Seconds between two tries to take a lock."""
 
 PATIENCE = 5.0
 """Seconds that we wait for a lock in all."""
 
-INSERTS: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
+Upsert = sqlite.Insert | postgresql.Insert
+INSERTS: dict[str, Callable[[Table], Upsert]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
 }
@@ -99,7 +101,8 @@ def place(url: URL) -> str:
 
 def connect(url: URL, *, read_only: bool = False) -> Engine:
     """The engine. SQLite's transactions begin where we say and not where its driver guesses."""
-    options: dict[str, Any] = {"timeout": BUSY_TIMEOUT}
+    # SQLite itself waits for no lock, since it may be the event loop that asks (see `Patience`).
+    options: dict[str, Any] = {"timeout": 0.0}
     path = file_of(url)
     if path is None:
         # All threads share the one connection there is; the store uses it from one at a time.
@@ -142,25 +145,37 @@ def writing(engine: Engine) -> Engine:
     return engine.execution_options(writes=True)
 
 
-def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert(dialect: str, table: Table) -> Upsert:
     """The dialect's own insert, which has `on conflict`: SQLite's is PostgreSQL's."""
-    return INSERTS[connection.dialect.name](table)
+    return INSERTS[dialect](table)
 
 
-def patiently(work: Callable[[], R], hurried: Callable[[], bool] = lambda: False) -> R:
-    """What ``work`` gives. It is run again while another program holds the lock that it needs, for
-    as long as `PATIENCE` and until ``hurried``; what it did meanwhile has to be undone."""
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return work()
-        except OperationalError as error:
-            if not _locked(error) or hurried() or time.monotonic() >= until:
-                raise
+class Patience:
+    """Waits for another program's lock, on any thread but the event loop's, until it is ended."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+
+    def end(self) -> None:
+        """From now on nothing is waited for, also by whoever waits already."""
+        self._ended.set()
+
+    def while_locked(self, work: Callable[[], R]) -> R:
+        """What ``work`` gives. It is run again while another program holds the lock that it needs,
+        for as long as `PATIENCE`; what it did meanwhile has to be undone."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return work()
+            except OperationalError as error:
+                if not locked(error) or time.monotonic() >= until or self._ended.wait(LOCK_PAUSE):
+                    raise
 
 
-def _locked(error: OperationalError) -> bool:
-    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_OK)
+def locked(error: Exception) -> bool:
+    """Whether another program holds the lock that was needed, so that waiting helps."""
+    original = error.orig if isinstance(error, OperationalError) else None
+    code = getattr(original, "sqlite_errorcode", sqlite3.SQLITE_OK)
     return bool(code & 0xFF == sqlite3.SQLITE_BUSY)  # the low byte is the kind, the rest details
 
 

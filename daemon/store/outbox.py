@@ -4,7 +4,7 @@ states, and whoever claims one has it alone for as long as its lease."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, select
@@ -13,18 +13,31 @@ from daemon.dispatch import TRANSITIONS, Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError
 from daemon.ports import Claim
 from daemon.store import schema
+from daemon.store.bulk import run_for_each
 from daemon.store.engine import chunks
 from daemon.store.rows import DISPATCH, WAITING, attempt_row, dispatch_row, dispatches_of
 
 table = schema.dispatches
+DISPATCHES = table.insert()
+ATTEMPTS = schema.attempts.insert()
 update = table.update().where(table.c.id == bindparam("key"))  # sets what its parameters name
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """What an attempt (None: there was none) came to, ``at`` that time."""
+
+    dispatch_id: str
+    attempt: Attempt | None
+    settlement: Settlement
+    at: datetime
 
 
 def add(connection: Connection, groups: Sequence[Sequence[Dispatch]]) -> list[None]:
     """Writes further dispatches of events that are there already."""
     rows = [dispatch_row(dispatch) for dispatches in groups for dispatch in dispatches]
     if rows:
-        connection.execute(table.insert(), rows)
+        run_for_each(connection, DISPATCHES, rows)
     return [None] * len(groups)
 
 
@@ -53,7 +66,8 @@ def claim(connection: Connection, now: datetime, limit: int, lease: timedelta, o
             claimed.append(replace(dispatch, state=State.SENDING))
     _save(connection, expired)
     if claimed:
-        connection.execute(
+        run_for_each(
+            connection,
             update,
             [
                 {
@@ -69,46 +83,53 @@ def claim(connection: Connection, now: datetime, limit: int, lease: timedelta, o
     return Claim(tuple(claimed), tuple(expired))
 
 
-def settle(
-    connection: Connection,
-    dispatch_id: str,
-    attempt: Attempt | None,
-    settlement: Settlement,
-    now: datetime,
-) -> Dispatch:
-    """Records the attempt and moves the dispatch; returns it as it stands then.
+def settle(connection: Connection, settlings: Sequence[Settling]) -> list[Dispatch]:
+    """Records the attempts and moves the dispatches; returns these as they stand then.
 
-    What was unsure before this attempt does not become sure by one that failed, and keeps saying
+    What was unsure before an attempt does not become sure by one that failed, and keeps saying
     why: it is unsure where it would be pending, and accepted with its reason.
 
     Raises:
         StoreError: there is no such dispatch, or the table of states has no such step.
     """
-    row = connection.execute(
-        select(*DISPATCH, table.c.claimed_from).where(table.c.id == dispatch_id).with_for_update()
-    ).first()
-    if row is None:
-        raise StoreError(f"there is no dispatch {dispatch_id}")
-    dispatch = Dispatch(*row[:-1])
-    if settlement.state not in TRANSITIONS[dispatch.state]:
-        raise StoreError(f"{dispatch_id} is {dispatch.state} and cannot become {settlement.state}")
-    if attempt is not None:
-        connection.execute(schema.attempts.insert(), [attempt_row(attempt)])
+    found: dict[str, tuple[Dispatch, State | None]] = {}
+    for some in chunks({settling.dispatch_id for settling in settlings}):
+        rows = connection.execute(
+            select(*DISPATCH, table.c.claimed_from).where(table.c.id.in_(some)).with_for_update()
+        )
+        found.update((row.id, (Dispatch(*row[:-1]), row.claimed_from)) for row in rows)
+    settled: dict[str, Dispatch] = {}
+    for settling in settlings:
+        if settling.dispatch_id not in found:
+            raise StoreError(f"there is no dispatch {settling.dispatch_id}")
+        dispatch, claimed_from = found[settling.dispatch_id]
+        # One that is settled twice at once fails by the table of states, as it would one by one.
+        dispatch = settled.get(dispatch.id, dispatch)
+        settled[dispatch.id] = _settled(dispatch, claimed_from, settling)
+    if attempts := [attempt_row(each.attempt) for each in settlings if each.attempt is not None]:
+        run_for_each(connection, ATTEMPTS, attempts)
+    _save(connection, settled.values())
+    return [settled[settling.dispatch_id] for settling in settlings]
+
+
+def _settled(dispatch: Dispatch, claimed_from: State | None, settling: Settling) -> Dispatch:
+    attempt, settlement = settling.attempt, settling.settlement
     state, reason = settlement.state, settlement.reason
-    if row.claimed_from is State.UNSURE and state in (State.PENDING, State.ACCEPTED):
+    if state not in TRANSITIONS[dispatch.state]:
+        raise StoreError(f"{dispatch.id} is {dispatch.state} and cannot become {state}")
+    if claimed_from is State.UNSURE and state in (State.PENDING, State.ACCEPTED):
         state = State.UNSURE if state is State.PENDING else state
         reason = dispatch.reason or reason
-    settled = replace(
+    waits = settlement.state in WAITING
+    return replace(
         dispatch,
         state=state,
         reason=reason,
         attempts=dispatch.attempts if attempt is None else attempt.number,
-        due_at=settlement.due_at or (now if settlement.state in WAITING else dispatch.due_at),
+        due_at=settlement.due_at or (settling.at if waits else dispatch.due_at),
         retry_until=settlement.retry_until or dispatch.retry_until,
-        settled_at=now if settlement.state.final else None,
+        settled_at=settling.at if settlement.state.final else None,
     )
-    _save(connection, [settled])
-    return settled
 
 
 def give_back(connection: Connection, ids: Iterable[str], now: datetime) -> None:
@@ -176,7 +197,7 @@ def _save(connection: Connection, dispatches: Iterable[Dispatch]) -> None:
         for dispatch in dispatches
     ]
     if rows:
-        connection.execute(update, rows)
+        run_for_each(connection, update, rows)
 
 
 def _locked(connection: Connection, ids: Iterable[str]) -> dict[str, Dispatch]:

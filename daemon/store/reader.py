@@ -12,7 +12,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine
 
 from daemon.errors import StoreUnavailable
-from daemon.store.engine import explained
+from daemon.store.engine import Patience, explained
 
 R = TypeVar("R")
 P = ParamSpec("P")
@@ -25,6 +25,7 @@ class Reader:
         self._engine = engine
         self._place = place
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dispatchd-reader")
+        self._patience = Patience()
         self._closed = False
 
     async def alone(
@@ -39,11 +40,15 @@ class Reader:
     async def close(self) -> None:
         """Lets the look-ups that were asked for finish, and ends the thread."""
         self._closed = True
+        self._patience.end()
         await asyncio.to_thread(self._thread.shutdown)
 
     def _run(self, work: Callable[[Connection], R]) -> R:
-        try:
+        def attempt() -> R:
             with self._engine.connect() as connection:
                 return work(connection)
+
+        try:
+            return self._patience.while_locked(attempt)
         except Exception as error:
             raise explained(error, self._place) from error

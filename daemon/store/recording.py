@@ -6,17 +6,23 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import Connection, select
 
 from daemon.dispatch import State
 from daemon.event import DedupeKey, Event, Outcome, Verdict
 from daemon.store import schema
-from daemon.store.engine import chunks, insert, pairs
+from daemon.store.bulk import run_for_each
+from daemon.store.engine import Upsert, chunks, insert, pairs
 from daemon.store.rows import dispatch_row, event_row
 
 Recording = tuple[Event, tuple[Verdict, ...]]
 Key = tuple[str, str]  # an entry, and a de-duplication key of its own
+
+EVENTS = schema.events.insert()
+VERDICTS = schema.verdicts.insert()
+DISPATCHES = schema.dispatches.insert()
 
 GAVE_UP = frozenset({State.DEAD, State.CANCELLED})
 
@@ -152,31 +158,22 @@ def _insert(
         for verdict in several
         for dispatch in verdict.dispatches
     ]
-    for table, rows in (
-        (schema.events, [event_row(event) for event in events]),
-        (schema.verdicts, verdict_rows),
-        (schema.dispatches, dispatch_rows),
+    for statement, rows in (
+        (EVENTS, [event_row(event) for event in events]),
+        (VERDICTS, verdict_rows),
+        (DISPATCHES, dispatch_rows),
     ):
         if rows:
-            connection.execute(table.insert(), rows)
+            run_for_each(connection, statement, rows)
 
 
 def _take(connection: Connection, taken: Mapping[Key, First]) -> None:
     """Writes the keys to their new owners, over those that expired or gave up."""
     if not taken:
         return
-    statement = insert(connection, schema.dedupe)
-    new = statement.excluded
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["entry", "key"],
-            set_={
-                "event_id": new.event_id,
-                "fingerprint": new.fingerprint,
-                "sticky": new.sticky,
-                "expires_at": new.expires_at,
-            },
-        ),
+    run_for_each(
+        connection,
+        _taking(connection.dialect.name),
         [
             {
                 "entry": entry,
@@ -188,4 +185,19 @@ def _take(connection: Connection, taken: Mapping[Key, First]) -> None:
             }
             for (entry, key), first in taken.items()
         ],
+    )
+
+
+@cache
+def _taking(dialect: str) -> Upsert:
+    statement = insert(dialect, schema.dedupe)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["entry", "key"],
+        set_={
+            "event_id": new.event_id,
+            "fingerprint": new.fingerprint,
+            "sticky": new.sticky,
+            "expires_at": new.expires_at,
+        },
     )

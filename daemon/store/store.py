@@ -17,19 +17,23 @@ from daemon.event import Due, Event, Outcome, Verdict
 from daemon.ports import Claim, FiringRecord
 from daemon.store import accounting, lookups, migrate, outbox, retention, trial
 from daemon.store.engine import (
+    Patience,
     connect,
     file_of,
     in_memory,
     parse,
-    patiently,
     place,
     words,
     writing,
 )
 from daemon.store.file import Lock, Originals, create, wal_of
+from daemon.store.outbox import Settling
 from daemon.store.reader import Reader
 from daemon.store.recording import record
 from daemon.store.writer import Writer
+
+FEW = 20
+"""Cron entries whose instants are booked so quickly that the event loop can do it."""
 
 RECENT = 10.0
 """Seconds for which a failed write speaks against the database."""
@@ -83,7 +87,7 @@ class Store:
             lock.take(now)
         engine = connect(parsed, read_only=read_only)
         try:
-            patiently(lambda: _prepare(engine, where, read_only=read_only))
+            Patience().while_locked(lambda: _prepare(engine, where, read_only=read_only))
             originals = Originals(() if path is None else (path, wal_of(path)))
         except Exception as error:
             engine.dispose()
@@ -137,18 +141,19 @@ class Store:
         """Commits cron instants, each once per (cron, scheduled time) for all time, with the
         events of those that fire, and moves the cursors forward. Returns the events that were
         committed: those of instants that were not accounted for before."""
-        return await self._writing.alone(accounting.account, dues, events)
+        run = self._writing.alone if len(dues) <= FEW else self._writing.aside
+        return await run(accounting.account, dues, events)
 
     async def sync_cursors(self, entries: Mapping[str, str], now: datetime) -> dict[str, datetime]:
         """Makes the cursors those of the enabled cron entries (name to schedule identity) and
         returns them. A new or re-scheduled entry starts at ``now``; any other is forgotten."""
-        return await self._writing.alone(accounting.sync_cursors, entries, now)
+        return await self._writing.aside(accounting.sync_cursors, entries, now)
 
     async def rewind_cursors(self, now: datetime) -> dict[str, datetime]:
         """Sets every cursor that is more than a minute in the future to ``now``, and returns where
         these stood, by cron: the clock was wrong then, or is now. For the start, before
         `sync_cursors`."""
-        return await self._writing.alone(accounting.rewind_cursors, now)
+        return await self._writing.aside(accounting.rewind_cursors, now)
 
     # The outbox
 
@@ -165,7 +170,8 @@ class Store:
     ) -> Dispatch:
         """Records the attempt, if there was one, and moves the dispatch; returns it as it stands
         then. Raises StoreError where it is unknown or the table of states has no such step."""
-        return await self._writing.alone(outbox.settle, dispatch_id, attempt, settlement, now)
+        settling = Settling(dispatch_id, attempt, settlement, now)
+        return await self._writing.together(outbox.settle, settling)
 
     async def give_back(self, ids: Sequence[str], now: datetime) -> None:
         """Puts back what was claimed and never sent: due at once, in the state it was found in."""
@@ -174,7 +180,7 @@ class Store:
     async def reclaim(self, now: datetime) -> int:
         """Makes all that is `sending` unsure and due; returns how many. For the start, when nobody
         else uses the database: whoever was sending them has died."""
-        return await self._writing.alone(outbox.reclaim, now)
+        return await self._writing.aside(outbox.reclaim, now)
 
     async def cancel(
         self, ids: Sequence[str], now: datetime, reason: str
@@ -249,7 +255,7 @@ class Store:
         """Deletes up to ``limit`` events that are older than ``before`` and owe nothing any more,
         with all that hangs on them; likewise keys that expired and cron instants. Returns how many
         of these went in all; 0 when there is none left."""
-        return await self._writing.alone(retention.prune, before, limit)
+        return await self._writing.aside(retention.prune, before, limit)
 
     async def ping(self) -> None:
         """Commits a write that means nothing. Raises StoreUnavailable when that fails, or when

@@ -16,7 +16,7 @@ ROOM = 80 * 1024
 def write(connection: Connection, size: int) -> None:
     """Writes ``size`` bytes over those of the last time; random ones, since SQLite leaves a page
     alone that would not change."""
-    statement = insert(connection, schema.trial)
+    statement = insert(connection.dialect.name, schema.trial)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["id"], set_={"filler": statement.excluded.filler}

@@ -1,5 +1,5 @@
-"""Group commit: the event loop gathers what is to be written, one thread commits it. All that
-came in during a commit shares the next one, so the disk is waited for once per batch."""
+"""Group commit: the event loop gathers what is to be written and runs its statements, a thread
+waits for the disk. All that came in during a commit shares the next one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine
 
 from daemon.errors import StoreUnavailable
-from daemon.store.engine import explained, patiently, unavailable, writing
+from daemon.store.engine import Patience, explained, locked, unavailable, writing
 
 MAX_WAITING = 4096  # operations; at 3,000 a second the last one waits a good second
 MAX_BATCH = 256
+
+STALL = 0.05
+"""Seconds that statements may take on the event loop. Longer ones mean that a disk is slow to read
+or to buffer writes."""
+
+RECOVERY = 10.0
+"""Seconds for which all is left to the thread after that."""
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -28,7 +35,11 @@ Work = Callable[[Connection, Sequence[A]], Sequence[R]]
 class _Operation:
     work: Work[Any, Any]
     argument: Any
+    aside: bool
     future: asyncio.Future[Any] = field(default_factory=asyncio.Future)
+
+
+_Outcomes = list[Any]  # for each operation its result, or the exception that it is to raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +51,20 @@ class Failure:
 
 
 class Writer:
-    """Runs operations on the thread that alone writes, many in one transaction.
+    """Runs operations one batch after the other, each batch in one transaction.
 
-    An operation that raises fails alone: what it did is undone to its savepoint, and the others of
-    its batch are committed. When the database itself fails, every operation of the batch does, with
-    `StoreUnavailable`; the next batch tries again.
+    The statements of a batch run on the event loop, since they are short, and a thread that ran
+    them would fight with the loop for the interpreter's lock at every step. They touch memory only:
+    the write to disk and the wait for it are the COMMIT, one call on the thread. What would hold up
+    the loop runs on the thread from the start: work that takes long (`aside`), a database that
+    another program has locked, and everything for a while after statements were slow.
 
-    ``check`` raises StoreUnavailable where what is committed would not last. It is asked on the
-    thread before each transaction, and after it: only then is the commit known to count.
+    An operation that raises fails alone: its batch is undone and done again with a savepoint for
+    each, and the others are committed. When the database itself fails, every operation of the batch
+    does, with `StoreUnavailable`; the next batch tries again.
+
+    ``check`` raises StoreUnavailable where what is committed would not last. It is asked before
+    each transaction, and after it: only then is the commit known to count.
     """
 
     def __init__(
@@ -65,12 +82,13 @@ class Writer:
         self._waiting: list[_Operation] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dispatchd-writer")
         self._committing: asyncio.Task[None] | None = None
-        self._hurried = False
+        self._patience = Patience()
         self._closed = False
+        self._aside_until = 0.0  # on the monotonic clock
         self.failure: Failure | None = None
         """The last one; None once it is known to be over."""
 
-    async def together(self, work: Work[A, R], argument: A) -> R:
+    async def together(self, work: Work[A, R], argument: A, *, aside: bool = False) -> R:
         """Runs ``work`` once for the arguments of all operations of a batch that name it; it gives
         a result for each, in order. Returns this one's result, after the commit.
 
@@ -84,7 +102,7 @@ class Writer:
             raise StoreUnavailable(
                 f"the store {self._place} is busy: {len(self._waiting)} writes wait already"
             )
-        operation = _Operation(work, argument)
+        operation = _Operation(work, argument, aside)
         self._waiting.append(operation)
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_all())
@@ -95,15 +113,17 @@ class Writer:
         self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Runs ``work`` in the next transaction, with nothing of other operations between."""
+        return await self.together(lambda c, _: [work(c, *args, **kwargs)], None)
 
-        def single(connection: Connection, _: Sequence[None]) -> list[R]:
-            return [work(connection, *args, **kwargs)]
-
-        return await self.together(single, None)
+    async def aside(
+        self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Like `alone`, for work that takes its time: the whole batch runs on the thread."""
+        return await self.together(lambda c, _: [work(c, *args, **kwargs)], None, aside=True)
 
     def hurry(self) -> None:
         """From now on nothing waits for another program's lock: it fails at once instead."""
-        self._hurried = True
+        self._patience.end()
 
     async def close(self) -> None:
         """Commits what waits, in a hurry, takes nothing more, and ends the thread."""
@@ -114,57 +134,110 @@ class Writer:
         self._thread.shutdown()
 
     async def _commit_all(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
                 # The last batch holds all that is left: where it fails, the end waits for it once.
                 size = len(self._waiting) if self._closed else MAX_BATCH
                 batch, self._waiting = self._waiting[:size], self._waiting[size:]
                 batch = [operation for operation in batch if not operation.future.done()]
-                outcomes = await loop.run_in_executor(self._thread, self._commit, batch)
-                for operation, outcome in zip(batch, outcomes, strict=True):
+                for operation, outcome in zip(batch, await self._outcomes(batch), strict=True):
                     _resolve(operation.future, outcome)
                 # Those who were just answered run first: what they write next joins this batch.
                 await asyncio.sleep(0)
         finally:
             self._committing = None
 
-    def _commit(self, batch: Sequence[_Operation]) -> list[Any]:
-        """On the thread: each operation's result, or the exception that it is to raise."""
+    async def _outcomes(self, batch: Sequence[_Operation]) -> _Outcomes:
+        """What came of each operation, once the batch is on disk or has failed."""
+        on_thread = asyncio.get_running_loop().run_in_executor
         try:
             self._check()
-            outcomes = patiently(lambda: self._transaction(batch), lambda: self._hurried)
-            self._check()
+            begun = None if self._is_long(batch) else self._begun_here(batch)
+            if begun is None:
+                return await on_thread(self._thread, self._whole, batch)
+            connection, outcomes = begun
+            await on_thread(self._thread, self._commit, connection)
         except Exception as error:  # noqa: BLE001 - whatever it was, the waiters must hear of it
             explanations = [explained(error, self._place) for _ in batch]
             if batch and unavailable(error):
                 self.failure = Failure(time.monotonic(), str(explanations[0]))
             return explanations
-        return [outcomes[operation] for operation in batch]
-
-    def _transaction(self, batch: Sequence[_Operation]) -> dict[_Operation, Any]:
-        outcomes: dict[_Operation, Any] = {}
-        with self._engine.begin() as connection:
-            for operations in _by_work(batch):
-                results = self._run(connection, operations)
-                outcomes.update(zip(operations, results, strict=True))
         return outcomes
 
-    def _run(self, connection: Connection, operations: Sequence[_Operation]) -> list[Any]:
-        savepoint = connection.begin_nested()
+    def _is_long(self, batch: Sequence[_Operation]) -> bool:
+        return time.monotonic() < self._aside_until or any(each.aside for each in batch)
+
+    def _begun_here(self, batch: Sequence[_Operation]) -> tuple[Connection, _Outcomes] | None:
+        """Runs the statements of the batch on the event loop; None where the database is locked."""
+        began = time.monotonic()
         try:
-            work = operations[0].work
-            results = list(work(connection, [operation.argument for operation in operations]))
+            return self._begun(batch)
         except Exception as error:
-            if unavailable(error):
-                raise  # the database may have undone the transaction itself, savepoint and all
-            savepoint.rollback()
-            if len(operations) == 1:
-                return [explained(error, self._place)]
-        else:
-            savepoint.commit()
-            return results
-        return [self._run(connection, [operation])[0] for operation in operations]
+            if not locked(error):
+                raise
+            return None
+        finally:
+            if (now := time.monotonic()) - began > STALL:
+                self._aside_until = now + RECOVERY
+
+    def _whole(self, batch: Sequence[_Operation]) -> _Outcomes:
+        """On the thread: the whole transaction, however long another program has its lock."""
+
+        def attempt() -> _Outcomes:
+            connection, outcomes = self._begun(batch)
+            self._commit(connection)
+            return outcomes
+
+        return self._patience.while_locked(attempt)
+
+    def _begun(self, batch: Sequence[_Operation]) -> tuple[Connection, _Outcomes]:
+        """A transaction in which the batch is done; an open connection, for `_commit`."""
+        connection = self._engine.connect()
+        try:
+            try:
+                outcomes = self._run(connection, batch)
+            except Exception as error:
+                if unavailable(error):
+                    raise
+                connection.rollback()
+                outcomes = self._run_one_by_one(connection, batch)
+        except BaseException:
+            connection.close()  # which undoes what was begun
+            raise
+        return connection, outcomes
+
+    def _commit(self, connection: Connection) -> None:
+        """On the thread, where nobody minds the wait for the disk."""
+        with connection:
+            connection.commit()
+        self._check()
+
+    def _run(self, connection: Connection, batch: Sequence[_Operation]) -> _Outcomes:
+        """The batch at full speed: operations of one kind at once, and no savepoints."""
+        connection.begin()
+        outcomes: dict[_Operation, Any] = {}
+        for operations in _by_work(batch):
+            arguments = [operation.argument for operation in operations]
+            results = operations[0].work(connection, arguments)
+            outcomes.update(zip(operations, results, strict=True))
+        return [outcomes[operation] for operation in batch]
+
+    def _run_one_by_one(self, connection: Connection, batch: Sequence[_Operation]) -> _Outcomes:
+        """The batch once more, after one of its operations failed: each with its own fate."""
+        connection.begin()
+        outcomes: _Outcomes = []
+        for operation in batch:
+            savepoint = connection.begin_nested()
+            try:
+                outcomes += operation.work(connection, [operation.argument])
+            except Exception as error:
+                if unavailable(error):
+                    raise  # the database may have undone the transaction itself, savepoint and all
+                savepoint.rollback()
+                outcomes.append(explained(error, self._place))
+            else:
+                savepoint.commit()
+        return outcomes
 
 
 def _by_work(batch: Sequence[_Operation]) -> list[list[_Operation]]:

@@ -100,7 +100,7 @@ async def test_a_file_that_goes_during_the_commit_is_noticed(path: Path) -> None
         began.set()
         gate.wait(10)
 
-    writing = asyncio.create_task(writer.alone(work))
+    writing = asyncio.create_task(writer.aside(work))
     await asyncio.to_thread(began.wait, 10)
     removed(path)
     gate.set()

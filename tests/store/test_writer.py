@@ -70,7 +70,7 @@ class Tries:
 @pytest.fixture
 async def tries(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Tries]:
     """Tries to take a lock, none of which takes longer than a moment."""
-    monkeypatch.setattr("daemon.store.engine.BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr("daemon.store.engine.LOCK_PAUSE", 0.01)
     seen = Tries()
     event.listen(Engine, "handle_error", seen.add)
     yield seen
@@ -125,7 +125,7 @@ async def test_a_write_whose_caller_gave_up_too_late_is_made_all_the_same() -> N
         gate.wait(10)
         connection.exec_driver_sql("CREATE TABLE t (n INTEGER)")
 
-    task = asyncio.create_task(writer.alone(create))
+    task = asyncio.create_task(writer.aside(create))
     other = asyncio.create_task(writer.alone(lambda _: True))
     await started.wait()
     task.cancel()
@@ -173,7 +173,7 @@ async def test_above_its_bound_the_writer_is_busy() -> None:
         loop.call_soon_threadsafe(started.set)
         return gate.wait(10)
 
-    first = asyncio.create_task(writer.alone(block))
+    first = asyncio.create_task(writer.aside(block))
     await started.wait()
     others = [asyncio.create_task(writer.alone(lambda _: True)) for _ in range(2)]
     await asyncio.sleep(0)

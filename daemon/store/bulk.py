@@ -1,0 +1,47 @@
+"""Statements that are run for many rows, without what SQLAlchemy does anew for each of them: that
+would take longer than the database itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Dialect, Insert, Update
+
+Statement = Insert | Update
+
+
+class Prepared:
+    """A statement as the driver takes it: its text, and how a row becomes its parameters."""
+
+    def __init__(self, statement: Statement, dialect: Dialect, names: tuple[str, ...]) -> None:
+        compiled = statement.compile(dialect=dialect, column_keys=names)
+        self.text = str(compiled)
+        self._named = not compiled.positional
+        self._names = tuple(compiled.positiontup or names)
+        self._values = itemgetter(*self._names)
+        self._encoders: list[tuple[int, Callable[[Any], Any]]] = []
+        for place, name in enumerate(self._names):
+            kind = compiled.binds[name].type.dialect_impl(dialect)
+            if (encoder := kind.bind_processor(dialect)) is not None:
+                self._encoders.append((place, encoder))
+
+    def parameters(self, row: Mapping[str, Any]) -> Any:
+        values = list(self._values(row))
+        for place, encoder in self._encoders:
+            values[place] = encoder(values[place])
+        return dict(zip(self._names, values, strict=True)) if self._named else tuple(values)
+
+
+_prepared = lru_cache(maxsize=64)(Prepared)
+
+
+def run_for_each(
+    connection: Connection, statement: Statement, rows: Sequence[Mapping[str, Any]]
+) -> CursorResult[Any]:
+    """Runs ``statement``, which its caller keeps and which is compiled once, for each of ``rows``:
+    at least one, all with the same keys in the same order, two or more."""
+    prepared = _prepared(statement, connection.dialect, tuple(rows[0]))
+    return connection.exec_driver_sql(prepared.text, [prepared.parameters(row) for row in rows])
