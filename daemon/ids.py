@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 from collections.abc import Callable
 from datetime import datetime
 
@@ -27,7 +27,8 @@ class IdSource:
     millisecond (or after the clock stepped back) is the last one plus one.
     """
 
-    def __init__(self, random_bits: Callable[[int], int] = secrets.randbits) -> None:
+    def __init__(self, random_bits: Callable[[int], int] = random.getrandbits) -> None:
+        # Ids are no secrets: the randomness keeps those of two processes apart, no more.
         self._random_bits = random_bits
         self._last = 0
 
@@ -39,8 +40,9 @@ class IdSource:
 
     def _next(self, now: datetime) -> str:
         milliseconds = int(now.timestamp() * 1000)
-        fresh = (milliseconds << RANDOM_BITS) | self._random_bits(RANDOM_BITS)
         # The last id wins while its millisecond has not passed: order matters more than the time.
-        behind = milliseconds <= self._last >> RANDOM_BITS
-        self._last = self._last + 1 if behind else fresh
+        if milliseconds <= self._last >> RANDOM_BITS:
+            self._last += 1
+        else:
+            self._last = (milliseconds << RANDOM_BITS) | self._random_bits(RANDOM_BITS)
         return encode(self._last)

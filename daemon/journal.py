@@ -4,8 +4,10 @@ terminal, JSON elsewhere. No body, no header and no secret ever gets here."""
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sys
+from collections.abc import Mapping
 from typing import TextIO
 
 import structlog
@@ -37,7 +39,7 @@ def open_log(stream: TextIO = sys.stderr) -> structlog.typing.FilteringBoundLogg
     renderer = (
         structlog.dev.ConsoleRenderer()
         if terminal
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
+        else structlog.processors.JSONRenderer(serializer=_json)
     )
     logging.basicConfig(stream=stream, level=logging.WARNING, format="%(levelname)s %(message)s")
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
@@ -48,8 +50,15 @@ def open_log(stream: TextIO = sys.stderr) -> structlog.typing.FilteringBoundLogg
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
+    ).bind()  # once and for all, instead of at every line
     return logger
+
+
+_encoder = json.JSONEncoder(ensure_ascii=False)
+
+
+def _json(fields: Mapping[str, object], **_: object) -> str:
+    return _encoder.encode(fields)
 
 
 class Journal:

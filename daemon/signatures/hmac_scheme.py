@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import ClassVar
 
 from daemon.secret import Secret
@@ -132,11 +133,13 @@ class HmacScheme:
             )
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
-        if not any(map(self.key_encoding.key, secrets)):
+        keys = self._keys(secrets)
+        if not keys:
             return no_secret(secrets)
         if self.header not in request.headers:
             return Mismatch(f"the header {self.header} is missing")
-        if not self.signatures(request):
+        received = self.signatures(request)
+        if not received:
             began = f" that begins with {self.prefix!r}" if self.prefix else ""
             return Mismatch(f"the header {self.header} holds no signature{began}")
         if "{id}" in self.signed and self.delivery_id(request) is None:
@@ -145,28 +148,31 @@ class HmacScheme:
             return mismatch
         if self.timestamp_header and (mismatch := self.check_time(request, now)):
             return mismatch
-        if not self.matches(request, secrets):
+        if not self._any_matches(received, keys, request):
             return Mismatch("the signature does not match")
         return None
 
     def matches(self, request: Request, secrets: Sequence[Secret]) -> bool:
-        """Whether any signature in the header is right for any secret, whatever the time.
+        """Whether any signature in the header is right for any secret, whatever the time."""
+        return self._any_matches(self.signatures(request), self._keys(secrets), request)
 
-        All are compared, so that the time taken does not tell which one was right.
-        """
-        received = [octets(signature) for signature in self.signatures(request)]
+    def _any_matches(
+        self, received: Sequence[str], keys: Sequence[bytes], request: Request
+    ) -> bool:
+        # All are compared, so that the time taken does not tell which one was right.
         found = False
-        for secret in secrets:
-            if key := self.key_encoding.key(secret):
-                expected = self.signature(request, key).encode()
-                for one in received:
-                    found |= hmac.compare_digest(one, expected)
+        for key in keys:
+            expected = self.signature(request, key).encode()
+            for one in received:
+                found |= hmac.compare_digest(octets(one), expected)
         return found
+
+    def _keys(self, secrets: Sequence[Secret]) -> list[bytes]:
+        return [key for secret in secrets if (key := self.key_encoding.key(secret))]
 
     def signatures(self, request: Request) -> list[str]:
         """The signatures that the header holds, without their prefix."""
-        pattern = rf"(?:^|[\s,]){re.escape(self.prefix)}([^\s,]+)"
-        found = re.findall(pattern, request.headers.get(self.header, ""))
+        found = _after(self.prefix).findall(request.headers.get(self.header, ""))
         if self.encoding is Encoding.HEX:
             # Some libraries write hex in upper case throughout (.NET's Convert.ToHexString).
             return [one.lower() if one == one.upper() else one for one in found]
@@ -175,7 +181,7 @@ class HmacScheme:
     def signature(self, request: Request, key: bytes) -> str:
         """What the header must hold after the prefix."""
         mac = hmac.new(key, digestmod=self.algorithm)
-        for position, part in enumerate(_PLACEHOLDER.split(self.signed)):
+        for position, part in enumerate(_parts(self.signed)):
             # The pattern has one group, so what is at odd positions is a field's name.
             mac.update(self._field(part, request) if position % 2 else octets(part))
         return self.encoding.write(mac.digest())
@@ -245,6 +251,16 @@ class HmacScheme:
             headers[self.delivery_header] = hashlib.sha256(moment + body).hexdigest()[:32]
         request = Request(method, path, headers, {}, body)
         return headers | {self.header: self.prefix + self.signature(request, key)}
+
+
+@lru_cache
+def _after(prefix: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:^|[\s,]){re.escape(prefix)}([^\s,]+)")
+
+
+@lru_cache
+def _parts(signed: str) -> list[str]:
+    return _PLACEHOLDER.split(signed)
 
 
 def _span(length: timedelta) -> str:
