@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,14 @@ CATCH_UP_LIMIT = 100
 FEW = 20
 """Up to this many entries are worked out on the event loop; more (or a backlog) in a thread."""
 
+BATCH = 200
+"""As many entries are handed over at a time, so that the event loop has a moment in between."""
+
+LEAD_EACH = timedelta(microseconds=500)
+LEAD_MAX = timedelta(seconds=10)
+"""Where more than `FEW` entries are due at one instant they are recorded ahead of it, this long for
+each of them, so that all are on disk in time. Their dispatches fall due at the instant itself."""
+
 JOB = "crons"
 
 
@@ -47,21 +56,38 @@ class Agenda:
 
     def __init__(self) -> None:
         self._heap: list[tuple[datetime, str, Entry]] = []
+        self._crowd: Counter[datetime] = Counter()
 
     def put(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             heapq.heappush(self._heap, (entry.due_at, entry.cron.name, entry))
+            self._crowd[entry.due_at] += 1
 
     def take(self, now: datetime) -> list[Entry]:
-        """Removes and returns the entries that are due, soonest first."""
-        due = []
-        while self._heap and self._heap[0][0] <= now:
-            due.append(heapq.heappop(self._heap)[2])
-        return due
+        """Removes and returns the entries that are to be recorded now, soonest first: those that
+        are due, or some of a crowd that soon will be."""
+        begin = self.record_at
+        if begin is None or now < begin:
+            return []
+        taken: list[Entry] = []
+        until = max(now, self._heap[0][0])
+        while self._heap and self._heap[0][0] <= until and len(taken) < BATCH:
+            due_at, _, entry = heapq.heappop(self._heap)
+            taken.append(entry)
+            self._crowd[due_at] -= 1
+            if not self._crowd[due_at]:
+                del self._crowd[due_at]
+        return taken
 
     @property
-    def soonest(self) -> datetime | None:
-        return self._heap[0][0] if self._heap else None
+    def record_at(self) -> datetime | None:
+        """When to begin to record the soonest instant; None: there is none. It comes nearer to the
+        instant as the crowd is worked off."""
+        if not self._heap:
+            return None
+        due_at = self._heap[0][0]
+        crowd = self._crowd[due_at]
+        return due_at - min(crowd * LEAD_EACH, LEAD_MAX) if crowd > FEW else due_at
 
 
 def judge_backlog(cron: CronSpec, backlog: Backlog, now: datetime) -> Due:
@@ -103,7 +129,8 @@ class Scheduler:
 
     ``cursors`` says up to which instant each entry, by name, is accounted for; one without starts
     at now. ``account`` records a batch, all or nothing; when it raises, the batch stays owed and
-    is worked out anew at the next tick.
+    is worked out anew at the next tick. An instant that many entries share is recorded ahead of its
+    time, as what it will be.
     """
 
     def __init__(
@@ -173,22 +200,21 @@ class Scheduler:
             self._scheduler.reschedule_job(JOB, trigger=self._trigger)
 
     async def _account_due(self) -> None:
-        """Hands over all that is owed now, as one batch."""
+        """Hands over all that is owed now, batch by batch."""
         now = self._clock()
         self._watch_clock(now)
-        entries = self._agenda.take(now)
-        if not entries:
-            return
-        try:
-            little = len(entries) <= FEW and now - entries[0].due_at <= ON_TIME
-            dues, moved = (
-                _owed(entries, now) if little else await asyncio.to_thread(_owed, entries, now)
-            )
-            await self._account(dues)
-        except BaseException:
-            self._agenda.put(entries)
-            raise
-        self._agenda.put(moved)
+        while not self._stopping and (entries := self._agenda.take(now)):
+            try:
+                little = len(entries) <= FEW and now - entries[0].due_at <= ON_TIME
+                dues, moved = (
+                    _owed(entries, now) if little else await asyncio.to_thread(_owed, entries, now)
+                )
+                await self._account(dues)
+            except BaseException:
+                self._agenda.put(entries)
+                raise
+            self._agenda.put(moved)
+            now = self._clock()
 
     def _watch_clock(self, now: datetime) -> None:
         last, self._last_wake = self._last_wake, now
@@ -198,8 +224,8 @@ class Scheduler:
             self._facts.publish(Trouble("scheduler", text))
 
     def _until_due(self) -> timedelta | None:
-        soonest = self._agenda.soonest
-        return None if soonest is None else soonest - self._clock()
+        begin = self._agenda.record_at
+        return None if begin is None else begin - self._clock()
 
 
 class WakeTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
@@ -250,10 +276,12 @@ def _entries(
     return entries
 
 
-def _owed(entries: Sequence[Entry], now: datetime) -> tuple[list[Due], list[Entry]]:
-    """What each entry owes, and the entries as they stand once that is recorded."""
+def _owed(entries: Sequence[Entry], began: datetime) -> tuple[list[Due], list[Entry]]:
+    """What each entry owes, and the entries as they stand once that is recorded. One that is not
+    due yet is looked at as of its instant."""
     dues, moved = [], []
     for entry in entries:
+        now = max(began, entry.due_at)
         schedule = entry.cron.schedule
         due_at = schedule.next_after(entry.due_at)
         if due_at is None or due_at > now:  # nearly always, and the cheapest to find

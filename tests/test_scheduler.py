@@ -13,7 +13,16 @@ from freezegun import freeze_time
 from daemon.cron import Backlog, parse
 from daemon.event import Due, Missed
 from daemon.facts import Fact, Facts, Trouble
-from daemon.scheduler import TICK, Scheduler, WakeTrigger, judge_backlog, next_instants
+from daemon.scheduler import (
+    BATCH,
+    FEW,
+    LEAD_EACH,
+    TICK,
+    Scheduler,
+    WakeTrigger,
+    judge_backlog,
+    next_instants,
+)
 from daemon.spec import CatchUp, CronSpec
 
 SECOND = timedelta(seconds=1)
@@ -156,16 +165,50 @@ def test_every_firing_bears_the_time_it_was_fired() -> None:
 # What is owed
 
 
-async def test_ten_thousand_entries_due_in_one_second_are_one_batch() -> None:
+async def test_ten_thousand_entries_due_in_one_second_are_recorded_in_batches() -> None:
+    """Each once, and never so many at a time that the event loop has to wait for long."""
     crons = [cron(f"cron-{number}", "0 12 * * *") for number in range(10_000)]
     cursors = {spec.name: NOON - MINUTE for spec in crons}
     book = Book()
     clock = Rounds(Clock(NOON))
     async with scheduling(crons, cursors, book.account, clock):
-        await book.holds(1)
+        await book.holds(10_000 // BATCH)
         await clock.pass_by()
-    assert len(book.batches) == 1
+    assert {len(batch) for batch in book.batches} == {BATCH}
     assert sorted(book.fired) == sorted((spec.name, NOON) for spec in crons)
+
+
+async def test_a_crowd_is_recorded_ahead_of_its_instant_as_what_it_will_be() -> None:
+    crons = [cron(f"cron-{number}", "0 12 * * *") for number in range(1000)]
+    cursors = {spec.name: NOON - MINUTE for spec in crons}
+    book = Book()
+    clock = Clock(NOON - 1000 * LEAD_EACH)
+    async with scheduling(crons, cursors, book.account, clock):
+        await book.holds(1)
+        first = book.batches[0]
+        while len(book.fired) < 1000:  # the fewer are left, the later they need to begin
+            clock.now = min(clock.now + BATCH * LEAD_EACH, NOON)
+            await book.holds(len(book.batches) + 1)
+    assert len(first) == BATCH
+    assert {due.cursor for due in first} == {NOON}
+    firings = [firing for due in first for firing in due.firings]
+    assert {(firing.scheduled_at, firing.fired_at) for firing in firings} == {(NOON, NOON)}
+    assert not any(firing.catch_up for firing in firings)
+    assert sorted(book.fired) == sorted((spec.name, NOON) for spec in crons)
+
+
+async def test_few_entries_are_recorded_when_they_are_due_and_not_before() -> None:
+    crons = [cron(f"cron-{number}", "0 12 * * *") for number in range(FEW)]
+    cursors = {spec.name: NOON - MINUTE for spec in crons}
+    book = Book()
+    clock = Clock(NOON - timedelta(milliseconds=1))
+    rounds = Rounds(clock)
+    async with scheduling(crons, cursors, book.account, rounds):
+        await rounds.pass_by()
+        assert not book.batches
+        clock.now = NOON
+        await book.holds(1)
+    assert len(book.fired) == FEW
 
 
 async def test_a_year_away_is_one_firing_and_a_bounded_list() -> None:
