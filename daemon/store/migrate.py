@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, column, inspect, select, table
 
 from daemon.errors import StoreError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD = "0002"
+"""The newest step. A database that has taken it needs no look at the others, and no library for
+them in memory: that is nearly every start."""
+
+_VERSION = table("alembic_version", column("version_num"))
 
 
 def upgrade(connection: Connection, place: str) -> None:
@@ -17,15 +24,17 @@ def upgrade(connection: Connection, place: str) -> None:
     Raises:
         StoreError: the database is newer than this code, or not one of ours.
     """
-    config = _config()
-    if _missing_steps(connection, config, place):
+    if _current(connection, place) != HEAD:
+        from alembic import command
+
+        config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
 def check(connection: Connection, place: str) -> None:
     """Raises StoreError unless the database has exactly the schema of this code."""
-    if _missing_steps(connection, _config(), place):
+    if _current(connection, place) != HEAD:
         raise StoreError(
             f"{place} was not yet brought to the schema of this version"
             " (`dispatchd run` does it when it starts)"
@@ -33,21 +42,35 @@ def check(connection: Connection, place: str) -> None:
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()  # no ini file: this works from an installed package
     config.set_main_option("script_location", "daemon.store:migrations")
     config.set_main_option("path_separator", "os")
     return config
 
 
-def _missing_steps(connection: Connection, config: Config, place: str) -> bool:
-    script = ScriptDirectory.from_config(config)
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current is None and inspect(connection).get_table_names():
+def _current(connection: Connection, place: str) -> str | None:
+    """The newest step that the database has taken, None where it is empty. Raises StoreError where
+    that is no step of ours."""
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return None
+    current = None
+    if _VERSION.name in tables:
+        current = connection.execute(select(_VERSION.c.version_num)).scalar()
+    if current is None:
         raise StoreError(f"{place} holds the tables of another program; name a new file")
-    known = {step.revision for step in script.walk_revisions()}
-    if current is not None and current not in known:
+    if current != HEAD and current not in _known():
         raise StoreError(
             f"{place} was written by a newer dispatchd (its schema is {current}, the newest known"
-            f" here is {script.get_current_head()}); install that version, or restore a backup"
+            f" here is {HEAD}); install that version, or restore a backup"
         )
-    return current != script.get_current_head()
+    return str(current)
+
+
+def _known() -> set[str]:
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(_config())
+    return {step.revision for step in script.walk_revisions()}

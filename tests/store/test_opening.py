@@ -82,6 +82,13 @@ def test_the_migrations_lead_to_the_schema_of_the_code(migrated: Connection) -> 
     engine.dispose()
 
 
+def test_the_newest_step_is_the_one_that_a_current_database_has_taken(
+    migrated: Connection,
+) -> None:
+    """Which is how a start knows that it need not look for others."""
+    assert MigrationContext.configure(migrated).get_current_revision() == migrate.HEAD
+
+
 def test_to_migrate_a_current_database_changes_nothing(migrated: Connection) -> None:
     before = migrated.exec_driver_sql("PRAGMA schema_version").scalar_one()
     migrate.upgrade(migrated, "memory")
