@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -56,9 +58,11 @@ def run(
     ] = False,
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
-    from daemon.cli.serving import run_daemon
-
-    run_daemon(config_dir, listen, database, simulate=simulate)
+    options = {"--config-dir": config_dir, "--listen": listen, "--database": database}
+    given = [f"{name}={value}" for name, value in options.items() if value is not None]
+    # -P: a directory `daemon` where the command is called would not be ours.
+    program = [sys.executable, "-P", "-m", "daemon.cli.serving", *given]
+    os.execv(program[0], program + ["--simulate"] * simulate)  # noqa: S606 - ourselves
 
 
 @app.command()

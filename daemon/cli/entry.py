@@ -1,4 +1,4 @@
-"""The entry point: the process around a command, from its streams to its exit code.
+"""The process around a program, from its streams to its exit code.
 
 Exit codes: 0 done, 1 it failed, 2 the usage or the config is wrong.
 """
@@ -9,17 +9,16 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from daemon.cli.commands import app
 
-
-def main() -> None:
-    """Runs the command that the process was started with, and exits with its code."""
+def run_program(program: Callable[[], object]) -> None:
+    """Runs ``program`` and exits with the code that it comes to."""
     _open_streams()
     try:
         try:
-            _run()
+            _run(program)
         finally:
             # Now: what goes wrong with this at the interpreter's end, nobody could catch.
             sys.stdout.flush()
@@ -34,12 +33,12 @@ def main() -> None:
         sys.exit(1)
 
 
-def _run() -> None:
+def _run(program: Callable[[], object]) -> None:
     """Turns the errors that a person can act on into text and an exit code."""
     from daemon.errors import ConfigError, DispatchdError, StoreError, UsageError
 
     try:
-        app()
+        program()
     except ConfigError as error:
         for fault in error.faults:
             print(fault, file=sys.stderr)
