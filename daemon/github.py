@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import ClassVar
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
@@ -83,7 +84,8 @@ class Ambiguous:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """No connection came about, so nothing was sent: trying again cannot double anything."""
+    """No connection came about, or GitHub only pointed elsewhere: nothing was done, and trying again
+    cannot double anything."""
 
     reason: str
     outcome: ClassVar[str] = "unreachable"
@@ -152,11 +154,11 @@ def interpret(
     ``body`` may be cut off. Rate limits follow
     https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
     """
+    if status == 204:
+        return Accepted()
     fields = {name.lower(): value for name, value in headers.items()}
     words = _words(body)
     said = f"GitHub answered {status}" + (f': "{words}"' if words else "")
-    if status == 204:
-        return Accepted()
     if 200 <= status < 300:
         return _other_success(said, fields, body)
     if status in (307, 308):
@@ -183,6 +185,8 @@ def limits(headers: Mapping[str, str], now: datetime) -> Limits | None:
 
 def one_line(text: str, most: int = QUOTE_MAX) -> str:
     """Foreign text made fit to quote: one line, no control characters, at most ``most`` long."""
+    if text.isascii() and text.isprintable() and " " not in text and len(text) <= most:
+        return text  # as a request's id
     # Category C holds control characters, lone surrogates and what turns the reading direction.
     plain = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text[: 20 * most])
     line = " ".join(plain.split())
@@ -293,6 +297,7 @@ def _clock_there(fields: Mapping[str, str], now: datetime) -> datetime:
     return now if date is None or abs(date - now) > WAIT_MAX else date
 
 
+@lru_cache(maxsize=4)  # all answers of a second bear the same one
 def _http_date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)

@@ -4,134 +4,21 @@ the wire. What matters most is to tell 'nothing was sent' from 'nobody knows'.""
 from __future__ import annotations
 
 import asyncio
-import base64
 import gzip
 import logging
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+import tracemalloc
+from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from daemon.client import BODY_MAX, Exchange, GitHub
-from daemon.dispatch import Dispatch
+from daemon.client import BODY_MAX, GitHub, session
 from daemon.errors import UsageError
 from daemon.github import Accepted, Ambiguous, Failed, Throttled, Unreachable
 from daemon.secret import Secret
 from daemon.simulator import Fault, FaultKind, Simulator
-
-T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-TOKEN = Secret("ghp_dontshowme", "env:GH_TOKEN")
-SHORT = timedelta(milliseconds=150)
-
-# A self-signed certificate for 127.0.0.1 that nobody trusts; the key protects nothing.
-CERTIFICATE = """-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgutOaq1EYTvAaYMTU
-XJn3M9fJPOD0Jast0YHCLvcJjEShRANCAATzKT9rSN43P9ekWLxhyY+JGCcL0sSO
-O7DndSdnEO0jhd7PmQJcsQ8RDESTDXBsXX0SSSMwth1KJCbWs/D4oumi
------END PRIVATE KEY-----
------BEGIN CERTIFICATE-----
-MIIBkTCCATagAwIBAgIURpnZoMGVFI+jImIxe3/y5WEu9bgwCgYIKoZIzj0EAwIw
-FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMzA1MzIxOVoYDzIxMjYxMDMw
-MDUzMjE5WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
-PQMBBwNCAATzKT9rSN43P9ekWLxhyY+JGCcL0sSOO7DndSdnEO0jhd7PmQJcsQ8R
-DESTDXBsXX0SSSMwth1KJCbWs/D4oumio2QwYjAdBgNVHQ4EFgQUzy3kXQL9zir5
-bFBD4axBieYkCTMwHwYDVR0jBBgwFoAUzy3kXQL9zir5bFBD4axBieYkCTMwDwYD
-VR0TAQH/BAUwAwEB/zAPBgNVHREECDAGhwR/AAABMAoGCCqGSM49BAMCA0kAMEYC
-IQDsWa5SRiwrO42mbCneBc0VY3Os5Gr2/x21K0osyu+tBAIhANv3zB/XvLB2V0KS
-YAdOcjcomjdb4pen5g3qKcIUVgTm
------END CERTIFICATE-----
-"""
-
-
-def now() -> datetime:
-    return T0
-
-
-def a_dispatch(attempts: int = 0) -> Dispatch:
-    return Dispatch(
-        id="dsp_1",
-        event_id="evt_1",
-        entry="nightly",
-        repository="acme/shop",
-        event_type="build",
-        client_payload='{"dispatchd":{"id":"dsp_1"}}',
-        created_at=T0,
-        due_at=T0,
-        expires_at=T0 + timedelta(days=1),
-        attempts=attempts,
-    )
-
-
-async def send(
-    url: str,
-    within: timedelta = timedelta(seconds=10),
-    connect_within: timedelta = timedelta(seconds=10),
-) -> Exchange:
-    """Sends one dispatch in a session of its own."""
-    async with GitHub(url, TOKEN, now, timeout=within, connect_timeout=connect_within) as github:
-        return await github.send(a_dispatch())
-
-
-@dataclass
-class Wire:
-    """A raw TCP server that answers each request with ``answer``, and what it saw."""
-
-    answer: Callable[[asyncio.StreamWriter], Awaitable[None]]
-    url: str = ""
-    heads: list[str] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                self.heads.append(head)
-                length = head.lower().partition("content-length: ")[2].partition("\r")[0]
-                self.bodies.append(await reader.readexactly(int(length or 0)))
-                await self.answer(writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-            self.closed.set()
-
-
-@asynccontextmanager
-async def wire(answer: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[Wire]:
-    wire = Wire(answer)
-    server = await asyncio.start_server(wire.serve, "127.0.0.1", 0)
-    wire.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server:
-        yield wire
-        # Every client is gone by now; a handler of theirs ends once it has noticed.
-        if wire.heads:
-            await wire.closed.wait()
-
-
-def saying(raw: bytes) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
-    """An answer that is always these bytes."""
-
-    async def answer(writer: asyncio.StreamWriter) -> None:
-        writer.write(raw)
-        await writer.drain()
-
-    return answer
-
-
-def response(status: int, body: bytes = b"", *headers: str) -> bytes:
-    """The bytes of an answer of GitHub's."""
-    lines = [
-        f"HTTP/1.1 {status} Whatever",
-        f"Content-Length: {len(body)}",
-        "X-GitHub-Request-Id: C0DE:1",
-        *headers,
-    ]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+from tests.wires import LONG, SHORT, T0, TOKEN, a_dispatch, now, response, saying, send, wire
 
 
 @pytest.fixture(autouse=True)
@@ -221,12 +108,12 @@ async def test_the_request_on_the_wire_is_githubs_and_asks_for_no_compression() 
     assert body == b'{"event_type":"build","client_payload":{"dispatchd":{"id":"dsp_1"}}}'
 
 
-async def test_redirects_in_a_circle_end_after_three() -> None:
+async def test_redirects_in_a_circle_end_after_three_and_nothing_was_done() -> None:
     async with wire(saying(response(307, b"", "Location: /again"))) as server:
         answer, attempt, _ = await send(server.url)
-    assert isinstance(answer, Failed)
+    assert isinstance(answer, Unreachable)
     assert "in a circle" in answer.reason
-    assert attempt.status == 307
+    assert (attempt.outcome, attempt.status) == ("unreachable", 307)
     assert [head.split()[1] for head in server.heads] == [
         "/repos/acme/shop/dispatches",
         "/again",
@@ -256,58 +143,6 @@ async def test_an_entry_in_netrc_for_the_host_does_not_get_in_the_way(
     assert (await send(simulator.url)).answer == Accepted()
 
 
-class TestNothingWasSent:
-    async def test_a_refused_connection(self) -> None:
-        async with wire(saying(b"")) as server:
-            pass
-        answer, attempt, limits = await send(server.url)
-        assert isinstance(answer, Unreachable)
-        assert server.url.removeprefix("http://") in answer.reason
-        assert (attempt.outcome, attempt.status, limits) == ("unreachable", None, None)
-
-    async def test_a_name_that_does_not_resolve(self) -> None:
-        answer = (await send("https://no-such-host.invalid")).answer
-        assert isinstance(answer, Unreachable)
-        assert "the name no-such-host.invalid does not resolve" in answer.reason
-
-    async def test_a_certificate_that_is_not_trusted(self, tmp_path: Path) -> None:
-        pem = tmp_path / "self-signed.pem"
-        pem.write_text(CERTIFICATE, encoding="utf-8")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pem)
-        seen = Wire(saying(response(204)))
-        server = await asyncio.start_server(seen.serve, "127.0.0.1", 0, ssl=context)
-        async with server:
-            answer = (await send(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")).answer
-        assert isinstance(answer, Unreachable)
-        assert "certificate is not trusted" in answer.reason
-        assert "SSL_CERT_FILE" in answer.reason
-        assert seen.heads == []
-
-    async def test_a_port_that_does_not_speak_tls(self) -> None:
-        async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(b"SSH-2.0-OpenSSH\r\n")
-            writer.close()
-
-        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-        async with server:
-            answer = (await send(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")).answer
-        assert isinstance(answer, Unreachable)
-
-    @pytest.mark.parametrize(
-        ("within", "connect_within"),
-        [(timedelta(seconds=10), SHORT), (SHORT, timedelta(seconds=10))],
-    )
-    async def test_a_handshake_that_never_ends(
-        self, within: timedelta, connect_within: timedelta
-    ) -> None:
-        async with wire(saying(b"")) as server:  # which waits for a head that never comes
-            url = server.url.replace("http:", "https:")
-            answer = (await send(url, within, connect_within)).answer
-        assert isinstance(answer, Unreachable)
-        assert answer.reason.endswith("timed out")
-
-
 class TestNobodyKnows:
     async def test_a_connection_that_is_closed_without_an_answer(self) -> None:
         async def hang_up(writer: asyncio.StreamWriter) -> None:
@@ -334,6 +169,18 @@ class TestNobodyKnows:
                 assert (await github.send(a_dispatch())).answer == Accepted()
                 assert isinstance((await github.send(a_dispatch())).answer, Ambiguous)
             assert len(server.heads) == 2
+
+    async def test_an_answer_that_was_there_before_the_request_counts_for_nothing(self) -> None:
+        """A second 204 to the request before would pass for GitHub's word on this one, and a
+        dispatch that was never taken would be accepted."""
+        async with wire(saying(response(204))) as server, GitHub(server.url, TOKEN, now) as github:
+            assert (await github.send(a_dispatch())).answer == Accepted()
+            await server.say(response(204))
+            server.answer = saying(response(500))
+            assert not isinstance((await github.send(a_dispatch())).answer, Accepted)
+            again = (await github.send(a_dispatch())).answer
+        assert isinstance(again, Ambiguous)
+        assert "GitHub answered 500" in again.reason
 
     async def test_a_stalled_answer_times_out(self, simulator: Simulator) -> None:
         simulator.inject(Fault(FaultKind.STALL))
@@ -364,7 +211,7 @@ class TestNobodyKnows:
 
 
 class TestTheBodyOfAnAnswer:
-    async def test_an_endless_one_is_cut_off(self) -> None:
+    async def test_an_endless_one_is_cut_off_and_its_connection_closed(self) -> None:
         async def pour(writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 422 No\r\nTransfer-Encoding: chunked\r\n\r\n")
             chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
@@ -372,19 +219,36 @@ class TestTheBodyOfAnAnswer:
                 writer.write(chunk)
                 await writer.drain()
 
-        async with wire(pour) as server:
-            answer = (await send(server.url)).answer
+        async with wire(pour) as server, GitHub(server.url, TOKEN, now) as github:
+            await github.send(a_dispatch())  # what is held from the first one on does not count
+            server.closed.clear()
+            tracemalloc.start()
+            try:
+                answer = (await github.send(a_dispatch())).answer
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            await server.closed.wait()
         assert isinstance(answer, Failed)
         assert "xxx" in answer.reason
         assert len(answer.reason) < 1000
+        assert peak < 32 * BODY_MAX  # of both sides, and of aiohttp's and asyncio's buffers
 
-    async def test_one_that_stalls_does_not_take_the_status_away(self) -> None:
+    @pytest.mark.parametrize("gives_up", ["on the body", "on the dispatch"])
+    async def test_one_that_stalls_does_not_take_the_status_away(
+        self, gives_up: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is waited for, but not for as long as for the status."""
+        if gives_up == "on the body":
+            monkeypatch.setattr(session, "BODY_TIMEOUT", SHORT.total_seconds())
+        within = LONG if gives_up == "on the body" else SHORT
         start = b'HTTP/1.1 422 No\r\nContent-Length: 900\r\n\r\n{"message": "Inv'
         async with wire(saying(start)) as server:
-            answer, attempt, _ = await send(server.url, within=SHORT)
+            answer, attempt, _ = await send(server.url, within=within)
         assert isinstance(answer, Failed)
         assert '{"message": "Inv' in answer.reason
         assert attempt.status == 422
+        assert SHORT <= attempt.duration < LONG / 2
 
     async def test_one_that_breaks_off_does_not_take_the_status_away(self) -> None:
         async def break_off(writer: asyncio.StreamWriter) -> None:
@@ -431,54 +295,6 @@ class TestTheToken:
         assert not value or value not in str(caught.value)
 
 
-class TestProxies:
-    async def test_the_environments_proxy_is_asked_with_its_credentials(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
-        async with wire(saying(refusal)) as proxy:
-            address = proxy.url.replace("//", "//me:p%40ss@")
-            monkeypatch.setenv("https_proxy", address)
-            answer = (await send("https://api.github.com")).answer
-        assert proxy.heads[0].startswith("CONNECT api.github.com:443 HTTP/1.1\r\n")
-        credentials = base64.b64encode(b"me:p@ss").decode()
-        assert f"Proxy-Authorization: Basic {credentials}\r\n" in proxy.heads[0]
-        assert TOKEN.reveal() not in proxy.heads[0]
-        assert isinstance(answer, Unreachable)
-        assert "the proxy refused with status 407" in answer.reason
-        assert "p%40ss" not in answer.reason
-
-    async def test_a_proxy_that_is_down_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async with wire(saying(b"")) as proxy:
-            pass
-        monkeypatch.setenv("HTTPS_PROXY", proxy.url.removeprefix("http://"))
-        answer = (await send("https://api.github.com")).answer
-        assert isinstance(answer, Unreachable)
-        assert f"the proxy {proxy.url.removeprefix('http://')} does not answer" in answer.reason
-
-    async def test_a_loopback_address_is_never_reached_through_a_proxy(
-        self, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-        assert (await send(simulator.url)).answer == Accepted()
-
-    async def test_no_proxy_is_heeded(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async with wire(saying(b"")) as proxy:
-            monkeypatch.setenv("https_proxy", proxy.url)
-            monkeypatch.setenv("no_proxy", "no-such-host.invalid")
-            answer = (await send("https://no-such-host.invalid")).answer
-        assert isinstance(answer, Unreachable)
-        assert proxy.heads == []
-
-    def test_a_proxy_of_another_kind_is_refused_at_the_start(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("https_proxy", "socks5://me:secret@127.0.0.1:1080")
-        with pytest.raises(UsageError, match="https_proxy") as caught:
-            GitHub("https://api.github.com", TOKEN, now)
-        assert "secret" not in str(caught.value)
-
-
 async def test_a_send_that_is_cancelled_leaves_the_session_fit_for_use(
     simulator: Simulator,
 ) -> None:
@@ -500,6 +316,21 @@ async def test_several_dispatches_can_be_in_flight_at_once(simulator: Simulator)
         simulator.release()
         answers = [exchange.answer for exchange in await asyncio.gather(*sending)]
     assert answers == [Accepted()] * 5
+
+
+async def test_whoever_waits_is_told_when_the_request_has_gone_and_not_before() -> None:
+    gone = asyncio.Event()
+
+    async def answer_once_it_is_known(writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        writer.write(response(204))
+
+    async with wire(answer_once_it_is_known) as server, GitHub(server.url, TOKEN, now) as github:
+        assert (await github.send(a_dispatch(), gone.set)).answer == Accepted()
+    gone.clear()
+    async with GitHub(server.url, TOKEN, now) as github:
+        assert isinstance((await github.send(a_dispatch(), gone.set)).answer, Unreachable)
+    assert not gone.is_set()
 
 
 async def test_it_is_used_within_its_context_only() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -67,6 +68,18 @@ class Caller:
         body = {"event_type": event_type, "client_payload": payload}
         status, _, _ = await self(simulator, "POST", f"{SHOP}/dispatches", body)
         return status
+
+
+@asynccontextmanager
+async def asking(simulator: Simulator) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The answer to a dispatch, of which only the head has been read."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            f"{simulator.url}{SHOP}/dispatches", json={"event_type": "x"}, headers=HEADERS
+        ) as response,
+    ):
+        yield response
 
 
 @pytest.fixture
@@ -306,14 +319,23 @@ async def test_runs_are_listed_newest_first_in_pages(simulator: Simulator, call:
 
 
 async def test_the_oldest_is_forgotten_when_too_much_is_remembered(
-    clock: Clock, call: Caller, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, call: Caller
 ) -> None:
-    monkeypatch.setattr(simulated_world, "KEPT", 3)
-    async with Simulator(clock) as simulator:
+    async with Simulator(clock, keep=3) as simulator:
         for n in range(5):
             await call.dispatch(simulator, "build", n=n)
         assert [each.client_payload["n"] for each in simulator.received] == [2, 3, 4]
         assert len(simulator.runs) == 3
+
+
+async def test_large_payloads_are_forgotten_sooner(
+    clock: Clock, call: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulated_world, "KEPT_BYTES", 100_000)
+    async with Simulator(clock) as simulator:
+        for n in range(5):
+            await call.dispatch(simulator, "build", n=n, text="x" * 40_000)
+        assert [each.client_payload["n"] for each in simulator.received] == [3, 4]
 
 
 async def test_the_hours_requests_can_be_used_up_and_come_back(clock: Clock, call: Caller) -> None:
@@ -388,6 +410,39 @@ async def test_stopping_does_not_wait_for_what_is_stalled(clock: Clock, call: Ca
     await simulator.until(lambda: simulator.stalled == 1)
     await simulator.stop()
     assert await waiting == 204
+
+
+async def test_an_endless_answer_goes_on_for_as_long_as_it_is_read(simulator: Simulator) -> None:
+    simulator.inject(Fault(FaultKind.ENDLESS, status=502))
+    async with asking(simulator) as response:
+        assert (response.status, response.headers["X-RateLimit-Remaining"]) == (502, "4999")
+        text = (await response.content.readexactly(1_000_000)).decode()
+        assert text.startswith('{"message": " Bad Gateway Bad Gateway ')
+        assert simulator.stalled == 1
+    await simulator.until(lambda: simulator.stalled == 0)
+    assert simulator.received == []
+
+
+async def test_an_endless_answer_breaks_off_when_it_is_released(simulator: Simulator) -> None:
+    simulator.inject(Fault(FaultKind.ENDLESS))
+    async with asking(simulator) as response:
+        await response.content.readexactly(1000)
+        simulator.release()
+        with pytest.raises(aiohttp.ClientError):
+            await response.read()
+
+
+async def test_a_dripping_answer_begins_at_once_and_ends_when_it_is_released(
+    simulator: Simulator,
+) -> None:
+    simulator.inject(Fault(FaultKind.DRIP, acts=True))
+    async with asking(simulator) as response:
+        assert response.status == 503
+        assert await response.content.readexactly(1) == b"{"
+        simulator.release()
+        rest = await response.read()
+        assert json.loads(b"{" + rest)["message"] == "Service Unavailable"
+    assert len(simulator.received) == 1
 
 
 async def test_a_secondary_limit_comes_with_plenty_remaining(

@@ -18,6 +18,8 @@ class FaultKind(StrEnum):
     SECONDARY = "secondary"  # a secondary rate limit, with or without `retry_after`
     PRIMARY = "primary"  # the hour's requests are used up, for `seconds` more
     REDIRECT = "redirect"  # the repository was renamed: points to `location`
+    ENDLESS = "endless"  # an error status with a body that never ends
+    DRIP = "drip"  # an error status with a body of which a byte a second comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Fault:
     """One thing to do wrong with the next ``times`` dispatches; None: until cleared.
 
     ``acts`` says that the dispatch takes effect although its answer is the fault's. ``status``
-    defaults to 503 (status), 403 (secondary, primary) and 307 (redirect). ``seconds`` is how long
+    defaults to 403 (secondary, primary), 307 (redirect) and else 503. ``seconds`` is how long
     a stall holds the answer (None: until released) or a primary limit lasts (None: 60).
     ``retry_after`` is in seconds. ``location`` defaults to the repository's address by number.
     """

@@ -1,11 +1,10 @@
-"""The stand-in's HTTP side: GitHub's routes, checks and headers over a World, and the faults that
-it was told to show."""
+"""The stand-in's HTTP side: GitHub's checks and headers, its endpoint for dispatches over a World,
+and the faults that it was told to show there."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
@@ -15,13 +14,16 @@ from typing import Self
 from aiohttp import web
 
 from daemon.simulator.faults import Fault, FaultKind, Faults
+from daemon.simulator.lookups import REPOSITORY, Lookups, named
 from daemon.simulator.quota import Quota
-from daemon.simulator.validation import DISPATCH_DOCS, DOCS, Rejection, read_dispatch
-from daemon.simulator.world import Listener, ReceivedDispatch, Run, World, workflow_id
+from daemon.simulator.validation import DOCS, Rejection, read_dispatch
+from daemon.simulator.world import KEPT, Listener, ReceivedDispatch, Run, World
 from daemon.simulator.wrong_answers import (
     PRIMARY_LIMIT,
     RATE_LIMIT_DOCS,
+    drip,
     error_response,
+    pour,
     reset_connection,
     wrong_answer,
 )
@@ -34,6 +36,11 @@ _NO_USER_AGENT = (
 # A context variable, since the keys that aiohttp wants for a request's own storage are new in 3.14.
 _request_id: ContextVar[str] = ContextVar("request_id")
 
+_LIMIT_HEADERS = {
+    name: f"X-RateLimit-{name.capitalize()}" for name in ("limit", "remaining", "used", "reset")
+}
+_HELD = (FaultKind.STALL, FaultKind.ENDLESS, FaultKind.DRIP)
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -42,7 +49,8 @@ class Simulator:
 
     ``clock`` gives aware datetimes: it stamps the answers and moves the runs on, ``queued_for``
     and ``running_for`` long. ``tokens`` are those that are good (None: any at all). For
-    ``repositories`` and ``listeners`` see ``World``. ``rate_limit`` is requests per hour.
+    ``repositories`` and ``listeners`` see ``World``. ``rate_limit`` is requests per hour. The
+    newest ``keep`` dispatches and runs are remembered.
 
     Beside GitHub's routes it has its own, without a token, for whoever wants to watch the daemon
     cope::
@@ -66,10 +74,11 @@ class Simulator:
         queued_for: timedelta = timedelta(seconds=2),
         running_for: timedelta = timedelta(seconds=5),
         rate_limit: int = 5000,
+        keep: int = KEPT,
     ) -> None:
         self._clock = clock
         self._tokens = None if tokens is None else frozenset(tokens)
-        self._world = World(repositories, listeners, queued_for, running_for)
+        self._world = World(repositories, listeners, queued_for, running_for, keep)
         self._faults = Faults()
         self._quota = Quota(rate_limit)
         self._requests = 0
@@ -77,6 +86,7 @@ class Simulator:
         self._released = asyncio.Event()
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
+        self._date = (0, "")
         self.url = ""
 
     @property
@@ -121,14 +131,10 @@ class Simulator:
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Serves on ``host``, on a free port for 0, and sets ``url``. Raises OSError."""
         app = web.Application(middlewares=[self._serve])
-        repository = "/repos/{owner}/{name}"
-        app.router.add_post(f"{repository}/dispatches", self._post_dispatch)
+        app.on_response_prepare.append(self._stamp)
+        app.router.add_post(f"{REPOSITORY}/dispatches", self._post_dispatch)
         app.router.add_post(r"/repositories/{number:\d{1,9}}/dispatches", self._post_dispatch)
-        app.router.add_get(repository, self._get_repository)
-        app.router.add_get(f"{repository}/actions/runs", self._get_runs)
-        app.router.add_get(repository + r"/actions/runs/{id:\d{1,18}}", self._get_run)
-        app.router.add_get(f"{repository}/actions/workflows", self._get_workflows)
-        app.router.add_get("/rate_limit", self._get_rate_limit)
+        app.router.add_routes(Lookups(self._world, self._quota, self._clock).routes())
         app.router.add_post("/_simulator/faults", self._post_fault)
         app.router.add_delete("/_simulator/faults", self._delete_faults)
         app.router.add_get("/_simulator/log", self._get_log)
@@ -178,7 +184,6 @@ class Simulator:
             response = error_response(413, "Request Entity Too Large")
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
             response = error_response(404, "Not Found")
-        self._stamp(response)
         self._note_change()
         return response
 
@@ -196,18 +201,24 @@ class Simulator:
         if not self._quota.take(self._clock()):
             raise Rejection(403, PRIMARY_LIMIT, RATE_LIMIT_DOCS)
 
-    def _stamp(self, response: web.StreamResponse) -> None:
-        headers = response.headers
+    async def _stamp(self, request: web.Request, response: web.StreamResponse) -> None:
+        """The headers that are on every answer of GitHub's."""
+        if request.path.startswith("/_simulator/"):
+            return
+        now, headers = self._clock(), response.headers
+        second = int(now.timestamp())
+        if self._date[0] != second:
+            self._date = second, format_datetime(now.astimezone(UTC), usegmt=True)
         headers["Server"] = "github.com (simulated)"
-        headers["Date"] = format_datetime(self._clock().astimezone(UTC), usegmt=True)
+        headers["Date"] = self._date[1]
         headers["X-GitHub-Request-Id"] = _request_id.get()
-        for name, value in self._quota.as_json(self._clock()).items():
-            headers.setdefault(f"X-RateLimit-{name.capitalize()}", str(value))
+        for name, value in self._quota.as_json(now).items():
+            headers.setdefault(_LIMIT_HEADERS[name], str(value))
         headers["X-RateLimit-Resource"] = "core"
 
     async def _post_dispatch(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        repository = self._repository(request)
+        repository = named(request, self._world)
         event_type, payload = read_dispatch(body)
         dispatch = ReceivedDispatch(
             at=self._clock(),
@@ -218,80 +229,34 @@ class Simulator:
         )
         fault = self._faults.take()
         if fault is None or fault.acts or fault.kind is FaultKind.STALL:
-            self._world.receive(dispatch)
+            self._world.receive(dispatch, len(body))
         if fault is None:
-            return web.Response(status=204)
-        if fault.kind is FaultKind.STALL:
-            await self._hold(fault.seconds)
             return web.Response(status=204)
         if fault.kind is FaultKind.RESET:
             reset_connection(request)
             return web.Response(status=500)  # which nobody can receive any more
+        if fault.kind in _HELD:
+            return await self._hold(request, fault)
         renamed_to = f"{self.url}/repositories/{self._world.number(repository)}/dispatches"
         return wrong_answer(fault, self._clock(), renamed_to)
 
-    async def _hold(self, seconds: float | None) -> None:
+    async def _hold(self, request: web.Request, fault: Fault) -> web.StreamResponse:
+        """The answers that take their time. All end when they are released."""
         released = self._released
         self._stalled += 1
         self._note_change()
         try:
-            async with asyncio.timeout(seconds):
+            if fault.kind is FaultKind.ENDLESS:
+                return await pour(request, fault, released)
+            if fault.kind is FaultKind.DRIP:
+                return await drip(request, fault, released)
+            async with asyncio.timeout(fault.seconds):
                 await released.wait()
         except TimeoutError:
             pass
         finally:
             self._stalled -= 1
-
-    async def _get_repository(self, request: web.Request) -> web.StreamResponse:
-        repository = self._repository(request)
-        owner, _, name = repository.partition("/")
-        document = {
-            "id": self._world.number(repository),
-            "name": name,
-            "full_name": repository,
-            "private": True,
-            "owner": {"login": owner},
-            "url": f"{self.url}/repos/{repository}",
-            "html_url": f"{self.url}/{repository}",
-            "archived": False,
-            "disabled": False,
-            "default_branch": "main",
-        }
-        return web.json_response(document)
-
-    async def _get_runs(self, request: web.Request) -> web.StreamResponse:
-        repository = self._repository(request)
-        runs = self._world.runs_of(repository)
-        size = min(_at_least_one(request.query.get("per_page"), 30), 100)
-        start = (_at_least_one(request.query.get("page"), 1) - 1) * size
-        now = self._clock()
-        page = [run.as_json(now, self.url) for run in runs[start : start + size]]
-        return web.json_response({"total_count": len(runs), "workflow_runs": page})
-
-    async def _get_run(self, request: web.Request) -> web.StreamResponse:
-        runs = self._world.runs_of(self._repository(request))
-        wanted = int(request.match_info["id"])
-        run = next((run for run in runs if run.id == wanted), None)
-        if run is None:
-            raise Rejection(404, "Not Found")
-        return web.json_response(run.as_json(self._clock(), self.url))
-
-    async def _get_workflows(self, request: web.Request) -> web.StreamResponse:
-        repository = self._repository(request)
-        workflows = [
-            {
-                "id": workflow_id(repository, listener),
-                "name": listener.name,
-                "path": listener.path,
-                "state": "active" if listener.enabled else "disabled_manually",
-            }
-            for listener in self._world.listeners(repository)
-        ]
-        return web.json_response({"total_count": len(workflows), "workflows": workflows})
-
-    async def _get_rate_limit(self, request: web.Request) -> web.StreamResponse:
-        rate = self._quota.as_json(self._clock())
-        return web.json_response({"resources": {"core": rate}, "rate": rate})
+        return web.Response(status=204)
 
     async def _post_fault(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -317,24 +282,6 @@ class Simulator:
         }
         return web.json_response(document)
 
-    def _repository(self, request: web.Request) -> str:
-        """The repository that the path names; raises Rejection where there is none."""
-        info = request.match_info
-        if "number" in info:
-            repository = self._world.numbered(int(info["number"]))
-        else:
-            repository = f"{info['owner']}/{info['name']}"
-        if repository is None or not self._world.exists(repository):
-            raise Rejection(404, "Not Found", DISPATCH_DOCS)
-        return repository
-
     def _note_change(self) -> None:
         self._changed.set()
-        self._changed = asyncio.Event()
-
-
-def _at_least_one(text: str | None, default: int) -> int:
-    """A page number or size; what is no number counts as absent, as on GitHub."""
-    if text is None or not re.fullmatch("[0-9]{1,9}", text):
-        return default
-    return max(int(text), 1)
+        self._changed.clear()

@@ -35,7 +35,7 @@ def read_dispatch(body: bytes) -> tuple[str, dict[str, object]]:
     lukasoppermann/design-tokens#155 and prowler-cloud/prowler#12370.
     """
     try:
-        document = json.loads(body, parse_constant=_refuse_constant)
+        document = _STRICT.decode(body.decode())
     except (ValueError, RecursionError):
         raise Rejection(400, "Problems parsing JSON", DISPATCH_DOCS) from None
     if not isinstance(document, dict):
@@ -45,10 +45,14 @@ def read_dispatch(body: bytes) -> tuple[str, dict[str, object]]:
     faults = [*_event_type_faults(document), *_payload_faults(payload)]
     if faults or not isinstance(event_type, str):
         raise Rejection(422, "Invalid request.\n\n" + "\n".join(faults), DISPATCH_DOCS)
-    encoded = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    if len(encoded.encode(errors="surrogatepass")) > PAYLOAD_BYTES_MAX:
+    if len(body) > PAYLOAD_BYTES_MAX and _size(payload) > PAYLOAD_BYTES_MAX:
         raise Rejection(422, "client_payload is too large.", DISPATCH_DOCS)
     return event_type, payload
+
+
+def _size(payload: object) -> int:
+    encoded = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    return len(encoded.encode(errors="surrogatepass"))
 
 
 def _event_type_faults(document: dict[str, object]) -> list[str]:
@@ -80,3 +84,6 @@ def _shown(value: object) -> str:
 
 def _refuse_constant(name: str) -> Never:
     raise ValueError(f"{name} is not JSON")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -12,7 +12,10 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha1
 
 KEPT = 10_000
-"""How many dispatches and how many runs are kept; older ones are forgotten."""
+"""How many dispatches and how many runs are kept unless said otherwise; older ones are
+forgotten."""
+KEPT_BYTES = 32 * 1024 * 1024
+"""Bytes of JSON that the dispatches may have together; as values they take a few times that."""
 
 _FIELD = re.compile(r"\$\{\{\s*github\.event\.([A-Za-z0-9_.-]+)\s*\}\}")
 _TITLE_MAX = 250
@@ -149,6 +152,7 @@ class World:
 
     ``repositories`` (``owner/name``) are those that exist; None: any. ``listeners`` gives each
     its workflows; None: ``ANY_EVENT`` in every one. Names compare without case, as on GitHub.
+    ``received`` and ``runs`` hold the newest ``keep`` each, the former at most ``KEPT_BYTES``.
     """
 
     def __init__(
@@ -157,6 +161,7 @@ class World:
         listeners: Mapping[str, Sequence[Listener]] | None,
         queued_for: timedelta,
         running_for: timedelta,
+        keep: int = KEPT,
     ) -> None:
         self._known = None if repositories is None else {name.lower() for name in repositories}
         self._listeners = (
@@ -170,8 +175,11 @@ class World:
         self._names: dict[int, str] = {}
         self._run_numbers: dict[int, int] = {}
         self._last_run_id = 10_000_000_000  # real ones have eleven digits too
-        self.received: deque[ReceivedDispatch] = deque(maxlen=KEPT)
-        self.runs: deque[Run] = deque(maxlen=KEPT)
+        self._keep = keep
+        self._sizes: deque[int] = deque()
+        self._bytes = 0
+        self.received: deque[ReceivedDispatch] = deque()
+        self.runs: deque[Run] = deque(maxlen=keep)
 
     def exists(self, repository: str) -> bool:
         return self._known is None or repository.lower() in self._known
@@ -190,9 +198,10 @@ class World:
             return (ANY_EVENT,)
         return self._listeners.get(repository.lower(), ())
 
-    def receive(self, dispatch: ReceivedDispatch) -> None:
-        """Acts on a dispatch: one run for each workflow that listens."""
-        self.received.append(dispatch)
+    def receive(self, dispatch: ReceivedDispatch, size: int) -> None:
+        """Acts on a dispatch, which came as ``size`` bytes: one run for each workflow that
+        listens."""
+        self._remember(dispatch, size)
         for listener in self.listeners(dispatch.repository):
             if not listener.hears(dispatch.event_type):
                 continue
@@ -210,6 +219,14 @@ class World:
                 running_for=self._running_for,
             )
             self.runs.append(run)
+
+    def _remember(self, dispatch: ReceivedDispatch, size: int) -> None:
+        self.received.append(dispatch)
+        self._sizes.append(size)
+        self._bytes += size
+        while len(self.received) > self._keep or self._bytes > KEPT_BYTES:
+            self.received.popleft()
+            self._bytes -= self._sizes.popleft()
 
     def runs_of(self, repository: str) -> list[Run]:
         """The runs of a repository, newest first."""

@@ -3,6 +3,9 @@ connections, each as GitHub or the gateway before it gives them."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
 import socket
 import struct
 from datetime import datetime, timedelta
@@ -32,8 +35,8 @@ def error_response(status: int, message: str, documentation_url: str = DOCS) -> 
 
 
 def wrong_answer(fault: Fault, now: datetime, renamed_to: str) -> web.Response:
-    """The answer that shows ``fault``; ``renamed_to`` is where a redirect points by default.
-    Stalls and resets are not answers, and so not for this function."""
+    """The answer that shows ``fault``; ``renamed_to`` is where a redirect points by default. For
+    the faults whose answer takes its time, see ``pour`` and ``drip``."""
     if fault.kind is FaultKind.SECONDARY:
         response = error_response(fault.status or 403, SECONDARY_LIMIT, RATE_LIMIT_DOCS)
         if fault.retry_after is not None:
@@ -49,10 +52,45 @@ def wrong_answer(fault: Fault, now: datetime, renamed_to: str) -> web.Response:
         response = error_response(fault.status or 307, "Moved Permanently")
         response.headers["Location"] = fault.location or renamed_to
         return response
-    status = fault.status or 503
+    status = _status(fault)
     if status == 502:
         return web.Response(status=502, text=_GATEWAY_PAGE, content_type="text/html")
     return error_response(status, responses.get(status, "Error"))
+
+
+async def pour(request: web.Request, fault: Fault, released: asyncio.Event) -> web.StreamResponse:
+    """An error whose body goes on for as long as it is read, until it is ``released``."""
+    response = web.StreamResponse(status=_status(fault))
+    response.content_type = "application/json"
+    words = f" {responses.get(response.status, 'Error')}".encode()
+    with contextlib.suppress(ConnectionError):  # the client has hung up
+        await response.prepare(request)
+        await response.write(b'{"message": "')
+        while not released.is_set():
+            await response.write(words * 100)
+            await asyncio.sleep(0)  # a write waits only for a client that is slower than we are
+    reset_connection(request)
+    return response
+
+
+async def drip(request: web.Request, fault: Fault, released: asyncio.Event) -> web.StreamResponse:
+    """An error of whose body a byte a second comes, and the rest when it is ``released``."""
+    status = _status(fault)
+    document = Rejection(status, responses.get(status, "Error")).as_json()
+    body = json.dumps(document).encode()
+    response = web.StreamResponse(status=status)
+    response.content_type = "application/json"
+    response.content_length = len(body)
+    with contextlib.suppress(ConnectionError):  # the client has hung up
+        await response.prepare(request)
+        while body and not released.is_set():
+            await response.write(body[:1])
+            body = body[1:]
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await released.wait()
+        await response.write(body)
+    return response
 
 
 def reset_connection(request: web.Request) -> None:
@@ -62,3 +100,7 @@ def reset_connection(request: web.Request) -> None:
     connection = request.transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     request.transport.abort()
+
+
+def _status(fault: Fault) -> int:
+    return fault.status or 503

@@ -1,30 +1,34 @@
-"""The one HTTP client that talks to GitHub: sends a dispatch, and tells for certain whether a lost
-answer means that nothing was sent. The rules are in ``github.py``."""
+"""A session with GitHub: one dispatch at a time goes out, and comes back as an Answer and an
+Attempt, whatever became of it."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import SimpleNamespace
-from typing import Any, NamedTuple, Self
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import NamedTuple, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
 from daemon import github
+from daemon.client.proxy import proxy_for
+from daemon.client.resolver import Resolver
+from daemon.client.wire import Body, OwnAnswer
+from daemon.client.wording import describe
 from daemon.dispatch import Attempt, Dispatch
 from daemon.errors import UsageError
-from daemon.github import Accepted, Ambiguous, Answer, Failed, Redirected, Request, Unreachable
+from daemon.github import Accepted, Ambiguous, Answer, Redirected, Request, Unreachable
 from daemon.pacing import Limits
 from daemon.secret import Secret
 
 BODY_MAX = 64 * 1024
 """Bytes read of an answer; GitHub's refusals have a few hundred."""
+BODY_TIMEOUT = 2.0
+"""Seconds that an answer's body may take. Its status is there by then, and says all but the
+words."""
 REDIRECTS_MAX = 3
 
 
@@ -81,20 +85,17 @@ class GitHub:
         self._clock = clock
         self._timeout = timeout.total_seconds()
         self._connect_timeout = connect_timeout.total_seconds()
-        self._proxy, self._proxy_headers = _proxy_for(api_url)
+        self._proxy, self._proxy_headers = proxy_for(api_url)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_create_end.append(_note_connection)
-        trace.on_connection_reuseconn.append(_note_connection)
-        trace.on_request_chunk_sent.append(_note_sent)
         # Not trust_env: it also reads ~/.netrc, and an entry there for GitHub's host would clash
         # with our own credential. No cookies: every request stands alone.
         self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(resolver=Resolver()),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout),
-            trace_configs=[trace],
+            response_class=OwnAnswer,
             auto_decompress=False,
         )
         return self
@@ -109,7 +110,7 @@ class GitHub:
         ``gone`` is called as soon as the request is written, long before its answer.
 
         The attempt's number is one more than ``dispatch.attempts``. When cancelled, the fate of
-        the request is unknown.
+        the request is unknown; but where ``gone`` was not called yet, nothing was sent.
         """
         request = github.dispatch_request(dispatch, self._api_url, self._api_version)
         started_at = self._clock()
@@ -146,8 +147,10 @@ class GitHub:
                 return answer, response
             redirects += 1
             if redirects > REDIRECTS_MAX:
-                reason = f"GitHub redirects in a circle, the last time to {answer.url}"
-                return Failed(reason), response
+                # Each of these answers said that nothing was done, so trying again doubles nothing.
+                return Unreachable(
+                    f"GitHub redirects in a circle, the last time to {answer.url}"
+                ), response
             url = answer.url
 
     async def _post(
@@ -160,101 +163,51 @@ class GitHub:
             "Authorization": f"Bearer {self._token}",
             "Accept-Encoding": "identity",  # answers are small, and none can be a zip bomb
         }
-        progress = SimpleNamespace(connected=False, gone=gone)
+        body = Body(request.body, gone)
+        answer: aiohttp.ClientResponse | None = None
+        words = bytearray()
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(deadline) as limit:
                 answer = await self._session.request(
                     request.method,
                     URL(url, encoded=True),
                     headers=headers,
-                    data=request.body,
+                    data=body,
                     allow_redirects=False,  # aiohttp would follow a 301 with a body-less GET
                     proxy=self._proxy,
                     proxy_headers=self._proxy_headers,
-                    trace_request_ctx=progress,
                 )
-            try:
-                body = await _read(answer.content, deadline)
-            finally:
-                answer.release()  # which closes the connection if there is more to read
+                if not answer.content.at_eof():
+                    now = asyncio.get_running_loop().time()
+                    limit.reschedule(min(deadline, now + BODY_TIMEOUT))
+                    await _read(answer.content, words)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            trouble = self._redact(_describe(error))
-            # The error's class does not tell how far it got; whether we held a connection does.
-            if progress.connected:
-                return Ambiguous(
-                    f"the request was sent, but GitHub's answer was lost ({trouble}): it may have "
-                    "acted on it or not"
-                )
-            return Unreachable(f"GitHub could not be reached at {urlsplit(url).netloc}: {trouble}")
+            # The status is the answer: a body that stalls or breaks off takes nothing from it.
+            if answer is None:
+                return self._nothing_came(url, error, sent=body.begun)
+        finally:
+            if answer is not None:
+                answer.release()  # which closes the connection if there is more to read
         fields = {name.lower(): self._redact(value) for name, value in answer.headers.items()}
-        return _Response(answer.status, fields, body.replace(self._token.encode(), b"<token>"))
+        return _Response(
+            answer.status, fields, bytes(words).replace(self._token.encode(), b"<token>")
+        )
+
+    def _nothing_came(self, url: str, error: Exception, *, sent: bool) -> Ambiguous | Unreachable:
+        trouble = self._redact(describe(error))
+        if sent:
+            return Ambiguous(
+                f"the request was sent, but GitHub's answer was lost ({trouble}): it may have "
+                "acted on it or not"
+            )
+        return Unreachable(f"GitHub could not be reached at {urlsplit(url).netloc}: {trouble}")
 
     def _redact(self, text: str) -> str:
         """``text`` without the token, which a hostile or debugging server may echo."""
         return text.replace(self._token, "<token>")
 
 
-async def _note_connection(session: object, context: SimpleNamespace, params: object) -> None:
-    context.trace_request_ctx.connected = True
-
-
-async def _note_sent(session: object, context: SimpleNamespace, params: object) -> None:
-    context.trace_request_ctx.gone()
-
-
-async def _read(content: aiohttp.StreamReader, deadline: float) -> bytes:
-    """The start of an answer's body. The status is the answer: a body that stalls or breaks off
-    after it takes nothing away from that."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout_at(deadline):
-            while len(body) < BODY_MAX and (chunk := await content.read(BODY_MAX - len(body))):
-                body += chunk
-    except (aiohttp.ClientError, OSError):
-        pass
-    return bytes(body)
-
-
-def _describe(error: Exception) -> str:
-    """What went wrong on the way, in words. An aiohttp error's ``repr`` holds the request's
-    headers, and some of its texts a proxy's password: neither is used."""
-    match error:
-        case aiohttp.ClientConnectorDNSError():
-            return f"the name {error.host} does not resolve; check DNS and the network"
-        case aiohttp.ClientConnectorCertificateError():
-            return (
-                f"the TLS certificate is not trusted ({error.certificate_error}); behind a proxy "
-                "that inspects TLS, let SSL_CERT_FILE name its root certificate"
-            )
-        case aiohttp.ClientProxyConnectionError():
-            return f"the proxy {error.host}:{error.port} does not answer ({error.strerror})"
-        case aiohttp.ClientHttpProxyError():
-            return f"the proxy refused with status {error.status}"
-        case aiohttp.ServerDisconnectedError():
-            return "the connection was closed"
-        case aiohttp.ClientResponseError():
-            return f"not a readable HTTP answer: {github.one_line(error.message)}"
-        case TimeoutError():
-            return "timed out"
-        case OSError():
-            return github.one_line(error.strerror or str(error) or type(error).__name__)
-        case _:
-            return type(error).__name__
-
-
-def _proxy_for(api_url: str) -> tuple[str | None, Mapping[str, Any] | None]:
-    """The proxy that the environment names for GitHub, and its credentials as a header."""
-    parts = urlsplit(api_url)
-    host = parts.hostname or ""
-    proxy = getproxies().get(parts.scheme)
-    if not proxy or host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(host):
-        return None, None
-    split = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    if split.scheme not in ("http", "https") or not split.hostname:
-        name = f"{parts.scheme}_proxy"
-        raise UsageError(f"{name} names a proxy that is not an http:// one; no other is supported")
-    address = split._replace(netloc=split.netloc.rpartition("@")[2]).geturl()
-    if split.username is None:
-        return address, None
-    credentials = f"{unquote(split.username)}:{unquote(split.password or '')}".encode()
-    return address, {"Proxy-Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
+async def _read(content: aiohttp.StreamReader, words: bytearray) -> None:
+    """The start of an answer's body, into ``words``: what came before a failure stays there."""
+    while len(words) < BODY_MAX and (chunk := await content.read(BODY_MAX - len(words))):
+        words += chunk
