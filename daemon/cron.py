@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from cronsim import CronSim, CronSimError
 
-from daemon.crontab import DAY_OF_MONTH, FIELDS, HOUR, MINUTE, WEEKDAY, plain
+from daemon.crontab import DAY_OF_MONTH, FIELDS, HOUR, WEEKDAY, plain
 from daemon.errors import ScheduleError
 from daemon.wallclock import DAY, Change, WallClock, standing_changes, wall_clock
 
@@ -36,7 +36,8 @@ class Schedule:
     cronsim matches the fields on naive wall time only. What becomes of a wall time that the
     clock skips or repeats is decided here, by the rule of Debian cron (cron(8), "Notes"): an entry
     with a fixed minute and hour fires once, at the first instant after a gap or the first time
-    round; one with a wildcard in either follows the clock.
+    round; one with a wildcard in either follows the clock. A seconds field, which Debian cron does
+    not have, counts like these two.
     """
 
     expression: str
@@ -91,9 +92,8 @@ class Schedule:
 
     @property
     def _wildcard(self) -> bool:
-        """Whether minute or hour starts with ``*``; Debian cron counts ``*/5`` too."""
-        minute, hour, *_ = self._plain.split()
-        return minute.startswith("*") or hour.startswith("*")
+        """Whether second, minute or hour starts with ``*``; Debian cron counts ``*/5`` too."""
+        return any(part.startswith("*") for part in self._plain.split()[:DAY_OF_MONTH])
 
     def _match_after(self, wall: datetime) -> Iterator[datetime]:
         return CronSim(self._plain, wall.replace(fold=0))
@@ -147,7 +147,8 @@ class Schedule:
 
 
 def parse(expression: str, timezone: str = "UTC") -> Schedule:
-    """Reads a 5-field crontab expression or a macro; ``timezone`` is an IANA name.
+    """Reads a crontab expression of 5 fields, or 6 with seconds first, or a macro; ``timezone`` is
+    an IANA name.
 
     Raises ``ScheduleError``, its hint included, for what cannot be read, is not supported yet or
     would never fire.
@@ -173,7 +174,8 @@ def _day_warnings(fields: str) -> Iterator[str]:
 
 
 def _step_warnings(fields: str) -> Iterator[str]:
-    for kind, text in zip(FIELDS, fields.split(), strict=True):
+    texts = fields.split()
+    for kind, text in zip(FIELDS[-len(texts) :], texts, strict=True):
         for term in text.split(","):
             step = int(term[2:]) if term.startswith("*/") else 1
             if kind.cycle % step:
@@ -189,7 +191,7 @@ def _clock_warnings(fields: str, clock: WallClock, *, wildcard: bool) -> Iterato
     hour = fields.split()[HOUR]
     if hour.startswith("*"):
         return  # it names no hour, and nobody is surprised that it follows the clock
-    every_day = f"{fields.split()[MINUTE]} {hour} * * *"
+    every_day = " ".join([*fields.split()[:DAY_OF_MONTH], "*", "*", "*"])
     kinds: dict[tuple[bool, time, time], list[Change]] = {}
     for change in standing_changes(clock):
         kinds.setdefault((change.gap, change.start.time(), change.end.time()), []).append(change)
@@ -204,7 +206,8 @@ def _clock_warnings(fields: str, clock: WallClock, *, wildcard: bool) -> Iterato
             else:
                 change_text = f"repeated when the clock goes back from {end:%H:%M} to {start:%H:%M}"
                 effect = "fires both times" if wildcard else "fires the first time only"
-            yield f"{wall:%H:%M} is {change_text} in {clock.zone.key}: it {effect}"
+            shown = f"{wall:%H:%M:%S}" if wall.second else f"{wall:%H:%M}"
+            yield f"{shown} is {change_text} in {clock.zone.key}: it {effect}"
 
 
 def _match_within(fields: str, change: Change) -> datetime | None:

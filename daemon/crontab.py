@@ -29,7 +29,7 @@ DAY_FORMS = re.compile(r"LW?|L-\d+|\d+W|([0-7]|[A-Z]{3})L|\w+#\d+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One of the five fields: what it is called and which values it takes, both ends included.
+    """One of the fields: what it is called and which values it takes, both ends included.
 
     ``names`` are the words for the values from ``low`` up; ``cycle`` is how many values there
     are before they start again (weekdays 0 and 7 are the same Sunday).
@@ -53,18 +53,22 @@ class Field:
 
 
 FIELDS = (
+    Field("second", 0, 59, 60),
     Field("minute", 0, 59, 60),
     Field("hour", 0, 23, 24),
     Field("day of the month", 1, 31, 31),
     Field("month", 1, 12, 12, MONTHS, ", JAN to DEC"),
     Field("weekday", 0, 7, 7, WEEKDAYS, ", SUN to SAT; 0 and 7 are Sunday"),
 )
-MINUTE, HOUR, DAY_OF_MONTH, MONTH, WEEKDAY = range(5)
+MINUTE, HOUR, DAY_OF_MONTH, MONTH, WEEKDAY = range(-5, 0)
+"""Where a field stands, counted from the end: seconds may be there or not."""
+
 ORDER = "minute, hour, day of the month, month, weekday"
 
 
 def plain(expression: str) -> str:
-    """The expression with macros written out, names as numbers and one space between fields.
+    """The expression with macros written out, names as numbers and one space between fields: 5 of
+    them, or 6 where it fires at other seconds than the minute's first.
 
     Raises ``ScheduleError`` for what Debian cron refuses, and for forms that only others know.
     """
@@ -78,11 +82,13 @@ def plain(expression: str) -> str:
         )
     if words and words[0].startswith("@"):
         return _macro(" ".join(words))
-    if len(words) == 6:
-        raise ScheduleError(f"6 fields, seconds first, are not supported yet (write 5: {ORDER})")
-    if len(words) != 5:
-        raise ScheduleError(f"an expression has 5 fields, this one has {len(words)} ({ORDER})")
-    return " ".join(_field(field, word) for field, word in zip(FIELDS, words, strict=True))
+    if len(words) not in (5, 6):
+        raise ScheduleError(
+            f"an expression has 5 fields, this one has {len(words)} "
+            f"({ORDER}; a sixth, before them, is the second)"
+        )
+    fields = list(map(_field, FIELDS[-len(words) :], words))
+    return " ".join(fields[1:] if len(fields) == 6 and fields[0] == "0" else fields)
 
 
 def _macro(word: str) -> str:

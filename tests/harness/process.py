@@ -118,6 +118,7 @@ class Daemon:
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._heard = asyncio.Event()
+        self._launched = 0
         config = home / "config"
         config.mkdir()
         (config / "TRIGGERS.json").write_text(json.dumps(list(triggers)))
@@ -144,7 +145,12 @@ class Daemon:
     async def start(self, *options: str) -> None:
         """Starts ``dispatchd run`` and waits until it says that it serves; ``url`` is then where.
         The port is another one after each start."""
-        began = len(self.log)
+        await self.launch(*options)
+        await self.served()
+
+    async def launch(self, *options: str) -> None:
+        """Starts ``dispatchd run``, and waits for nothing."""
+        self._launched = len(self.log)
         self._process = await asyncio.create_subprocess_exec(
             *(_command(), "run", *options),
             env=self.environ,
@@ -154,6 +160,10 @@ class Daemon:
             limit=LINE_MAX,
         )
         self._reading = asyncio.create_task(self._read(self._process))
+
+    async def served(self) -> None:
+        """Waits until what was launched says that it serves; ``url`` is then where."""
+        began = self._launched
         async with asyncio.timeout(START_DEADLINE):
             await self.until(lambda: bool(self.said("serving", began)) or self._reading_ended)
         if self._reading_ended:

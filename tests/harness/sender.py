@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +24,21 @@ SEND_DEADLINE = 30.0
 def signature(body: bytes, secret: str = WEBHOOK_SECRET) -> str:
     """The value of ``X-Hub-Signature-256`` (GitHub, "Validating webhook deliveries")."""
     return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+
+
+async def post(session: aiohttp.ClientSession, url: str, name: str) -> int:
+    """Sends the delivery ``name``, signed, to the daemon at ``url``; returns the status. Raises
+    aiohttp's errors where no answer came."""
+    body = json.dumps({"ref": "refs/heads/main", "after": name}).encode()
+    headers = {
+        "Content-Type": "application/json",
+        "X-GitHub-Event": "push",
+        DELIVERY: name,
+        "X-Hub-Signature-256": signature(body),
+    }
+    async with session.post(f"{url}/hooks/github", data=body, headers=headers) as answer:
+        await answer.read()
+        return answer.status
 
 
 class Sender:
@@ -51,20 +67,10 @@ class Sender:
 
     async def push(self, url: str, name: str) -> int | None:
         """Sends the delivery ``name`` to the daemon at ``url`` once; returns the status."""
-        body = json.dumps({"ref": "refs/heads/main", "after": name}).encode()
-        headers = {
-            "Content-Type": "application/json",
-            "X-GitHub-Event": "push",
-            DELIVERY: name,
-            "X-Hub-Signature-256": signature(body),
-        }
         self.answers[name] = None
-        try:
-            async with self._session.post(f"{url}/hooks/github", data=body, headers=headers) as got:
-                await got.read()
-                self.answers[name] = got.status
-        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):
-            pass  # refused, or cut off: nothing was promised
+        # Refused, or cut off: nothing was promised.
+        with suppress(aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):
+            self.answers[name] = await post(self._session, url, name)
         return self.answers[name]
 
     async def push_all(
