@@ -3,8 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ONCE ?=
+BENCH ?=
+TORTURE ?=
 
-.PHONY: demo test check format clean
+.PHONY: demo test check bench torture format clean
 
 demo: .venv/installed  ## the main job against a stand-in for GitHub; ONCE=1 ends by itself
 	@$(BIN)/python -m daemon.demo $(if $(ONCE),--once)
@@ -18,6 +20,14 @@ check: .venv/dev  ## exactly what CI runs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(MAKE) test PYTEST_ADDOPTS="$(PYTEST_ADDOPTS) --cov --cov-report=term:skip-covered"
+
+bench: .venv/installed  ## the figures of docs/performance.md; BENCH="intake --rounds 3" for some
+	@mkdir -p build
+	$(BIN)/python -m bench --json build/bench.json $(BENCH)
+
+torture: .venv/installed  ## kill -9 a thousand times; TORTURE="--kills 100" for fewer
+	@mkdir -p build
+	$(BIN)/python -m tests.torture --json build/torture.json $(TORTURE)
 
 format: .venv/dev
 	$(BIN)/ruff check --fix

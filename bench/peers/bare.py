@@ -1,0 +1,29 @@
+"""The least that a webhook receiver in aiohttp can do: read the body, answer 202. What the intake
+of dispatchd is measured against."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from bench.process import announce
+
+
+async def accept(request: web.Request) -> web.Response:
+    await request.read()
+    return web.Response(status=202)
+
+
+async def serve() -> None:
+    app = web.Application()
+    app.router.add_post("/{path:.*}", accept)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    announce(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())
