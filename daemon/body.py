@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
+
+import orjson
 
 from daemon.errors import Refused
 from daemon.expressions import JSON
@@ -16,9 +17,8 @@ DEPTH_MAX = 64
 
 FORM_FIELDS_MAX = 1000
 
-_NOT_A_BRACKET = bytes(code for code in range(256) if code not in b"[]{}")
-_UNFIT = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{19}")
-"""What the engine cannot take: NUL, a lone surrogate, an integer beyond 64 bits (perhaps)."""
+INT_MIN, INT_MAX = -(2**63), 2**64 - 1
+"""The integers that the engine knows, those without a sign among them."""
 
 _CHARSETS = frozenset(
     {
@@ -52,8 +52,7 @@ def parse_body(headers: Mapping[str, str], body: bytes) -> JSON:
         return None
     media_type, parameters = _content_type(headers)
     if _is_json(media_type):
-        value = _json(body)
-        return _fit(value) if _UNFIT.search(body) else value
+        return _fast_json(body)
     if media_type == "application/x-www-form-urlencoded":
         return _form(_text(body, ""))
     if media_type.startswith("text/"):
@@ -81,10 +80,23 @@ def _is_json(media_type: str) -> bool:
     return media_type in ("", "application/json") or media_type.endswith("+json")
 
 
+def _fast_json(body: bytes) -> JSON:
+    """The value as the engine can hold it, by a parser that takes a third of the time. It has large
+    integers as floating point by itself, and refuses lone surrogates."""
+    try:
+        value: JSON = orjson.loads(body)
+    except ValueError:
+        # No JSON; or something odd. The other parser tells them apart, and says where the fault is.
+        return _fit(_json(body))
+    _refuse_depth(value)
+    return _fit(value) if rb"\u0000" in body else value
+
+
 def _json(body: bytes) -> JSON:
+    """The value exactly as received."""
     try:
         # Decoded here: `json` itself would take UTF-16, and UTF-8 of halves of surrogate pairs.
-        value: JSON = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        value: JSON = _DECODER.decode(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise Refused(400, f"the JSON body is not valid UTF-8 (byte {error.start})") from None
     except json.JSONDecodeError as error:
@@ -97,12 +109,7 @@ def _json(body: bytes) -> JSON:
         raise Refused(400, "malformed JSON body: a number of thousands of digits") from None
     except RecursionError:
         raise _too_deep() from None
-    if (
-        isinstance(value, dict | list)
-        and _brackets(body) > DEPTH_MAX
-        and _deeper_than(DEPTH_MAX, value)
-    ):
-        raise _too_deep()
+    _refuse_depth(value)
     return value
 
 
@@ -116,6 +123,9 @@ class _NotJson(ValueError):
 
 def _refuse_constant(name: str) -> Any:
     raise _NotJson(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _form(text: str) -> JSON:
@@ -176,7 +186,7 @@ def _fit(value: JSON) -> JSON:
         case bool() | float() | None:
             return value
         case int():
-            return value if -(2**63) <= value < 2**64 else _float(value)
+            return value if INT_MIN <= value <= INT_MAX else _float(value)
         case list():
             return [_fit(item) for item in value]
     return {fit_text(key): _fit(item) for key, item in value.items()}
@@ -189,21 +199,15 @@ def _float(value: int) -> float:
         return float("inf") if value > 0 else float("-inf")
 
 
-def _brackets(body: bytes) -> int:
-    """A bound of the JSON's depth at the price of one pass in C: most bodies need no walk."""
-    brackets = body.translate(None, _NOT_A_BRACKET)
-    return brackets.count(b"[") + brackets.count(b"{")
-
-
-def _deeper_than(limit: int, value: dict[str, JSON] | list[JSON]) -> bool:
-    level: list[dict[str, JSON] | list[JSON]] = [value]
-    for _ in range(limit):
+def _refuse_depth(value: JSON) -> None:
+    level: list[Any] = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEPTH_MAX):
         level = [
             item
             for container in level
-            for item in (container.values() if isinstance(container, dict) else container)
-            if isinstance(item, dict | list)
+            for item in (container.values() if type(container) is dict else container)
+            if type(item) is dict or type(item) is list
         ]
         if not level:
-            return False
-    return True
+            return
+    raise _too_deep()

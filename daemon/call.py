@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from daemon.errors import Refused, RenderError
@@ -14,23 +14,24 @@ from daemon.render import METADATA_KEY, encode, new_dispatch, with_metadata
 
 SEND_WITHIN = timedelta(hours=24)
 KEYS = frozenset({"event_type", "client_payload", "repository"})
-_ANY_ID = "dsp_" + "0" * 26  # ids are of one length: what passes with this passes with any
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A checked call. ``client_payload`` is as received (an empty object where there was none);
-    ``tracked`` says that there is room for the reserved key beside it. ``unknown`` are keys that
-    mean nothing here."""
+    """A checked call, and the dispatch that it is to become. ``client_payload`` is as received (an
+    empty object where there was none), ``encoded`` what goes out; ``tracked`` says that there is
+    room for the reserved key beside it. ``unknown`` are keys that mean nothing here."""
 
+    dispatch_id: str
     event_type: str
     client_payload: dict[str, JSON]
+    encoded: str = field(repr=False)
     repository: str
     unknown: tuple[str, ...] = ()
 
     @property
     def tracked(self) -> bool:
-        return len(self.client_payload) < PAYLOAD_KEYS_MAX
+        return _has_room(self.client_payload)
 
     @property
     def warning(self) -> str:
@@ -44,9 +45,12 @@ class Call:
         return "; ".join(warnings)
 
 
-def parse_call(body: JSON, default_repository: str, allowed: Collection[str]) -> Call:
-    """Checks the body of a call. ``allowed`` are the repositories (``owner/name``) that may be
-    reached. Raises Refused: 400 with what is wrong, 403 for a repository off the list."""
+def parse_call(
+    body: JSON, dispatch_id: str, default_repository: str, allowed: Collection[str]
+) -> Call:
+    """Checks the body of a call that is to become the dispatch ``dispatch_id``. ``allowed`` are the
+    repositories (``owner/name``) that may be reached. Raises Refused: 400 with what is wrong, 403
+    for a repository off the list."""
     if not isinstance(body, dict):
         raise Refused(400, "the body must be a JSON object with an event_type")
     event_type = body.get("event_type")
@@ -62,35 +66,41 @@ def parse_call(body: JSON, default_repository: str, allowed: Collection[str]) ->
         raise Refused(400, "client_payload must be an object")
     if METADATA_KEY in payload:
         raise Refused(400, f"client_payload must not hold {METADATA_KEY!r}: that key is reserved")
-    unknown = tuple(key for key in body if key not in KEYS)
-    call = Call(event_type, payload, _repository(body, default_repository, allowed), unknown)
-    _encoded(call, _ANY_ID)
-    return call
+    repository = _repository(body, default_repository, allowed)
+    return Call(
+        dispatch_id,
+        event_type,
+        payload,
+        _encoded(event_type, payload, dispatch_id),
+        repository,
+        tuple(key for key in body if key not in KEYS),
+    )
 
 
-def judge_call(
-    event: Event, call: Call, dispatch_id: str, dedupe: DedupeKey | None = None
-) -> Verdict:
+def judge_call(event: Event, call: Call, dedupe: DedupeKey | None = None) -> Verdict:
     """The verdict on a checked call: it is always dispatched, once for each idempotency key."""
     dispatch = new_dispatch(
-        dispatch_id=dispatch_id,
+        dispatch_id=call.dispatch_id,
         event_id=event.id,
         entry=API_ENTRY,
         repository=call.repository,
         event_type=call.event_type,
-        client_payload=_encoded(call, dispatch_id),
+        client_payload=call.encoded,
         now=event.at,
         send_within=SEND_WITHIN,
     )
     return Verdict(API_ENTRY, Outcome.DISPATCHED, dispatches=(dispatch,), dedupe=dedupe)
 
 
-def _encoded(call: Call, dispatch_id: str) -> str:
-    payload = call.client_payload
-    if call.tracked:
+def _has_room(payload: dict[str, JSON]) -> bool:
+    return len(payload) < PAYLOAD_KEYS_MAX
+
+
+def _encoded(event_type: str, payload: dict[str, JSON], dispatch_id: str) -> str:
+    if _has_room(payload):
         payload = with_metadata(payload, dispatch_id, API_ENTRY)
     try:
-        return encode(call.event_type, payload)
+        return encode(event_type, payload)
     except RenderError as error:
         raise Refused(400, str(error)) from None
 

@@ -19,9 +19,10 @@ from daemon.event import API_ENTRY, DedupeKey, Delivery, Event, Outcome
 from daemon.facts import Facts
 from daemon.ids import IdSource
 from daemon.ports import Record, Records
+from daemon.reading import read_body
 from daemon.settlements import Settlements
 from daemon.spec import Settings
-from daemon.web import client_ip, json_response, read_body, signed_request
+from daemon.web import client_ip, json_response, signed_request
 
 CALL_BYTES_MAX = 1024 * 1024
 """GitHub's limit for a payload is 64 KB; escapes can make it six times as long on the wire."""
@@ -64,8 +65,9 @@ class DispatchRoute:
         signed = signed_request(request, await read_body(request, CALL_BYTES_MAX))
         body = parse_json(signed.headers, signed.body)
         settings = self._settings
-        call = parse_call(body, settings.default_repository, settings.repositories)
         now = self._clock()
+        event_id, dispatch_id = self._ids.event(now), self._ids.dispatch(now)
+        call = parse_call(body, dispatch_id, settings.default_repository, settings.repositories)
         delivery = Delivery(
             route=API_ENTRY,
             method=request.method,
@@ -77,11 +79,10 @@ class DispatchRoute:
             client_ip=client_ip(request),
             received_at=now,
         )
-        event = Event(self._ids.event(now), delivery)
+        event = Event(event_id, delivery)
         key = _idempotency_key(signed.headers, signed.body, now)
-        dispatch_id = self._ids.dispatch(now)
         with self._settlements.expect(dispatch_id) as settled:
-            (verdict,) = await self._record(event, [judge_call(event, call, dispatch_id, key)])
+            (verdict,) = await self._record(event, [judge_call(event, call, key)])
             if verdict.conflict:
                 raise Refused(
                     422,

@@ -7,17 +7,24 @@ import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
 from daemon.api import Api
+from daemon.connections import Connections, Limits, PublicSite, Runner, permitted
 from daemon.errors import UsageError
 from daemon.facts import Facts, Trouble
 from daemon.places import admin_socket
+from daemon.reading import ROOM, Room
 from daemon.receiver import Receiver
 from daemon.spec import Settings
-from daemon.web import SIMULATION_HEADER, Runner, encourage, error_response, http_log
+from daemon.web import SIMULATION_HEADER, encourage, error_response, http_log
+
+PUBLIC = Limits()
+ADMINS = Limits(connections=64)
+"""The admins' door has limits and room of its own: what befalls the public one does not shut it."""
 
 HANDLER_GRACE = 1.0
 """Seconds that requests still being answered get after that."""
@@ -36,10 +43,11 @@ async def open_doors(
     """Listens for everybody on ``DISPATCHD_LISTEN``, and for admins on the Unix socket. The runners
     are cleaned up by ``stack``. Raises UsageError where one of them cannot be opened."""
     headers = {SIMULATION_HEADER: "1"} if simulated else {}
-    public = await _runner(stack, api, facts, headers, trusted=False, receiver=receiver)
+    limits = replace(PUBLIC, connections=permitted(PUBLIC.connections))
+    public = await _runner(stack, api, facts, headers, limits, trusted=False, receiver=receiver)
     host, port = settings.listen
     try:
-        await web.TCPSite(public, host, port).start()
+        await PublicSite(public, host, port).start()
     except OSError as error:
         raise UsageError(
             f"cannot listen on {host}:{port}: {error.strerror or error}; free the port, or choose "
@@ -51,7 +59,7 @@ async def open_doors(
             Trouble("admin socket", "its path is too long for a socket; use --url and API_KEY")
         )
         return [public]
-    private = await _runner(stack, api, facts, headers, trusted=True)
+    private = await _runner(stack, api, facts, headers, ADMINS, trusted=True)
     # The database's lock is ours, so a socket that is still there belongs to nobody.
     if socket.exists() and not socket.is_socket():
         raise UsageError(f"{socket} is to be the admin socket and is another file; move it away")
@@ -73,6 +81,7 @@ async def _runner(
     api: Api,
     facts: Facts,
     headers: Mapping[str, str],
+    limits: Limits,
     *,
     trusted: bool,
     receiver: Receiver | None = None,
@@ -93,6 +102,7 @@ async def _runner(
         response.headers.update(headers)
 
     app = web.Application(middlewares=[guarding])
+    app[ROOM] = Room(facts)
     app.on_response_prepare.append(mark)
     routes = api.routes(trusted=trusted)
     if receiver is not None:
@@ -103,6 +113,7 @@ async def _runner(
     )
     runner = Runner(
         app,
+        Connections(facts, limits),
         access_log=None,
         logger=http_log(facts),
         shutdown_timeout=HANDLER_GRACE,

@@ -84,8 +84,8 @@ class Ambiguous:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """No connection came about, or GitHub only pointed elsewhere: nothing was done, and trying again
-    cannot double anything."""
+    """No connection came about, or GitHub only pointed elsewhere: nothing was done, so another try
+    doubles nothing."""
 
     reason: str
     outcome: ClassVar[str] = "unreachable"

@@ -139,8 +139,10 @@ class Intake:
         event = Event(self._ids.event(now), replace(delivery, received_at=now), original.id)
         if delivery.route == API_ENTRY:
             body = parse_json(delivery.headers, delivery.body)
-            call = parse_call(body, self._default_repository, self._repositories)
-            verdict = judge_call(event, call, self._ids.dispatch(now))
+            call = parse_call(
+                body, self._ids.dispatch(now), self._default_repository, self._repositories
+            )
+            verdict = judge_call(event, call)
             return event, await self.record(event, (verdict,))
         match = self._routes.match(delivery.path)
         distrusting = await self._distrusting(original)

@@ -13,21 +13,13 @@ from daemon.event import DedupeKey, Delivery, Event, Firing, Outcome, Verdict
 from daemon.expressions import JSON, Bindings, as_text, compact
 from daemon.render import render
 from daemon.routes import Match
-from daemon.signatures import Mismatch, Request
-from daemon.spec import Auth, CronSpec, ResponseSpec, TriggerSpec
+from daemon.signatures import Request
+from daemon.spec import CronSpec, ResponseSpec, TriggerSpec
 
 NewId = Callable[[], str]
 
-ALWAYS_WITHHELD = frozenset(
-    {
-        "authorization",
-        "proxy-authorization",
-        "cookie",
-        "x-api-key",  # our own API's
-        "x-github-webhook-secret-token",  # the older event handler's
-    }
-)
-"""Headers that carry credentials whatever the scheme: neither stored nor shown to expressions."""
+_FIRING_SIZE = 1024
+"""Bytes that the names of a cron's expressions hold together, roughly: far too few to matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +41,6 @@ class Judgement:
     answer_fault: str = ""
 
 
-def authenticate(
-    request: Request, auths: Iterable[Auth], now: datetime
-) -> dict[Auth, Mismatch | None]:
-    """What each distinct auth says of the request; None is verified. Each is computed once."""
-    return {auth: auth.scheme.verify(request, auth.secrets, now) for auth in set(auths)}
-
-
 def judge_delivery(
     event: Event,
     delivery: Delivery,
@@ -71,10 +56,9 @@ def judge_delivery(
     de-duplication key and the store may still turn it into a duplicate. A replay is judged
     without (``dedupe=False``).
     """
-    base = Bindings(delivery_values(event, delivery, body))
-    return tuple(
-        _judge_trigger(event, delivery, trigger, base, new_id, dedupe) for trigger in triggers
-    )
+    base = Bindings(delivery_values(event, delivery, body), size=_size(delivery))
+    request = request_of(delivery) if dedupe else None
+    return tuple(_judge_trigger(event, request, trigger, base, new_id) for trigger in triggers)
 
 
 def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) -> Verdict:
@@ -86,7 +70,8 @@ def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) ->
             "firing.scheduled_at": firing.scheduled_at,
             "firing.fired_at": firing.fired_at,
             "firing.catch_up": firing.catch_up,
-        }
+        },
+        size=_FIRING_SIZE,
     )
     dispatches = tuple(
         render(spec, values, dispatch_id=new_id(), event=event, entry=cron.name)
@@ -112,30 +97,23 @@ def delivery_values(event: Event, delivery: Delivery, body: JSON) -> dict[str, o
 def evaluate_variables(trigger: TriggerSpec, base: Bindings) -> Bindings:
     """The bindings with the trigger's name and its variables, each seeing those before it.
     Raises ExpressionError that begins with the variable's name."""
-    values: dict[str, object] = {}
     bindings = base
     for name, expression in trigger.variables:
         try:
-            values[f"variables.{name}"] = expression.native(bindings)
+            bindings = bindings.extended({f"variables.{name}": expression.native(bindings)})
         except ExpressionError as error:
             raise error.at(f"variables.{name}") from None
-        bindings = base.extended(values)
     return bindings
 
 
 def _judge_trigger(
-    event: Event,
-    delivery: Delivery,
-    trigger: TriggerSpec,
-    base: Bindings,
-    new_id: NewId,
-    dedupe: bool,
+    event: Event, request: Request | None, trigger: TriggerSpec, base: Bindings, new_id: NewId
 ) -> Judgement:
     base = base.extended({"event.trigger": trigger.name})
     key: DedupeKey | None = None
     try:
-        if dedupe:
-            key = _dedupe_key(event, delivery, trigger, base)
+        if request is not None:
+            key = _dedupe_key(event, request, trigger, base)
         bindings = evaluate_variables(trigger, base)
         if not _matches(trigger, bindings):
             return Judgement(
@@ -167,13 +145,13 @@ def _matches(trigger: TriggerSpec, bindings: Bindings) -> bool:
 
 
 def _dedupe_key(
-    event: Event, delivery: Delivery, trigger: TriggerSpec, base: Bindings
+    event: Event, request: Request, trigger: TriggerSpec, base: Bindings
 ) -> DedupeKey | None:
     rule = trigger.dedupe
     if rule is None:
         return None
     if rule.key is None:
-        key: JSON = trigger.auth.scheme.delivery_id(request_of(delivery))
+        key: JSON = trigger.auth.scheme.delivery_id(request)
     else:
         try:
             key = rule.key.evaluate(base)
@@ -189,9 +167,7 @@ def _dedupe_key(
 def delivery_of(request: Request, match: Match, client_ip: str, now: datetime) -> Delivery:
     """The request as it is stored and shown to expressions: without the credentials of any
     trigger that shares its path, whatever that trigger's methods."""
-    schemes = [trigger.auth.scheme for trigger in match.route.triggers]
-    withheld = ALWAYS_WITHHELD.union(*(scheme.credential_headers for scheme in schemes))
-    withheld_query = frozenset[str]().union(*(scheme.credential_query for scheme in schemes))
+    withheld, withheld_query = match.route.withheld_headers, match.route.withheld_query
     return Delivery(
         route=match.route.path,
         method=request.method,
@@ -223,4 +199,15 @@ def _answer(spec: ResponseSpec, bindings: Bindings) -> Answer:
 
 
 def _fit(texts: Mapping[str, str]) -> dict[str, str]:
+    together = "".join((*texts, *texts.values()))
+    if together.isascii() and "\0" not in together:
+        return dict(texts)
     return {fit_text(name): fit_text(text) for name, text in texts.items()}
+
+
+def _size(delivery: Delivery) -> int:
+    """How many bytes there are for expressions to look at."""
+    texts = (delivery.headers, delivery.query, delivery.params)
+    return len(delivery.body) + sum(
+        sum(map(len, text)) + sum(map(len, text.values())) for text in texts if text
+    )

@@ -3,6 +3,7 @@ order of the contract. What is answered 202 is on disk."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -13,9 +14,10 @@ from daemon.errors import Refused, StoreUnavailable
 from daemon.event import Event, Outcome, Verdict
 from daemon.facts import Facts, Trouble
 from daemon.ids import IdSource
-from daemon.judge import Judgement, authenticate, delivery_of, judge_delivery
+from daemon.judge import Judgement, delivery_of, judge_delivery
 from daemon.ports import Record
-from daemon.routes import Routes
+from daemon.reading import read_body
+from daemon.routes import Panel, Routes
 from daemon.signatures import Mismatch, Request
 from daemon.spec import TriggerSpec
 from daemon.web import (
@@ -23,13 +25,16 @@ from daemon.web import (
     client_ip,
     json_response,
     not_allowed,
-    read_body,
     signed_request,
     unavailable,
 )
 
 ACKNOWLEDGED = frozenset({Outcome.DISPATCHED, Outcome.HELD, Outcome.ERROR})
 """The verdicts that answer 202: we took the delivery over and owe its sender something."""
+
+HASHED_ON_THE_LOOP = 512 * 1024
+"""Bytes of a body whose signature is checked while everybody waits: it takes half a millisecond. A
+larger one is checked on a thread, for who sends it may be anybody."""
 
 
 class Receiver:
@@ -58,14 +63,17 @@ class Receiver:
         match = self._routes.match(request.rel_url.raw_path)
         if match is None:
             raise Refused(404, f"no trigger listens on {request.path:.200}")
-        concerned = [t for t in match.route.triggers if request.method in t.methods]
-        if not concerned:
-            raise not_allowed(request, ", ".join(sorted(match.route.methods)))
-        body = await read_body(request, max(trigger.max_body for trigger in concerned))
+        panel = match.route.panels.get(request.method)
+        if panel is None:
+            raise not_allowed(request, ", ".join(match.route.panels))
+        body = await read_body(request, panel.max_body)
         signed = signed_request(request, body)
         now = self._clock()
-        doubts = _doubts(signed, concerned, now)
-        believing = [trigger for trigger in concerned if trigger.name not in doubts]
+        if len(body) > HASHED_ON_THE_LOOP:
+            doubts = await asyncio.to_thread(_doubts, signed, panel, now)
+        else:
+            doubts = _doubts(signed, panel, now)
+        believing = [trigger for trigger in panel.triggers if trigger.name not in doubts]
         if not believing:
             # The sender learns nothing; the operator learns why, trigger by trigger.
             why = "; ".join(f"{name}: {doubt}" for name, doubt in doubts.items())
@@ -82,7 +90,7 @@ class Receiver:
         by_name = {judgement.verdict.entry: judgement for judgement in judged}
         judgements = [
             by_name.get(trigger.name) or _unauthorized(trigger.name, doubts[trigger.name])
-            for trigger in concerned
+            for trigger in panel.triggers
         ]
         try:
             verdicts = await self._record(event, [each.verdict for each in judgements])
@@ -116,22 +124,23 @@ class Receiver:
         return json_response(202 if taken else 200, answer)
 
 
-def _doubts(
-    request: Request, triggers: Sequence[TriggerSpec], now: datetime
-) -> dict[str, Mismatch | str]:
+def _doubts(request: Request, panel: Panel, now: datetime) -> dict[str, Mismatch | str]:
     """Why the sender is not believed, for each trigger that does not believe it. Nothing over a
     trigger's own limit is hashed for it."""
     size = len(request.body)
-    asked = [trigger for trigger in triggers if size <= trigger.max_body]
-    doubts: dict[str, Mismatch | str] = {
-        trigger.name: f"not looked at: {size:,} bytes are over its max_body, {trigger.max_body:,}"
-        for trigger in triggers
-        if size > trigger.max_body
-    }
-    proofs = authenticate(request, (trigger.auth for trigger in asked), now)
-    for trigger in asked:
-        if (mismatch := proofs[trigger.auth]) is not None:
-            doubts[trigger.name] = mismatch
+    doubts: dict[str, Mismatch | str] = {}
+    for auth, triggers in panel.by_auth:
+        mismatch: Mismatch | None = None
+        if any(size <= trigger.max_body for trigger in triggers):
+            mismatch = auth.scheme.verify(request, auth.secrets, now)
+        for trigger in triggers:
+            if size > trigger.max_body:
+                limit = f"{trigger.max_body:,}"
+                doubts[trigger.name] = (
+                    f"not looked at: {size:,} bytes are over its max_body, {limit}"
+                )
+            elif mismatch is not None:
+                doubts[trigger.name] = mismatch
     return doubts
 
 

@@ -5,23 +5,76 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import unquote
 
-from daemon.spec import TriggerSpec
+from daemon.spec import Auth, TriggerSpec
 
 Segments = tuple[str, ...]
 
 
+ALWAYS_WITHHELD = frozenset(
+    {
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "x-api-key",  # our own API's
+        "x-github-webhook-secret-token",  # the older event handler's
+    }
+)
+"""Headers that carry credentials whatever the scheme: neither stored nor shown to expressions."""
+
+
 @dataclass(frozen=True, slots=True)
+class Panel:
+    """The triggers of a path that judge the requests of one method, ``by_auth`` those that ask
+    senders for the same proof: it is looked at once for all of them."""
+
+    triggers: tuple[TriggerSpec, ...]
+    by_auth: tuple[tuple[Auth, tuple[TriggerSpec, ...]], ...]
+
+    @classmethod
+    def of(cls, triggers: Iterable[TriggerSpec]) -> Panel:
+        triggers = tuple(triggers)
+        by_auth: dict[Auth, tuple[TriggerSpec, ...]] = {}
+        for trigger in triggers:
+            by_auth[trigger.auth] = (*by_auth.get(trigger.auth, ()), trigger)
+        return cls(triggers, tuple(by_auth.items()))
+
+    @property
+    def max_body(self) -> int:
+        """Bytes of a body that at least one of them takes."""
+        return max(trigger.max_body for trigger in self.triggers)
+
+
+@dataclass(frozen=True)
 class Route:
-    """One configured path and the triggers that share it."""
+    """One configured path and the triggers that share it. What follows from these is worked out
+    once, and not for each request."""
 
     path: str
     triggers: tuple[TriggerSpec, ...]
 
-    @property
-    def methods(self) -> frozenset[str]:
-        return frozenset().union(*(trigger.methods for trigger in self.triggers))
+    @cached_property
+    def panels(self) -> Mapping[str, Panel]:
+        """By method."""
+        methods = frozenset[str]().union(*(trigger.methods for trigger in self.triggers))
+        return {
+            method: Panel.of(trigger for trigger in self.triggers if method in trigger.methods)
+            for method in sorted(methods)
+        }
+
+    @cached_property
+    def withheld_headers(self) -> frozenset[str]:
+        """Lower-case names of those that hold credentials of any trigger here."""
+        schemes = (trigger.auth.scheme for trigger in self.triggers)
+        return ALWAYS_WITHHELD.union(*(scheme.credential_headers for scheme in schemes))
+
+    @cached_property
+    def withheld_query(self) -> frozenset[str]:
+        """Likewise, names of query parameters."""
+        schemes = (trigger.auth.scheme for trigger in self.triggers)
+        return frozenset[str]().union(*(scheme.credential_query for scheme in schemes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
-"""What the webhook routes and the API share of HTTP: bounded reading, and answers in JSON."""
+"""What the webhook routes and the API share of HTTP: requests as the rules see them, answers in
+JSON, refusals, and what an HTTP server's log becomes."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError
 
 from daemon.errors import Refused, StoreError
 from daemon.expressions import compact
@@ -18,32 +18,17 @@ from daemon.signatures import Request
 SIMULATION_HEADER = "x-dispatchd-simulation"
 """Every answer of a simulation carries it: the command line says what it talks to."""
 
-BODY_TIMEOUT = 30.0
-"""Seconds that a sender has for its whole body."""
 
+class Crowded(Refused):
+    """The refusal of what there is no room for. It is told by who raises it, sparingly: it comes in
+    floods."""
 
-async def read_body(request: web.Request, limit: int) -> bytes:
-    """The body, if it is at most ``limit`` bytes and comes in time. Nothing is hashed or parsed
-    before this has passed. Raises Refused: 400 for one that breaks off, 408, 413, or 415 for a
-    compressed body."""
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        raise Refused(415, f"content encoding {encoding!r:.40} is not supported; send it plain")
-    if (request.content_length or 0) > limit:
-        raise _too_large(request.content_length or 0, limit)
-    received = bytearray()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            async for chunk in request.content.iter_any():
-                received += chunk
-                if len(received) > limit:
-                    raise _too_large(len(received), limit)
-    except TimeoutError:
-        raise Refused(408, f"the body did not arrive within {BODY_TIMEOUT:.0f} s") from None
-    except ConnectionError:
-        # Nobody will read this; the operator may.
-        raise Refused(400, f"the connection ended after {len(received):,} bytes of body") from None
-    return bytes(received)
+    def __init__(self) -> None:
+        super().__init__(
+            503,
+            "too much is coming in at once, so nothing of this was taken; send it again",
+            headers={"Retry-After": "5"},
+        )
 
 
 def signed_request(request: web.Request, body: bytes) -> Request:
@@ -71,9 +56,13 @@ def json_response(
 ) -> web.Response:
     return web.Response(
         status=status,
-        body=compact(dict(value)).encode(errors="replace"),
+        body=json_bytes(value),
         headers={"Content-Type": "application/json; charset=utf-8", **(headers or {})},
     )
+
+
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    return compact(dict(value)).encode(errors="replace")
 
 
 def unavailable(error: StoreError) -> Refused:
@@ -103,11 +92,12 @@ async def answered(
     try:
         return await answer
     except Refused as refusal:
-        facts.publish(
-            RequestRefused(
-                request.method, request.path, client_ip(request), refusal.status, refusal.why
+        if not isinstance(refusal, Crowded):
+            facts.publish(
+                RequestRefused(
+                    request.method, request.path, client_ip(request), refusal.status, refusal.why
+                )
             )
-        )
         return error_response(refusal.status, refusal.message, refusal.headers)
 
 
@@ -124,46 +114,6 @@ async def encourage(request: web.Request) -> None:
     if request.version >= (1, 1) and request.headers["Expect"].lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # those bytes are no answer yet
-
-
-class Runner(web.AppRunner):
-    """aiohttp's runner, whose server answers in our form even what never becomes a request: bytes
-    that are no HTTP. aiohttp's own answer to these is plain text and quotes them, credentials
-    included."""
-
-    async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        return _Server(made.request_handler, request_factory=made.request_factory, **self._kwargs)
-
-
-class _Server(web.Server):
-    """aiohttp leaves no other way to choose the class of the connections."""
-
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
-
-
-class _Connection(web.RequestHandler):
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        # This logs the error, and raises where an answer has begun already.
-        super().handle_error(request, status, exc, message)
-        if isinstance(exc, LineTooLong):
-            text = "the request line or a header is too long"
-        elif isinstance(exc, HttpProcessingError):
-            text = "this is not HTTP that can be read"
-        else:
-            text = "internal error; the daemon's log says more"
-        response = error_response(status, text)
-        response.force_close()
-        return response
 
 
 def http_log(facts: Facts) -> logging.Logger:
@@ -190,9 +140,3 @@ class _Telling(logging.Handler):
             self._facts.publish(RequestRefused("", "", client, error.code, reason))
         else:
             self._facts.publish(Trouble("http", f"{record.getMessage()}: {error!r}"))
-
-
-def _too_large(size: int, limit: int) -> Refused:
-    return Refused(
-        413, f"the body is larger than the {limit:,} bytes allowed here (at least {size:,})"
-    )

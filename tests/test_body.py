@@ -81,6 +81,21 @@ def test_what_the_engine_cannot_hold_is_replaced() -> None:
     assert parse_body({"content-type": "text/plain"}, b"a\0b") == "a�b"
 
 
+@pytest.mark.parametrize("levels", [0, 1, DEPTH_MAX])
+def test_an_integer_beyond_64_bits_becomes_a_fraction_however_deep_it_stands(levels: int) -> None:
+    value = parse_body(AS_JSON, b"[" * levels + str(2**64).encode() + b"]" * levels)
+    for _ in range(levels):
+        assert isinstance(value, list)
+        (value,) = value
+    assert (value, type(value)) == (float(2**64), float)
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, -(2**63), 10**18])
+def test_an_integer_of_64_bits_stays_one(number: int) -> None:
+    value = parse_body(AS_JSON, str(number).encode())
+    assert (value, type(value)) == (number, int)
+
+
 def test_json_for_the_api_is_exactly_as_received() -> None:
     assert parse_json(AS_JSON, b'{"n": 123456789012345678901234567890, "s": "\\u0000"}') == {
         "n": 123456789012345678901234567890,

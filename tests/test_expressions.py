@@ -93,7 +93,9 @@ def test_an_expression_comes_to_json(source: str, value: JSON) -> None:
         ("event.id + 1", "no matching overload", 10),
         ("body.?x", ".orValue", 0),
         ("[body.?x]", ".orValue", 0),
-        ("(" * 200 + "1" + ")" * 200, "recursion", 0),
+        ("(" * 200 + "1" + ")" * 200, "nested too deeply: the engine takes 32 levels", 0),
+        ("body" + ".a" * 200, "nested too deeply: the engine takes 32 levels", 0),
+        ("'" + "a" * 100_000 + "'", "longer than the 100,000 characters", 0),
     ],
 )
 def test_a_fault_is_found_when_the_expression_is_compiled(

@@ -17,7 +17,7 @@ from daemon.config.legacy import literal, modern_template, slug
 from daemon.errors import ConfigError, ExpressionError
 from daemon.event import Delivery, Event, Firing
 from daemon.expressions import JSON, Bindings, Vocabulary
-from daemon.judge import authenticate, judge_delivery, judge_firing
+from daemon.judge import judge_delivery, judge_firing
 from daemon.secret import Secret
 from daemon.signatures import Request, parse
 from daemon.spec import Config, TriggerSpec
@@ -350,7 +350,7 @@ class TestTriggers:
 
         def mismatch(body: bytes) -> object:
             request = Request("POST", "/github/webhook", {header: signature}, {}, body)
-            return authenticate(request, [trigger.auth], NOW)[trigger.auth]
+            return trigger.auth.scheme.verify(request, trigger.auth.secrets, NOW)
 
         assert mismatch(b"{}") is None
         assert mismatch(b"[]") is not None

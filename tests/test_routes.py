@@ -48,4 +48,4 @@ def test_a_param_is_one_segment_that_is_not_empty(path: str) -> None:
 def test_a_route_has_the_methods_of_its_triggers() -> None:
     match = ROUTES.match("/hooks/github")
     assert match is not None
-    assert match.route.methods == {"POST", "PUT"}
+    assert list(match.route.panels) == ["POST", "PUT"]

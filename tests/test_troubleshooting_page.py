@@ -53,6 +53,9 @@ ONLY_LOOKED_UP = {
     "malformed JSON body: …",
     "the body is larger than the … bytes allowed here",
     "nothing could be stored, so nothing was taken; send it again",
+    "too much is coming in at once, so nothing of this was taken; send it again",
+    "more than … connections; for each new one, …",
+    "the request line and the headers did not arrive within … s",
     "this Idempotency-Key was used for another request",
     "the clock was set back from … to …",
     "older than send_within allows: …",
@@ -231,9 +234,9 @@ def of_what_ends_or_is_refused() -> Iterator[str]:
     backlog = Backlog((NOW - timedelta(hours=2), NOW - timedelta(hours=1)))
     yield from (each.reason for each in judge_backlog(cron(), backlog, NOW).missed)
     call: JSON = {"event_type": "x", "repository": "acme/other"}
-    yield from sayings(lambda: parse_call(call, "acme/shop", ["acme/shop"]))
+    yield from sayings(lambda: parse_call(call, "dsp_1", "acme/shop", ["acme/shop"]))
     large: JSON = {"event_type": "x", "client_payload": {"log": "x" * 70_000}}
-    yield from sayings(lambda: parse_call(large, "acme/shop", ["acme/shop"]))
+    yield from sayings(lambda: parse_call(large, "dsp_1", "acme/shop", ["acme/shop"]))
     request = Request("POST", "/", {}, {}, b"")
     mismatch = scheme({"scheme": "github"}).verify(request, [], NOW)
     assert mismatch is not None

@@ -15,6 +15,7 @@ from daemon.config.legacy import Rewritten, rewrite_cron, rewrite_trigger
 from daemon.config.node import Node
 from daemon.config.paths import refuse_shadowed_paths
 from daemon.config.settings import Flags, SettingsReader
+from daemon.config.sharing import sharing
 from daemon.config.triggers import TriggerReader
 from daemon.document import Document, read_json, read_yaml
 from daemon.errors import ConfigError, Fault
@@ -102,7 +103,7 @@ class _Loading:
         if faults:
             raise ConfigError(_once(faults))
         doubts = {fault for each in findings for fault in each.warnings}
-        return Config(cron_specs, trigger_specs, result, tuple(map(str, _once(doubts))))
+        return Config(cron_specs, sharing(trigger_specs), result, tuple(map(str, _once(doubts))))
 
     def settings(self) -> Settings:
         yaml, own = self._settings_file()

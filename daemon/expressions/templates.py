@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from daemon.errors import ExpressionError
+from daemon.expressions.bounds import size
 from daemon.expressions.evaluation import Bindings, Expression
 from daemon.expressions.values import JSON, as_text
+
+RENDERED_MAX = 8 << 20
+"""Characters (about) that a template or a whole tree may come to. GitHub takes far less, but an
+answer to a sender has no other limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +33,18 @@ class Template:
         return "".join(part for part in self.parts if isinstance(part, str))
 
     def render(self, bindings: Bindings) -> JSON:
-        """Raises ExpressionError, except when lenient."""
+        """Raises ExpressionError: where an expression fails, unless it is lenient, and where the
+        text becomes longer than RENDERED_MAX."""
         if len(self.parts) == 1 and isinstance(self.parts[0], Expression):
             return self._value(self.parts[0], bindings)
-        return "".join(
-            part if isinstance(part, str) else as_text(self._value(part, bindings))
-            for part in self.parts
-        )
+        texts, left = [], RENDERED_MAX
+        for part in self.parts:
+            text = part if isinstance(part, str) else as_text(self._value(part, bindings))
+            texts.append(text)
+            left -= len(text)
+            if left < 0:
+                raise _too_large()
+        return "".join(texts)
 
     def _value(self, expression: Expression, bindings: Bindings) -> JSON:
         if not self.lenient:
@@ -56,8 +66,9 @@ class Tree:
     root: Node
 
     def render(self, bindings: Bindings) -> JSON:
-        """Raises ExpressionError whose message begins with the place of the template."""
-        return _render(self.root, bindings, "")
+        """Raises ExpressionError whose message begins with the place of the template: also of that
+        with which all becomes larger than RENDERED_MAX."""
+        return _Rendering(bindings).render(self.root, "")
 
     @property
     def literal(self) -> bool:
@@ -105,21 +116,44 @@ def _closing(text: str, start: int) -> int:
     raise ExpressionError("this {{ is never closed with }}", source=text, column=start - 1)
 
 
-def _render(node: Node, bindings: Bindings, place: str) -> JSON:
-    match node:
-        case Template():
-            try:
-                return node.render(bindings)
-            except ExpressionError as error:
-                raise error.at(place) if place else error from None
-        case list():
-            return [_render(item, bindings, f"{place}[{i}]") for i, item in enumerate(node)]
-        case dict():
-            return {
-                key: _render(item, bindings, f"{place}.{key}" if place else key)
-                for key, item in node.items()
-            }
-    return node
+class _Rendering:
+    """Renders one tree, as long as it does not become too large."""
+
+    def __init__(self, bindings: Bindings) -> None:
+        self._bindings = bindings
+        self._left = RENDERED_MAX
+
+    def render(self, node: Node, place: str) -> JSON:
+        match node:
+            case Template():
+                try:
+                    return self._counted(node.render(self._bindings))
+                except ExpressionError as error:
+                    raise error.at(place) if place else error from None
+            case list():
+                return [self.render(item, f"{place}[{i}]") for i, item in enumerate(node)]
+            case dict():
+                return {
+                    key: self.render(item, f"{place}.{key}" if place else key)
+                    for key, item in node.items()
+                }
+        return node
+
+    def _counted(self, value: JSON) -> JSON:
+        if isinstance(value, str):
+            self._left -= len(value)
+        elif isinstance(value, dict | list):
+            self._left -= size(value).length
+        if self._left < 0:
+            raise _too_large()
+        return value
+
+
+def _too_large() -> ExpressionError:
+    return ExpressionError(
+        f"what is rendered grows beyond {RENDERED_MAX >> 20} MiB: pass on only the fields that are "
+        "read, or a link to the rest"
+    )
 
 
 def _templates(node: Node) -> Iterator[Template]:

@@ -16,17 +16,21 @@ Path: TypeAlias = tuple[str | int, ...]
 
 def to_json(value: Any, source: str = "") -> JSON:
     """An engine value as JSON. Raises ExpressionError for what JSON cannot hold (NaN)."""
+    # A large body comes by here item by item: what is most frequent is asked first.
     match value:
-        case None | bool() | int() | str():
+        case str() | int() | None:
             return value
+        case dict():
+            return {
+                key if isinstance(key, str) else _key(key): to_json(item, source)
+                for key, item in value.items()
+            }
+        case list():
+            return [to_json(item, source) for item in value]
         case float():
             if not math.isfinite(value):
                 raise ExpressionError(f"came to {value}, which JSON cannot hold", source=source)
             return value
-        case list():
-            return [to_json(item, source) for item in value]
-        case dict():
-            return {_key(key): to_json(item, source) for key, item in value.items()}
         case datetime():
             return rfc3339(value)
         case timedelta():
@@ -41,9 +45,12 @@ def as_text(value: JSON) -> str:
     return value if isinstance(value, str) else compact(value)
 
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def compact(value: JSON) -> str:
     """JSON without needless white space or escapes, as it goes out and is stored."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _COMPACT.encode(value)
 
 
 def rfc3339(instant: datetime) -> str:
@@ -60,4 +67,4 @@ def _seconds(span: timedelta) -> str:
 
 
 def _key(key: Any) -> str:
-    return key if isinstance(key, str) else as_text(to_json(key))
+    return as_text(to_json(key))

@@ -10,9 +10,9 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
 from daemon.errors import ExpressionError
-from daemon.expressions.evaluation import LATE_NAMES, STATUS_PREFIX, Condition, Expression
+from daemon.expressions.evaluation import STATUS_PREFIX, Condition, Expression
 from daemon.expressions.functions import CEL_FUNCTIONS, DECLARED, FUNCTIONS, compiled_pattern
-from daemon.expressions.syntax import hides_optional
+from daemon.expressions.optionals import hides_optional
 from daemon.expressions.templates import Node, Template, Tree, split
 from daemon.expressions.values import JSON, Path
 
@@ -35,7 +35,6 @@ _CRON_NAMES = {
     "firing.catch_up": cel.Type.BOOL,
 }
 
-_MENTIONS_OPTIONAL = re.compile(r"\?|optional|opt(Flat)?Map")
 _LITERAL_PATTERN = re.compile(
     r"""(?:\.matches\(|regex\.extract\([^()'"]*,)\s*"""
     r"""(?P<literal>[rR]?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'))\s*\)"""
@@ -65,7 +64,9 @@ _FUNCTIONS_ELSEWHERE = {
     "search": "regex.extract",
 }
 
-_DOT = re.compile(r"\s*\.\s*")  # `event . trigger` is `event.trigger` to the engine
+_TYPE_DEPTH_MAX = 10
+"""Levels of lists and maps in the type of a name: at 13 the engine takes no more."""
+
 _ENGINE_ERROR = re.compile(r"ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+): (?P<message>[^\n]*)")
 
 
@@ -98,7 +99,10 @@ class Vocabulary:
 
     def with_variable(self, name: str, expression: Expression) -> Vocabulary:
         """Adds ``variables.NAME`` with the type that ``expression`` comes to."""
-        return self._with(f"variables.{name}", expression.type)
+        kind = expression.type
+        if kind.name().count("<") > _TYPE_DEPTH_MAX:
+            kind = cel.Type.DYN
+        return self._with(f"variables.{name}", kind)
 
     def with_dispatch(self) -> Vocabulary:
         """Adds ``dispatch_id``, which exists only while a dispatch or an answer is rendered."""
@@ -121,24 +125,23 @@ class Vocabulary:
     def _compile(self, source: str) -> Expression:
         try:
             compiled = self._env.compile(source)
-            kind = compiled.return_type()
+            expression = Expression.compiled_by(self._env, source, compiled)
         except (RuntimeError, ValueError) as error:
             raise self._explained(source, str(error)) from None
+        kind = expression.type
         if "optional_type" in kind.name():
             raise ExpressionError(
                 "comes to an optional, which may hold nothing: end it with .orValue(…)",
                 source=source,
             )
-        if _MENTIONS_OPTIONAL.search(source) and hides_optional(compiled.serialize()):
+        if hides_optional(expression.checked):
             raise ExpressionError(
                 "puts an optional, which may hold nothing, into a list, a map or dyn(): end it "
                 'with .orValue(…), or leave it out where there is nothing with [?…] or {?"key": …}',
                 source=source,
             )
         self._check_literals(source)
-        spaceless = _DOT.sub(".", source)
-        late = frozenset(name for name in LATE_NAMES if name in spaceless)
-        return Expression(source, compiled, self._env, kind, late)
+        return expression
 
     def _check_literals(self, source: str) -> None:
         """What the checker does not look into and would only fail later: regular expressions, and
@@ -218,6 +221,14 @@ class Vocabulary:
 
     def _explained(self, source: str, text: str) -> ExpressionError:
         """The engine's text as one sentence, with the names that were perhaps meant."""
+        if "recursion" in text or "Cannot parse serialized" in text:
+            return ExpressionError(
+                "is nested too deeply: the engine takes 32 levels of brackets, dots and operators, "
+                "and a few loops within each other, so take it apart with variables",
+                source=source,
+            )
+        if "codepoint limit" in text:
+            return ExpressionError("is longer than the 100,000 characters that the engine takes")
         found = _ENGINE_ERROR.search(text)
         if found is None:
             return ExpressionError(STATUS_PREFIX.sub("", text).strip(), source=source)

@@ -3,6 +3,7 @@ own insert, and what its errors mean. All other modules speak SQLAlchemy Core an
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import orjson
 from sqlalchemy import (
     URL,
     Column,
@@ -108,6 +110,7 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
         # All threads share the one connection there is; the store uses it from one at a time.
         engine = create_engine(
             url,
+            json_serializer=_json,
             poolclass=StaticPool,
             connect_args=options | {"check_same_thread": False},
             hide_parameters=True,
@@ -117,7 +120,9 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
             url = url.set(database=f"file:{quote(str(path))}").update_query_dict(
                 {"mode": "ro", "uri": "true"}
             )
-        engine = create_engine(url, connect_args=options, hide_parameters=True)
+        engine = create_engine(
+            url, json_serializer=_json, connect_args=options, hide_parameters=True
+        )
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
@@ -138,6 +143,13 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # half of a surrogate pair, from a header's byte that is no UTF-8
+        return json.dumps(value)
 
 
 def writing(engine: Engine) -> Engine:

@@ -8,18 +8,26 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from daemon.dispatch import State
 from daemon.event import DedupeKey, Event, Outcome, Verdict
 from daemon.store import schema
 from daemon.store.bulk import run_for_each
-from daemon.store.engine import Upsert, chunks, insert, pairs
+from daemon.store.engine import Upsert, chunks, insert
 from daemon.store.rows import dispatch_row, event_row
 
 Recording = tuple[Event, tuple[Verdict, ...]]
 Key = tuple[str, str]  # an entry, and a de-duplication key of its own
 
+TAKEN = (
+    select(schema.dedupe)
+    .where(
+        schema.dedupe.c.entry.in_(bindparam("entries", expanding=True)),
+        schema.dedupe.c.key.in_(bindparam("keys", expanding=True)),
+    )
+    .with_for_update()
+)
 EVENTS = schema.events.insert()
 VERDICTS = schema.verdicts.insert()
 DISPATCHES = schema.dispatches.insert()
@@ -107,16 +115,18 @@ def _gave_up(states: Collection[State]) -> bool:
 
 def _firsts(connection: Connection, keys: Collection[Key]) -> dict[Key, First]:
     """Who has the keys, as far as anybody has."""
-    table = schema.dedupe
     firsts: dict[Key, First] = {}
-    for some in chunks(keys):
-        rows = connection.execute(
-            select(table).where(pairs(table.c.entry, table.c.key, some)).with_for_update()
-        )
-        for row in rows:
-            firsts[row.entry, row.key] = First(
-                row.event_id, row.fingerprint, row.sticky, row.expires_at
-            )
+    # As a rule a delivery has the same key for every entry: to ask for all keys of all entries is
+    # one statement that is always the same, where one for each pair would be made anew every time.
+    for entries in chunks({entry for entry, _ in keys}):
+        for texts in chunks({text for _, text in keys}):
+            for row in connection.execute(TAKEN, {"entries": entries, "keys": texts}):
+                if (row.entry, row.key) in keys:
+                    firsts[row.entry, row.key] = First(
+                        row.event_id, row.fingerprint, row.sticky, row.expires_at
+                    )
+    if not firsts:
+        return firsts
     # What became of their dispatches matters for keys that a failure sets free, only.
     states = _states(connection, {first.event_id for first in firsts.values() if not first.sticky})
     return {

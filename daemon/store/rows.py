@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any, cast
 
 from sqlalchemy import Column, Row, Table
@@ -26,14 +27,20 @@ FIRING = columns(schema.firings, FiringRecord)
 WAITING = frozenset({State.PENDING, State.UNSURE})
 
 
+def reading(names: list[str]) -> Callable[[Any], dict[str, Any]]:
+    """Reads these attributes of a value into a row."""
+    values = attrgetter(*names)
+    return lambda value: dict(zip(names, values(value), strict=True))
+
+
+_of_dispatch = reading([column.name for column in DISPATCH])
+attempt_row = reading([column.name for column in ATTEMPT])
+
+
 def dispatch_row(dispatch: Dispatch) -> dict[str, Any]:
-    row = {column.name: getattr(dispatch, column.name) for column in DISPATCH}
+    row = _of_dispatch(dispatch)
     row["wake_at"] = dispatch.due_at if dispatch.state in WAITING else None
     return row
-
-
-def attempt_row(attempt: Attempt) -> dict[str, Any]:
-    return {column.name: getattr(attempt, column.name) for column in ATTEMPT}
 
 
 NO_DELIVERY: dict[str, Any] = dict.fromkeys(

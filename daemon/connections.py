@@ -1,0 +1,367 @@
+"""The connections of a door: how many there are and who gives way to a newcomer, and how long a
+client may keep us waiting for the head of a request, or for it to take an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+
+from daemon.errors import Refused
+from daemon.facts import Facts, RequestRefused, Trouble
+from daemon.reading import READING
+from daemon.sparing import Sparing
+from daemon.web import Crowded, error_response, json_bytes
+
+RECEIVED_AT_ONCE = 32 * 1024
+"""Bytes that are taken of one connection before it is the turn of the next. With asyncio's 256 KiB
+a hundred senders of large bodies keep everybody waiting."""
+
+BUFFERED = 16 * 1024
+"""Bytes of a body that may wait to be read, roughly; and what bounds the number of its chunks."""
+
+HEAD_MAX = 16 * 1024
+"""Bytes of an unfinished request line and headers. aiohttp limits each of them and their number,
+which alone would allow for a megabyte."""
+
+ACCEPTED_AT_ONCE = 16
+QUEUED = 1024
+"""Connections that are accepted in one go, and those that the system may queue meanwhile."""
+
+KEEP_ALIVE = 3630.0
+"""Seconds that a connection may be without a request: longer than reverse proxies keep theirs, up
+to an hour, for they would send into one that is just being closed. One can afford to be patient,
+since whoever has been without a request for longest gives way."""
+
+LINGERING = 5.0
+"""Seconds that a client is listened to when it was answered before its body had come: one that
+sends all of it before it reads would see a reset otherwise, and not the answer."""
+
+FILES_BESIDE = 512
+"""Descriptors left to all else: the database, GitHub, the log, the admin socket, and connections
+that are being closed."""
+
+UNREADABLE = "this is not HTTP that can be read"
+TOO_LONG = "the request line or a header is too long"
+HEADS_TOO_LONG = f"the request line and the headers are larger than {HEAD_MAX:,} bytes"
+
+Answered = tuple[web.StreamResponse, bool]
+Answering = Coroutine[Any, Any, Answered]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a door allows to its clients: so many connections at once, so many seconds for the head
+    of a request, and so many in which nothing of an answer is taken."""
+
+    connections: int = 4096
+    head: float = 10.0
+    answer: float = 30.0
+
+
+def permitted(connections: int) -> int:
+    """As many of them as the limit of open files permits. It is raised as far as may be: that it
+    is 1,024 as a rule is for the sake of programs that use select(), which we do not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + FILES_BESIDE
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(soft - FILES_BESIDE, soft // 4)
+
+
+class Connections:
+    """All connections of one door."""
+
+    def __init__(self, facts: Facts, limits: Limits) -> None:
+        self.limits = limits
+        self._facts = facts
+        self._sparing = Sparing()
+        self._open: dict[Connection, None] = {}
+        """Who has been without a request for longest comes first."""
+
+    def joined(self, connection: Connection) -> None:
+        """Counts a newcomer. It gets in, however many connections somebody leaves open: where they
+        are too many, the first of those that keep us waiting gives way; the last is itself."""
+        self._open[connection] = None
+        if len(self._open) <= self.limits.connections:
+            return
+        leaving = next(each for each in self._open if each.waited_for)
+        self.left(leaving)
+        leaving.give_way()
+        text = (
+            f"more than {self.limits.connections:,} connections; for each new one, the one that "
+            "has been without a request for longest is closed"
+        )
+        if said := self._sparing.told(text, asyncio.get_running_loop().time()):
+            self._facts.publish(Trouble("http", said))
+
+    def answered(self, connection: Connection) -> None:
+        if connection in self._open:
+            del self._open[connection]
+            self._open[connection] = None
+
+    def left(self, connection: Connection) -> None:
+        self._open.pop(connection, None)
+
+    def turned_away(self, client: str, status: int, reason: str) -> None:
+        """Tells of one that was refused before it had become a request."""
+        if said := self._sparing.told(reason, asyncio.get_running_loop().time()):
+            self._facts.publish(RequestRefused("", "", client, status, said))
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's connection, made wary. How far its requests are it knows from attributes that are
+    aiohttp's own, for want of public ones; should they change, the tests of hostile clients fail.
+    """
+
+    __slots__ = (
+        "_answer_deadline",
+        "_connections",
+        "_gone",
+        "_head_deadline",
+        "_head_size",
+        "_held_back",
+        "_line",
+    )
+
+    def __init__(self, manager: web.Server, connections: Connections, **options: Any) -> None:
+        super().__init__(
+            manager,
+            keepalive_timeout=KEEP_ALIVE,
+            lingering_time=0.0,  # it does that itself
+            read_bufsize=BUFFERED,
+            **options,
+        )
+        self._connections = connections
+        self._line: asyncio.Transport | None = None
+        self._head_deadline: asyncio.TimerHandle | None = None
+        self._head_size = 0
+        self._answer_deadline: asyncio.TimerHandle | None = None
+        self._held_back = False
+        self._gone: asyncio.Future[None] | None = None
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether it is its client's turn: to send a request or more of it, to take an answer, or
+        to go."""
+        request = self._current_request
+        return request is None or self.writing_paused or not request.content.is_eof()
+
+    def give_way(self) -> None:
+        """Ends the connection; a body that is on its way is refused first."""
+        request = self._current_request
+        if request is not None and not request.content.is_eof() and READING in request:
+            request[READING].refuse(Crowded())
+        else:
+            self._abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._line = self.transport
+        transport.max_size = RECEIVED_AT_ONCE  # type: ignore[attr-defined] # asyncio's own
+        self._connections.joined(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._connections.left(self)
+        self._head_came()
+        self._answer_taken()
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._gone is not None:
+            return
+        request = self._current_request
+        complete = self._request_in_progress and (request is None or request.content.is_eof())
+        super().data_received(data)
+        if self._waiter is not None and not self._waiter.done():
+            self._head_unfinished(len(data))
+        elif request is None:
+            self._head_came()
+        elif complete and data:
+            self._hold_back()
+        elif self._messages and not request.content.is_eof() and (reading := request.get(READING)):
+            # Nothing can follow a body that is not complete but the parser's verdict on it.
+            reading.refuse(Refused(400, UNREADABLE))
+
+    def _head_unfinished(self, size: int) -> None:
+        if not size:
+            return
+        if self._head_deadline is None:
+            seconds = self._connections.limits.head
+            late = f"the request line and the headers did not arrive within {seconds:g} s"
+            self._head_deadline = self._loop.call_later(seconds, self._turn_away, 408, late)
+            self._head_size = 0
+        self._head_size += size
+        if self._head_size > HEAD_MAX:
+            self._turn_away(431, HEADS_TOO_LONG)
+
+    def _head_came(self) -> None:
+        if self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
+
+    def _turn_away(self, status: int, reason: str) -> None:
+        """Answers what is no request yet."""
+        if self.transport is None:
+            return
+        body = json_bytes({"error": reason})
+        head = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+            "Content-Type: application/json; charset=utf-8\r\n"
+            f"Content-Length: {len(body)}\r\n"
+            "Connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        if self.transport.get_write_buffer_size():
+            self._loop.call_later(LINGERING, self._abort)  # it does not take even this
+        self.force_close()
+        peer = self.peername
+        client = peer[0] if isinstance(peer, tuple) else ""
+        self._connections.turned_away(client, status, reason)
+
+    # Who sends requests before the last one is answered waits with them: in the sockets' buffers,
+    # not in ours.
+
+    def _hold_back(self) -> None:
+        if self.transport is not None:
+            self._held_back = True
+            self.transport.pause_reading()
+
+    # Answers
+
+    def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> Answering:
+        """What aiohttp calls with every answer, errors included, to have it written."""
+        reading = request.get(READING) if len(request) else None  # to look in vain is not cheap
+        if reading is not None:
+            reading.release()
+        self._connections.answered(self)
+        if request.content.is_eof():
+            answering = super().finish_response(request, resp, start_time)
+            return self._in_turn(answering) if self._held_back or self._messages else answering
+        resp.force_close()
+        answering = super().finish_response(request, resp, start_time)
+        return answering if reading is not None and reading.refused else self._linger(answering)
+
+    async def _in_turn(self, answering: Answering) -> Answered:
+        """With more requests behind this one: it is the others' turn first."""
+        answered = await answering
+        await asyncio.sleep(0)
+        if self._held_back and (not self._messages or not self._messages[-1][1].is_eof()):
+            self._held_back = False
+            self._listen()
+        return answered
+
+    async def _linger(self, answering: Answering) -> Answered:
+        """Lets go by what is still sent, until the client has seen the answer and closes."""
+        answered = await answering
+        if self.transport is not None:
+            self._gone = self._loop.create_future()
+            self._listen()
+            await asyncio.wait([self._gone], timeout=LINGERING)
+        return answered
+
+    def _listen(self) -> None:
+        if self.transport is not None:
+            self.transport.resume_reading()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """aiohttp's own answer is plain text and quotes what it could not read, credentials
+        included."""
+        # This logs the error, and raises where an answer has begun already.
+        super().handle_error(request, status, exc, message)
+        if isinstance(exc, LineTooLong):
+            text = TOO_LONG
+        elif isinstance(exc, HttpProcessingError):
+            text = UNREADABLE
+        else:
+            text = "internal error; the daemon's log says more"
+        response = error_response(status, text)
+        response.force_close()
+        return response
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._await_taking()
+
+    def _await_taking(self, untaken: int | None = None) -> None:
+        """Looks now and then whether the client has taken anything of its answer."""
+        if self._line is None:
+            return
+        left = self._line.get_write_buffer_size()
+        if left == untaken:
+            self._line.abort()
+        else:
+            self._answer_deadline = self._loop.call_later(
+                self._connections.limits.answer, self._await_taking, left
+            )
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._answer_taken()
+
+    def _answer_taken(self) -> None:
+        if self._answer_deadline is not None:
+            self._answer_deadline.cancel()
+            self._answer_deadline = None
+
+    def _abort(self) -> None:
+        if self._line is not None:
+            self._line.abort()
+
+
+class PublicSite(web.TCPSite):
+    """aiohttp's site, with one number less to choose from: asyncio accepts as many connections in
+    one go as it lets the system queue. In a flood of them that takes tens of milliseconds, with
+    everybody waiting; and a short queue would turn senders away who come at the same moment."""
+
+    def __init__(self, runner: web.BaseRunner, host: str, port: int) -> None:
+        super().__init__(runner, host, port, backlog=ACCEPTED_AT_ONCE)
+
+    async def start(self) -> None:
+        await super().start()
+        for each in self._server.sockets if isinstance(self._server, asyncio.Server) else ():
+            with socket.socket(fileno=os.dup(each.fileno())) as listening:
+                listening.listen(QUEUED)
+
+
+class Runner(web.AppRunner):
+    """aiohttp's runner, for `Connection`."""
+
+    def __init__(self, app: web.Application, connections: Connections, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._connections = connections
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return _Server(made, self._connections, self._kwargs)
+
+
+class _Server(web.Server):
+    """aiohttp leaves no other way to choose the class of the connections."""
+
+    def __init__(self, made: web.Server, connections: Connections, options: dict[str, Any]) -> None:
+        super().__init__(made.request_handler, request_factory=made.request_factory, **options)
+        self._of_door = connections
+
+    def __call__(self) -> web.RequestHandler:
+        return Connection(self, self._of_door, loop=self._loop, **self._kwargs)
