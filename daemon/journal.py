@@ -86,7 +86,18 @@ class Journal:
                     **({"simulation": "nothing reaches GitHub"} if fact.simulated else {}),
                 )
             case EventRecorded(event=event, verdicts=verdicts):
+                # Of many triggers on one path most have nothing to do with a delivery.
+                passed = [each.entry for each in verdicts if each.outcome is Outcome.UNMATCHED]
+                if len(passed) > 1:
+                    log.info(
+                        f"verdict {Outcome.UNMATCHED}",
+                        event_id=event.id,
+                        entries=passed,
+                        reason="their `when` is false",
+                    )
                 for verdict in verdicts:
+                    if verdict.outcome is Outcome.UNMATCHED and len(passed) > 1:
+                        continue
                     failed = verdict.outcome is Outcome.ERROR
                     (log.warning if failed else log.info)(
                         f"verdict {verdict.outcome}",

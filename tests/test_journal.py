@@ -76,6 +76,20 @@ def test_each_decision_is_one_line_with_the_ids_that_lead_on() -> None:
     assert lines[2]["duplicate_of"] == "evt_0"
 
 
+def test_the_many_that_a_delivery_does_not_concern_share_a_line() -> None:
+    """Of twenty triggers on a path nineteen say no to each delivery."""
+    no = [Verdict(name, Outcome.UNMATCHED, "its `when` is false") for name in ("a", "b", "c")]
+    yes = Verdict("push", Outcome.DISPATCHED, dispatches=(DISPATCH,))
+    together = written(EventRecorded(Event("evt_1", DELIVERY), (*no[:2], yes, no[2])))
+    assert [(line["event"], line["event_id"]) for line in together] == [
+        ("verdict unmatched", "evt_1"),
+        ("verdict dispatched", "evt_1"),
+    ]
+    assert together[0]["entries"] == ["a", "b", "c"]
+    (alone,) = written(EventRecorded(Event("evt_1", DELIVERY), (no[0],)))
+    assert (alone["entry"], alone["reason"]) == ("a", "its `when` is false")
+
+
 def test_every_kind_of_fact_has_its_line() -> None:
     lines = written(
         Started(("http://127.0.0.1:8080",), 1, 2, "/d.sqlite", simulated=True),
