@@ -4,13 +4,10 @@ client may keep us waiting for the head of a request, or for it to take an answe
 from __future__ import annotations
 
 import asyncio
-import os
-import resource
-import socket
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
@@ -32,10 +29,6 @@ HEAD_MAX = 16 * 1024
 """Bytes of an unfinished request line and headers. aiohttp limits each of them and their number,
 which alone would allow for a megabyte."""
 
-ACCEPTED_AT_ONCE = 16
-QUEUED = 1024
-"""Connections that are accepted in one go, and those that the system may queue meanwhile."""
-
 KEEP_ALIVE = 3630.0
 """Seconds that a connection may be without a request: longer than reverse proxies keep theirs, up
 to an hour, for they would send into one that is just being closed. One can afford to be patient,
@@ -44,10 +37,6 @@ since whoever has been without a request for longest gives way."""
 LINGERING = 5.0
 """Seconds that a client is listened to when it was answered before its body had come: one that
 sends all of it before it reads would see a reset otherwise, and not the answer."""
-
-FILES_BESIDE = 512
-"""Descriptors left to all else: the database, GitHub, the log, the admin socket, and connections
-that are being closed."""
 
 UNREADABLE = "this is not HTTP that can be read"
 TOO_LONG = "the request line or a header is too long"
@@ -65,18 +54,6 @@ class Limits:
     connections: int = 4096
     head: float = 10.0
     answer: float = 30.0
-
-
-def permitted(connections: int) -> int:
-    """As many of them as the limit of open files permits. It is raised as far as may be: that it
-    is 1,024 as a rule is for the sake of programs that use select(), which we do not."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + FILES_BESIDE
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return connections
-    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(soft - FILES_BESIDE, soft // 4)
 
 
 class Connections:
@@ -143,7 +120,7 @@ class Connection(web.RequestHandler):
             **options,
         )
         self._connections = connections
-        self._line: asyncio.Transport | None = None
+        self._line: asyncio.Transport  # which aiohttp's own `transport` is only until it is closed
         self._head_deadline: asyncio.TimerHandle | None = None
         self._head_size = 0
         self._answer_deadline: asyncio.TimerHandle | None = None
@@ -160,15 +137,20 @@ class Connection(web.RequestHandler):
     def give_way(self) -> None:
         """Ends the connection; a body that is on its way is refused first."""
         request = self._current_request
-        if request is not None and not request.content.is_eof() and READING in request:
+        if request is not None and self._is_reading(request):
             request[READING].refuse(Crowded())
         else:
-            self._abort()
+            self._line.abort()
+
+    @staticmethod
+    def _is_reading(request: web.BaseRequest) -> bool:
+        """Whether its handler waits for more of the body."""
+        return not request.content.is_eof() and READING in request
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._line = self.transport
-        transport.max_size = RECEIVED_AT_ONCE  # type: ignore[attr-defined] # asyncio's own
+        self._line = cast("asyncio.Transport", transport)
+        self._line.max_size = RECEIVED_AT_ONCE  # type: ignore[attr-defined] # asyncio's own
         self._connections.joined(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -180,24 +162,30 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._gone is not None:
-            return
+        waiter = self._waiter
+        if waiter is not None:  # for a request
+            super().data_received(data)
+            if not waiter.done() and data:
+                self._head_unfinished(len(data))
+            elif self._head_deadline is not None:
+                self._head_came()
+        elif self._gone is None:
+            self._receive_amid_request(data)
+
+    def _receive_amid_request(self, data: bytes) -> None:
         request = self._current_request
         complete = self._request_in_progress and (request is None or request.content.is_eof())
         super().data_received(data)
-        if self._waiter is not None and not self._waiter.done():
-            self._head_unfinished(len(data))
-        elif request is None:
-            self._head_came()
-        elif complete and data:
-            self._hold_back()
-        elif self._messages and not request.content.is_eof() and (reading := request.get(READING)):
+        if complete and data:
+            # Who sends requests ahead of an answer waits with them: in the sockets' buffers, not in
+            # ours.
+            self._held_back = True
+            self._line.pause_reading()
+        elif self._messages and request is not None and self._is_reading(request):
             # Nothing can follow a body that is not complete but the parser's verdict on it.
-            reading.refuse(Refused(400, UNREADABLE))
+            request[READING].refuse(Refused(400, UNREADABLE))
 
     def _head_unfinished(self, size: int) -> None:
-        if not size:
-            return
         if self._head_deadline is None:
             seconds = self._connections.limits.head
             late = f"the request line and the headers did not arrive within {seconds:g} s"
@@ -214,8 +202,6 @@ class Connection(web.RequestHandler):
 
     def _turn_away(self, status: int, reason: str) -> None:
         """Answers what is no request yet."""
-        if self.transport is None:
-            return
         body = json_bytes({"error": reason})
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
@@ -223,21 +209,11 @@ class Connection(web.RequestHandler):
             f"Content-Length: {len(body)}\r\n"
             "Connection: close\r\n\r\n"
         )
-        self.transport.write(head.encode() + body)
-        if self.transport.get_write_buffer_size():
-            self._loop.call_later(LINGERING, self._abort)  # it does not take even this
+        self._line.write(head.encode() + body)
         self.force_close()
-        peer = self.peername
+        peer = self._line.get_extra_info("peername")
         client = peer[0] if isinstance(peer, tuple) else ""
         self._connections.turned_away(client, status, reason)
-
-    # Who sends requests before the last one is answered waits with them: in the sockets' buffers,
-    # not in ours.
-
-    def _hold_back(self) -> None:
-        if self.transport is not None:
-            self._held_back = True
-            self.transport.pause_reading()
 
     # Answers
 
@@ -245,16 +221,17 @@ class Connection(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> Answering:
         """What aiohttp calls with every answer, errors included, to have it written."""
+        self._connections.answered(self)
         reading = request.get(READING) if len(request) else None  # to look in vain is not cheap
         if reading is not None:
             reading.release()
-        self._connections.answered(self)
-        if request.content.is_eof():
-            answering = super().finish_response(request, resp, start_time)
-            return self._in_turn(answering) if self._held_back or self._messages else answering
-        resp.force_close()
+        if not request.content.is_eof():
+            resp.force_close()
         answering = super().finish_response(request, resp, start_time)
-        return answering if reading is not None and reading.refused else self._linger(answering)
+        if not request.content.is_eof():
+            refused = reading is not None and reading.refused
+            return answering if refused else self._linger(answering)
+        return self._in_turn(answering) if self._held_back or self._messages else answering
 
     async def _in_turn(self, answering: Answering) -> Answered:
         """With more requests behind this one: it is the others' turn first."""
@@ -262,7 +239,7 @@ class Connection(web.RequestHandler):
         await asyncio.sleep(0)
         if self._held_back and (not self._messages or not self._messages[-1][1].is_eof()):
             self._held_back = False
-            self._listen()
+            self._line.resume_reading()
         return answered
 
     async def _linger(self, answering: Answering) -> Answered:
@@ -270,13 +247,9 @@ class Connection(web.RequestHandler):
         answered = await answering
         if self.transport is not None:
             self._gone = self._loop.create_future()
-            self._listen()
+            self._line.resume_reading()
             await asyncio.wait([self._gone], timeout=LINGERING)
         return answered
-
-    def _listen(self) -> None:
-        if self.transport is not None:
-            self.transport.resume_reading()
 
     def handle_error(
         self,
@@ -305,8 +278,6 @@ class Connection(web.RequestHandler):
 
     def _await_taking(self, untaken: int | None = None) -> None:
         """Looks now and then whether the client has taken anything of its answer."""
-        if self._line is None:
-            return
         left = self._line.get_write_buffer_size()
         if left == untaken:
             self._line.abort()
@@ -323,45 +294,3 @@ class Connection(web.RequestHandler):
         if self._answer_deadline is not None:
             self._answer_deadline.cancel()
             self._answer_deadline = None
-
-    def _abort(self) -> None:
-        if self._line is not None:
-            self._line.abort()
-
-
-class PublicSite(web.TCPSite):
-    """aiohttp's site, with one number less to choose from: asyncio accepts as many connections in
-    one go as it lets the system queue. In a flood of them that takes tens of milliseconds, with
-    everybody waiting; and a short queue would turn senders away who come at the same moment."""
-
-    def __init__(self, runner: web.BaseRunner, host: str, port: int) -> None:
-        super().__init__(runner, host, port, backlog=ACCEPTED_AT_ONCE)
-
-    async def start(self) -> None:
-        await super().start()
-        for each in self._server.sockets if isinstance(self._server, asyncio.Server) else ():
-            with socket.socket(fileno=os.dup(each.fileno())) as listening:
-                listening.listen(QUEUED)
-
-
-class Runner(web.AppRunner):
-    """aiohttp's runner, for `Connection`."""
-
-    def __init__(self, app: web.Application, connections: Connections, **options: Any) -> None:
-        super().__init__(app, **options)
-        self._connections = connections
-
-    async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        return _Server(made, self._connections, self._kwargs)
-
-
-class _Server(web.Server):
-    """aiohttp leaves no other way to choose the class of the connections."""
-
-    def __init__(self, made: web.Server, connections: Connections, options: dict[str, Any]) -> None:
-        super().__init__(made.request_handler, request_factory=made.request_factory, **options)
-        self._of_door = connections
-
-    def __call__(self) -> web.RequestHandler:
-        return Connection(self, self._of_door, loop=self._loop, **self._kwargs)

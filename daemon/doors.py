@@ -13,9 +13,10 @@ from typing import Any
 from aiohttp import web
 
 from daemon.api import Api
-from daemon.connections import Connections, Limits, PublicSite, Runner, permitted
+from daemon.connections import Connections, Limits
 from daemon.errors import UsageError
 from daemon.facts import Facts, Trouble
+from daemon.http_server import PublicSite, Runner, permitted
 from daemon.places import admin_socket
 from daemon.reading import ROOM, Room
 from daemon.receiver import Receiver

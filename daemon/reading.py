@@ -28,8 +28,8 @@ LARGE = 64 * 1024
 """Bytes above which a body is large. Nearly all webhooks are below, and get room before the large
 ones."""
 
-AT_ONCE = 4
-TURNS = 4
+AT_ONCE = 2
+TURNS = 2
 """A body that is not here after the first so many readings is read on in turns, so many at a time:
 everybody else waits for these, and not for all that hundreds of others send."""
 
@@ -86,11 +86,11 @@ class Room:
     """The memory that bodies have together.
 
     A body takes of it as it comes in, not what its length promises: who promises much and sends
-    nothing takes nothing. When there is no more room, who takes most gives way: of the client that
-    takes most (all its bodies together) the largest body that is still on its way, until a quarter
-    of the room is free again. So no client can lock out the others, and small bodies, which nearly
-    all are, get through amid large ones. Nobody waits for room, since those that hold it might wait
-    as well. What has arrived entirely stays: it will be answered.
+    nothing takes nothing. When there is no more, the client gives way that takes most, all its
+    bodies together, until a quarter is free again: first its large bodies, and of these the last
+    come, so that some get finished. So no client shuts out the others, and small bodies, which
+    nearly all are, get through amid large ones. Nobody waits for room: those who have it might wait
+    themselves. What has come entirely stays, for it will be answered.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Room:
             each.release()
         text = (
             f"the bodies of requests took more than the {self._size / 2**20:.0f} MiB that they "
-            "have together; the largest of the client that sends most were refused with 503"
+            "have together; the last come of the client that takes most were answered 503"
         )
         if said := self._sparing.told(text, asyncio.get_running_loop().time()):
             self._facts.publish(Trouble("http", said))

@@ -104,6 +104,42 @@ async def test_what_is_no_http_or_too_much_of_it_is_answered_400(
     assert answer.body
 
 
+@pytest.mark.parametrize(
+    "framing",
+    [
+        "Content-Length: 4\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 4",
+        "Content-Length: 4\r\nContent-Length: 4",
+        "Content-Length: 4\r\nContent-Length: 36",
+        "Content-Length: 4, 4",
+        "Content-Length: +4",
+        "Content-Length: 0x4",
+        "Content-Length: 4 4",
+        "Content-Length : 4",
+        "Content-Length:\r\n 4",
+        "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding: xchunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+        "Transfer-Encoding : chunked",
+        "Transfer-Encoding:\x0bchunked",
+        "X: 1\nContent-Length: 4",
+    ],
+)
+async def test_a_body_whose_end_is_not_clear_is_refused_with_what_follows(
+    target: Target, framing: str
+) -> None:
+    """What stands before us (a proxy) may see the end elsewhere, and with it the beginning of the
+    next request: of somebody else's (RFC 9112, 11.2)."""
+    smuggled = request("GET", "/ping")
+    head = f"POST /open HTTP/1.1\r\nHost: dispatchd\r\n{framing}\r\n\r\n".encode()
+    async with connected(target.url) as wire:
+        await wire.send(head + b"0\r\n\r\n" + smuggled)
+        answer = await wire.answer()
+        assert answer is not None
+        assert answer.status == 400
+        assert await wire.answer() is None
+
+
 async def test_junk_after_a_good_request_is_refused_and_the_good_one_answered(
     target: Target,
 ) -> None:

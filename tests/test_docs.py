@@ -19,15 +19,18 @@ from daemon.api import LISTED_BY_DEFAULT, LISTED_MAX, Api
 from daemon.body import DEPTH_MAX, FORM_FIELDS_MAX
 from daemon.cli.commands import app as command_line
 from daemon.client import REDIRECTS_MAX
+from daemon.connections import HEAD_MAX, KEEP_ALIVE, Limits
 from daemon.cron import parse
 from daemon.dispatch import State
 from daemon.dispatch_route import CALL_BYTES_MAX, IDEMPOTENCY_KEY_MAX, SETTLED_WITHIN
+from daemon.doors import ADMINS
 from daemon.event import Outcome
 from daemon.github import PAYLOAD_BYTES_MAX
+from daemon.http_server import FILES_BESIDE
+from daemon.reading import BODY_TIMEOUT, LARGE, ROOM_BYTES
 from daemon.retry import RetryPolicy
 from daemon.simulator import Fault, FaultKind
 from daemon.spec import Pace
-from daemon.web import BODY_TIMEOUT
 from tests.console import Step, Terminal, steps
 from tests.examples import Example, examples
 from tests.harness import reserved_port
@@ -184,7 +187,7 @@ def test_every_path_into_the_code_exists() -> None:
 
 
 def test_the_figures_named_are_those_of_the_code() -> None:
-    retry, pace = RetryPolicy(), Pace()
+    retry, pace, limits = RetryPolicy(), Pace(), Limits()
     figures = {
         "delivery.md": [
             f"until when at most ({dispatcher.LEASE.seconds // 60} minutes)",
@@ -208,6 +211,13 @@ def test_the_figures_named_are_those_of_the_code() -> None:
             f"more than {DEPTH_MAX} levels deep",
             f"more than {FORM_FIELDS_MAX:,} fields",
             f"within {BODY_TIMEOUT:.0f} s",
+            f"together {HEAD_MAX:,} bytes, and {limits.head:.0f} s from the first byte",
+            f"| {ROOM_BYTES // 2**20} MiB, from the first byte",
+            f"its large bodies (over {LARGE // 2**10} KiB)",
+            f"| {limits.connections:,}, or the limit of open files less {FILES_BESIDE} |",
+            f"| {KEEP_ALIVE / 60:.1f} minutes |",
+            f"| {limits.answer:.0f} s in which nothing of it is taken |",
+            f"takes {ADMINS.connections} connections",
             f"within {SETTLED_WITHIN:.0f} s",
             f"{PAYLOAD_BYTES_MAX:,} bytes",
             f"larger than {CALL_BYTES_MAX // 2**20} MiB",

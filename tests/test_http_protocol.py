@@ -6,8 +6,10 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
+from daemon.connections import Connections, Limits
 from daemon.facts import Fact, Facts, Trouble
-from daemon.web import Runner, http_log
+from daemon.http_server import Runner
+from daemon.web import http_log
 from tests.harness import API_KEY
 from tests.harness.raw_http import ask, connected, request
 from tests.harness.target import Target
@@ -79,7 +81,7 @@ async def test_a_fault_that_no_handler_caught_is_told_to_the_log_only() -> None:
     app.router.add_get("/ping", broken)
     facts, seen = Facts(), list[Fact]()
     facts.subscribe(seen.append)
-    runner = Runner(app, access_log=None, logger=http_log(facts))
+    runner = Runner(app, Connections(facts, Limits()), access_log=None, logger=http_log(facts))
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
