@@ -25,9 +25,10 @@ bench: .venv/installed  ## the figures of docs/performance.md; BENCH="intake --r
 	@mkdir -p build
 	$(BIN)/python -m bench --json build/bench.json $(BENCH)
 
-torture: .venv/installed  ## kill -9 a thousand times; TORTURE="--kills 100" for fewer
+torture: .venv/installed  ## kill -9 a thousand times (TORTURE="--kills 100" for fewer), then SIGSTOP
 	@mkdir -p build
 	$(BIN)/python -m tests.torture --json build/torture.json $(TORTURE)
+	$(BIN)/python -m tests.faults.sigstop
 
 format: .venv/dev
 	$(BIN)/ruff check --fix

@@ -12,6 +12,7 @@ import asyncio
 import random
 import secrets
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -56,6 +57,11 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
+def elapsed() -> float:
+    """Seconds since the machine was started, its suspends included; nobody sets this clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the daemon takes from outside of its config."""
@@ -82,6 +88,7 @@ async def running(
     surroundings: Surroundings,
     *,
     clock: Callable[[], datetime] = wall_clock,
+    elapsed: Callable[[], float] = elapsed,
 ) -> AsyncIterator[Config]:
     """The daemon at work, for as long as the context lasts. Gives the config as it is in force
     (a simulation has its own database and its own GitHub)."""
@@ -99,6 +106,14 @@ async def running(
 
         store = Store.open(settings.database_url, owner=secrets.token_hex(8), now=clock())
         stack.push_async_callback(store.close)
+        if count := await store.rewind_waits(clock()):
+            facts.publish(
+                Trouble(
+                    "dispatcher",
+                    f"dispatches began to wait at a time that is still to come, {count} of them: "
+                    "the clock was wrong then; they wait from now on",
+                )
+            )
         await store.reclaim(clock())
         for name, stood in (await store.rewind_cursors(clock())).items():
             facts.publish(
@@ -122,6 +137,7 @@ async def running(
             budget,
             RetryPolicy(),
             clock=clock,
+            elapsed=elapsed,
             random=random.random,
             facts=facts,
         )

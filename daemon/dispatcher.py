@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from daemon.clockwatch import ClockWatch
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.facts import AttemptMade, DispatchSettled, Facts, Trouble
 from daemon.github import Accepted, Ambiguous, Answer, Failed, Throttled, Unreachable
+from daemon.outage import Outage
 from daemon.pacing import Budget, Limits
 from daemon.ports import Outbox
 from daemon.retry import GiveUp, RetryPolicy
@@ -20,6 +22,11 @@ Send = Callable[[Dispatch, Callable[[], None]], Awaitable[tuple[Answer, Attempt,
 """Sends a dispatch, and calls the second argument as soon as its request is on its way."""
 
 IN_FLIGHT_MAX = 16
+"""Requests that GitHub has not answered; it wants no more than 100 from anybody."""
+
+UNSETTLED_MAX = 2 * IN_FLIGHT_MAX
+"""Those, and the ones whose answer is being written down."""
+
 LEASE = timedelta(minutes=2)
 """Longer than a request can take with its redirects: only a dead process outlives its lease."""
 
@@ -47,7 +54,11 @@ class Turn:
 
 
 class Dispatcher:
-    """Sends what the outbox owes, several at once, each entry's first attempts in order."""
+    """Sends what the outbox owes, several at once, each entry's first attempts in order.
+
+    ``clock`` gives the wall time; ``elapsed`` gives seconds that no step of it changes, and that
+    go on while the machine is suspended.
+    """
 
     def __init__(
         self,
@@ -57,6 +68,7 @@ class Dispatcher:
         retry: RetryPolicy,
         *,
         clock: Callable[[], datetime],
+        elapsed: Callable[[], float],
         random: Callable[[], float],
         facts: Facts,
     ) -> None:
@@ -64,10 +76,14 @@ class Dispatcher:
         self._send = send
         self._budget = budget
         self._retry = retry
+        self._outage = Outage()
         self._clock = clock
+        self._watch = ClockWatch(clock, elapsed)
+        self._following = asyncio.Lock()
         self._random = random
         self._facts = facts
         self._in_flight: dict[str, asyncio.Task[None]] = {}
+        self._unanswered: set[str] = set()
         self._turns: dict[str, Turn] = {}
         self._awake = asyncio.Event()
         self._stopping = False
@@ -108,29 +124,38 @@ class Dispatcher:
     async def _send_due(self) -> datetime | None:
         """Starts all that may go now. Returns when to look again; None: when woken."""
         while not self._stopping:
-            now = self._clock()
-            room = IN_FLIGHT_MAX - len(self._in_flight)
+            now = self._now()
+            await self._follow_clock(now)
+            room = min(IN_FLIGHT_MAX - len(self._unanswered), UNSETTLED_MAX - len(self._in_flight))
             if room <= 0:
-                return None  # a task that ends wakes us
-            allowed = self._budget.allowance(now)
+                return None  # an answer wakes us
+            allowed = min(
+                self._budget.allowance(now), self._outage.allowance(now, len(self._unanswered))
+            )
             if allowed <= 0:
-                return self._budget.next_at(now)
-            claim = await self._outbox.claim(now, min(room, allowed), LEASE)
+                return self._held_up_until(now)
+            # What is in our hands stays there, however late it is: its answer says what becomes of
+            # it, and to send it again would build twice.
+            held = frozenset(self._in_flight)
+            claim = await self._outbox.claim(now, min(room, allowed), LEASE, held)
             for dispatch in claim.expired:
                 self._facts.publish(DispatchSettled(dispatch))
-            # One whose answer could not be stored for so long that its lease ran out is still in
-            # our hands: to send it again would build twice.
-            claimed = [each for each in claim.dispatches if each.id not in self._in_flight]
             if self._stopping:
                 # The stop came meanwhile and waits for what was in flight then: none of these.
-                await self._outbox.give_back([each.id for each in claimed], self._clock())
+                await self._outbox.give_back([each.id for each in claim.dispatches], self._clock())
                 return None
-            for dispatch in claimed:
+            for dispatch in claim.dispatches:
                 self._budget.spend(now, 1)
                 self._start(dispatch)
             if not claim.dispatches:
                 return await self._outbox.next_due(now)
         return None
+
+    def _held_up_until(self, now: datetime) -> datetime | None:
+        """When the next may go; None: when one that is on its way comes to an end."""
+        if paused := self._outage.paused_until(now):
+            return max(paused, self._budget.next_at(now))
+        return self._budget.next_at(now) if self._budget.allowance(now) <= 0 else None
 
     def _start(self, dispatch: Dispatch) -> None:
         if dispatch.attempts:
@@ -139,6 +164,7 @@ class Dispatcher:
             turn = self._turns[dispatch.entry] = Turn.after(self._turns.get(dispatch.entry))
         task = asyncio.create_task(self._attempt(dispatch, turn), name=dispatch.id)
         self._in_flight[dispatch.id] = task
+        self._unanswered.add(dispatch.id)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -150,12 +176,19 @@ class Dispatcher:
 
     async def _attempt(self, dispatch: Dispatch, turn: Turn) -> None:
         started_at: datetime | None = None
+        set_by = self._watch.set_by
         try:
             await turn.before.wait()
-            started_at = self._clock()
+            now = self._clock()
+            if self._budget.blocked_until(now) or self._outage.paused_until(now):
+                # While it waited for its turn, one before it learned that nothing may go.
+                self._budget.take_back(now)
+                await self._outbox.give_back([dispatch.id], now)
+                return
+            started_at = now
             answer, attempt, limits = await self._send(dispatch, turn.gone.set)
         except asyncio.CancelledError:
-            if started_at is None:
+            if started_at is None or not turn.gone.is_set():  # nothing went out
                 await self._outbox.give_back([dispatch.id], self._clock())
             else:
                 await self._broken_off(dispatch, started_at)
@@ -164,7 +197,17 @@ class Dispatcher:
             turn.gone.set()
             if self._turns.get(dispatch.entry) is turn:
                 del self._turns[dispatch.entry]
-        now = self._clock()
+            # The next may be claimed while this is settled, in one commit.
+            self._unanswered.discard(dispatch.id)
+            self.wake()
+        now = self._now()
+        if by := self._watch.set_by - set_by:
+            dispatch, attempt = _moved(dispatch, by), _begun(attempt, by)
+        if isinstance(answer, Unreachable) and attempt.status is None:
+            self._budget.take_back(now)
+            self._outage.unreachable(now)
+        else:
+            self._outage.reached()
         settlement = self._settlement(dispatch, answer, now)
         if limits is not None:
             self._budget.observe(now, limits)
@@ -195,6 +238,7 @@ class Dispatcher:
         # that it needs (until we are stopped).
         while True:
             try:
+                await self._follow_clock(now)
                 return await self._outbox.settle(dispatch.id, attempt, settlement, now)
             except StoreUnavailable as error:
                 self._facts.publish(
@@ -232,6 +276,26 @@ class Dispatcher:
             return Settlement(State.DEAD, f"gave up: {next_try.reason}; the last answer: {reason}")
         return Settlement(state, reason, due_at=next_try.when, retry_until=next_try.retry_until)
 
+    def _now(self) -> datetime:
+        """The wall time. GitHub's waits move with it at once, so that none ends early."""
+        before = self._watch.set_by
+        now = self._watch.now()
+        if self._watch.set_by > before:
+            self._budget.clock_set_on(self._watch.set_by - before)
+        return now
+
+    async def _follow_clock(self, now: datetime) -> None:
+        """Moves what waits in the outbox with the wall clock, before anything by its new time is
+        written there. Raises StoreUnavailable; the step is followed the next time then."""
+        async with self._following:
+            while step := self._watch.step:
+                await self._outbox.follow_clock(now, step)
+                self._watch.followed(step)
+                way = "on" if step.by > timedelta() else "back"
+                text = f"the clock was set {way} by {abs(step.by).total_seconds():.0f} s; what "
+                text += "waits to be sent goes by the time that really passed"
+                self._facts.publish(Trouble("dispatcher", text))
+
     async def _sleep(self, until: datetime | None) -> None:
         seconds = TICK.total_seconds()
         if until is not None:
@@ -241,3 +305,19 @@ class Dispatcher:
                 await self._awake.wait()
         except TimeoutError:
             pass
+
+
+def _moved(dispatch: Dispatch, by: timedelta) -> Dispatch:
+    """The dispatch as the outbox has it once a step of the clock is followed."""
+    return replace(
+        dispatch,
+        created_at=dispatch.created_at + by,
+        due_at=dispatch.due_at + by,
+        expires_at=dispatch.expires_at + by,
+        retry_until=dispatch.retry_until and dispatch.retry_until + by,
+    )
+
+
+def _begun(attempt: Attempt, by: timedelta) -> Attempt:
+    """The attempt as begun by the new clock."""
+    return replace(attempt, started_at=attempt.started_at + by)

@@ -36,7 +36,8 @@ class Budget:
     without a burst there is no bucket. Every ``now`` is an aware datetime.
 
     A clock that was set back takes all that is remembered with it, so it never freezes anything
-    for longer than the wait that was left.
+    for longer than the wait that was left. One that was set on cannot be told from time that
+    passed: that is said by `clock_set_on`.
 
     Inside, times are whole microseconds since 1970: sums of floats would drift past the limits.
     """
@@ -84,6 +85,16 @@ class Budget:
         else:
             self._slots.append((at, n))
 
+    def take_back(self, now: datetime, n: int = 1) -> None:
+        """Unbooks ``n`` writes that never reached GitHub."""
+        self._advance(now)
+        self._full_at -= n * self._interval
+        while n and self._slots:
+            start, count = self._slots.pop()
+            if count > n:
+                self._slots.append((start, count - n))
+            n -= min(n, count)
+
     def next_at(self, now: datetime) -> datetime:
         """The earliest instant, from ``now`` on, at which one write may go if none goes before."""
         at = self._advance(now)
@@ -128,6 +139,13 @@ class Budget:
         self._advance(now)
         if limits.remaining <= 0:
             self._block(limits.reset)
+
+    def clock_set_on(self, by: timedelta) -> None:
+        """The clock was set on ``by``: no wait is over for that."""
+        on = by // _MICROSECOND
+        self._full_at += on
+        self._blocked_until += on
+        self._slots = deque((start + on, count) for start, count in self._slots)
 
     @property
     def _blocked(self) -> bool:

@@ -3,11 +3,12 @@ knows the database and a test can stand in for it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from daemon.clockwatch import Step
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.event import Due, Event, FiringOutcome, Outcome, Verdict
 
@@ -27,8 +28,15 @@ class Claim:
 class Outbox(Protocol):
     """What is owed to GitHub, as the dispatcher works through it."""
 
-    async def claim(self, now: datetime, limit: int, lease: timedelta) -> Claim:
-        """Takes up to ``limit`` dispatches that are due, for as long as ``lease``."""
+    async def claim(
+        self, now: datetime, limit: int, lease: timedelta, held: Collection[str] = ()
+    ) -> Claim:
+        """Takes up to ``limit`` dispatches that are due, for as long as ``lease``. Those that are
+        ``held``, by id, are on their way: their leases are renewed."""
+        ...
+
+    async def follow_clock(self, now: datetime, step: Step) -> None:
+        """Moves what waits with a step of the wall clock, after which it is ``now``."""
         ...
 
     async def settle(

@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from daemon.app import Surroundings, running, wall_clock
+from daemon.app import Surroundings, elapsed, running, wall_clock
 from daemon.facts import Fact, Facts, Started
 from daemon.simulator import Simulator
 from tests.specs import API_KEY, ENVIRON, SECRET, config
@@ -75,6 +75,7 @@ async def serving(
     environ: Mapping[str, str] | None = None,
     simulator: Simulator | None = None,
     clock: Callable[[], datetime] = wall_clock,
+    elapsed: Callable[[], float] = elapsed,
 ) -> AsyncIterator[Serving]:
     """Serves these entries on a free port, without pacing, against a stand-in of its own."""
     github = simulator or Simulator(clock)
@@ -94,7 +95,7 @@ async def serving(
     loaded = config(triggers, crons, {k: v for k, v in surroundings.items() if v})
     try:
         async with (
-            running(loaded, facts, Surroundings(surroundings), clock=clock),
+            running(loaded, facts, Surroundings(surroundings), clock=clock, elapsed=elapsed),
             aiohttp.ClientSession() as session,
         ):
             (started,) = (fact for fact in seen if isinstance(fact, Started))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from daemon.clockwatch import Step
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.dispatcher import IN_FLIGHT_MAX, Dispatcher
 from daemon.errors import StoreUnavailable
@@ -32,6 +33,7 @@ class World:
 
     def __init__(self, store: Store, budget: Budget, retry: RetryPolicy) -> None:
         self.now = START
+        self.set_by = timedelta()
         self.store = store
         self.sent: list[str] = []
         self.answers: dict[str, list[Answer]] = {}
@@ -50,6 +52,7 @@ class World:
             budget,
             retry,
             clock=lambda: self.now,
+            elapsed=lambda: (self.now - self.set_by - START).total_seconds(),
             random=lambda: 0.5,
             facts=facts,
         )
@@ -90,12 +93,20 @@ class World:
         await self.until(lambda: sum(isinstance(f, AttemptMade) for f in self.facts) >= count)
 
     def move(self, **by: float) -> None:
+        """So much time passes."""
         self.now += timedelta(**by)
+        self.dispatcher.wake()
+
+    def set_clock(self, **by: float) -> None:
+        """The wall clock is set on, or back, and no time passes."""
+        self.now += timedelta(**by)
+        self.set_by += timedelta(**by)
         self.dispatcher.wake()
 
     async def _send(
         self, dispatch: Dispatch, gone: Callable[[], None]
     ) -> tuple[Answer, Attempt, Limits | None]:
+        began = self.now
         self.sent.append(dispatch.id)
         self._heard.set()
         await self.connected.wait()
@@ -106,7 +117,7 @@ class World:
         attempt = Attempt(
             dispatch.id,
             dispatch.attempts + 1,
-            self.now,
+            began,
             timedelta(seconds=0.1),
             answer.outcome,
             status=204 if isinstance(answer, Accepted) else None,
@@ -162,7 +173,7 @@ async def test_a_lost_answer_is_tried_again_after_its_backoff(
         assert waiting.state is between
         assert waiting.due_at == START + timedelta(seconds=0.5)
         assert waiting.retry_until == START + timedelta(hours=24)
-        w.move(seconds=0.5)
+        w.move(seconds=1)
         await w.attempts(2)
         assert (await w.state("a")).state is State.ACCEPTED
         tries = await w.store.attempts("a")
@@ -256,7 +267,7 @@ async def test_what_waits_for_its_turn_at_the_stop_was_never_sent(tmp_path: Path
         await w.until(lambda: w.sent == ["a1"])
         await w.until(lambda: w.dispatcher.in_flight == 2)
         await w.dispatcher.stop(timedelta(seconds=0.01))
-        assert (await w.state("a1")).state is State.UNSURE
+        assert (await w.state("a1")).state is State.PENDING  # it was looking for a connection
         assert (await w.state("a2")).state is State.PENDING
         assert w.sent == ["a1"]
 
@@ -279,6 +290,23 @@ async def test_the_pacing_lets_a_burst_go_and_the_rest_one_by_one(tmp_path: Path
         w.move(seconds=1)
         await w.attempts(3)
         assert w.sent == ["a", "b", "c"]
+
+
+async def test_while_github_is_out_of_reach_one_at_a_time_finds_out(tmp_path: Path) -> None:
+    """A backlog costs no more attempts than a single dispatch does, and none of the budget."""
+    names = [f"dsp_{n:03}" for n in range(40)]
+    async with world(tmp_path, budget=Budget(1, 40, 40)) as w:
+        w.answers = {name: [Unreachable("refused")] * 9 for name in names}
+        await w.owe(*names)
+        for number in range(1, 9):
+            await w.attempts(number)
+            assert len(w.sent) == number  # those of the same entry that had been claimed, too
+            w.move(seconds=30)
+        await w.attempts(9)
+        w.answers.clear()
+        w.move(minutes=5)
+        await w.attempts(9 + len(names))
+        assert {(await w.state(name)).state for name in names} == {State.ACCEPTED}
 
 
 async def test_what_is_older_than_its_send_within_is_dead_and_not_sent(tmp_path: Path) -> None:
@@ -348,11 +376,13 @@ async def test_a_store_that_cannot_be_claimed_from_is_waited_for(
 ) -> None:
     claim, failures = Store.claim, [1, 2]
 
-    async def flaky(self: Store, now: datetime, limit: int, lease: timedelta) -> object:
+    async def flaky(
+        self: Store, now: datetime, limit: int, lease: timedelta, held: Collection[str]
+    ) -> Claim:
         if failures:
             failures.pop()
             raise StoreUnavailable("locked")
-        return await claim(self, now, limit, lease)
+        return await claim(self, now, limit, lease, held)
 
     monkeypatch.setattr(Store, "claim", flaky)
     async with world(tmp_path) as w:
@@ -369,8 +399,10 @@ async def test_what_is_claimed_while_the_stop_comes_is_given_back(
 ) -> None:
     claim, claiming, stopped = Store.claim, asyncio.Event(), asyncio.Event()
 
-    async def slow(self: Store, now: datetime, limit: int, lease: timedelta) -> Claim:
-        found = await claim(self, now, limit, lease)
+    async def slow(
+        self: Store, now: datetime, limit: int, lease: timedelta, held: Collection[str]
+    ) -> Claim:
+        found = await claim(self, now, limit, lease, held)
         if found.dispatches:
             claiming.set()
             await stopped.wait()
@@ -390,11 +422,15 @@ async def test_what_is_claimed_while_the_stop_comes_is_given_back(
         assert (left.state, left.reason, left.attempts) == (State.ACCEPTED, "", 1)
 
 
-async def test_a_lease_that_ran_out_on_us_is_not_sent_a_second_time(tmp_path: Path) -> None:
-    """The answer could not be stored for longer than the lease: it is still in our hands."""
+@pytest.mark.parametrize("send_within", [timedelta(days=1), timedelta(minutes=1)])
+async def test_what_is_in_flight_stays_in_our_hands_however_late_it_is(
+    tmp_path: Path, send_within: timedelta
+) -> None:
+    """The machine was suspended, or the answer could not be stored: its lease ran out, or the time
+    in which it had to be sent. It was sent, and its answer says what becomes of it."""
     async with world(tmp_path) as w:
         w.open.clear()
-        await w.owe("a")
+        await w.owe("a", send_within=send_within)
         await w.until(lambda: w.sent == ["a"])
         w.move(minutes=10)
         await w.owe("b")
@@ -403,3 +439,105 @@ async def test_a_lease_that_ran_out_on_us_is_not_sent_a_second_time(tmp_path: Pa
         await w.attempts(2)
         assert w.sent == ["a", "b"]
         assert (await w.state("a")).state is State.ACCEPTED
+        assert not [fact for fact in w.facts if isinstance(fact, Trouble)]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_step_of_the_clock_neither_ends_a_backoff_nor_lengthens_it(
+    tmp_path: Path, hours: int
+) -> None:
+    async with world(tmp_path) as w:
+        w.answers["a"] = [Unreachable("connection refused")]
+        await w.owe("a")
+        await w.attempts(1)
+        w.set_clock(hours=hours)
+        await w.owe("b")
+        await w.attempts(2)
+        assert w.sent == ["a", "b"]
+        w.move(seconds=0.5)
+        await w.attempts(3)
+        assert w.sent == ["a", "b", "a"]
+        (told,) = [fact.message for fact in w.facts if isinstance(fact, Trouble)]
+        assert told.startswith(f"the clock was set {'on' if hours > 0 else 'back'} by 3600 s;")
+
+
+class Asked(Budget):
+    """A budget without limits of its own, which tells when it finds that nothing may go."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 0, 0)
+        self._refused = asyncio.Event()
+
+    async def refuses(self) -> None:
+        """Waits until it does so from now on."""
+        self._refused.clear()
+        async with asyncio.timeout(10):
+            await self._refused.wait()
+
+    def next_at(self, now: datetime) -> datetime:
+        self._refused.set()
+        return super().next_at(now)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_step_of_the_clock_neither_ends_a_rate_limit_nor_lengthens_it(
+    tmp_path: Path, hours: int
+) -> None:
+    budget = Asked()
+    async with world(tmp_path, budget=budget) as w:
+        w.answers["a"] = [Throttled(reason="429", until=START + timedelta(seconds=30))]
+        await w.owe("a")
+        await w.attempts(1)
+        await w.owe("b")
+        w.set_clock(hours=hours)
+        await budget.refuses()
+        w.move(seconds=29)
+        await budget.refuses()
+        assert w.sent == ["a"]
+        w.move(seconds=1)
+        await w.attempts(3)
+        assert sorted(w.sent) == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_step_of_the_clock_changes_nothing_of_how_long_a_dispatch_may_be_sent(
+    tmp_path: Path, hours: int
+) -> None:
+    """It had ten minutes of which none passed, also while its first request was under way."""
+    async with world(tmp_path) as w:
+        w.answers["a"] = [Unreachable("connection refused")]
+        w.open.clear()
+        await w.owe("a", send_within=timedelta(minutes=10))
+        await w.until(lambda: w.sent == ["a"])
+        w.set_clock(hours=hours)
+        w.open.set()
+        await w.attempts(1)
+        waiting = await w.state("a")
+        assert (waiting.state, waiting.due_at) == (State.PENDING, w.now + timedelta(seconds=0.5))
+        assert waiting.expires_at == w.now + timedelta(minutes=10)
+        assert waiting.retry_until == w.now + timedelta(hours=24)
+        assert [each.started_at for each in await w.store.attempts("a")] == [w.now]
+
+
+async def test_a_step_of_the_clock_is_followed_once_the_store_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.dispatcher.STORE_PAUSE", 0.001)
+    follow, failures = Store.follow_clock, [1, 2, 3]
+
+    async def flaky(self: Store, now: datetime, step: Step) -> None:
+        if failures:
+            failures.pop()
+            raise StoreUnavailable("disk full")
+        await follow(self, now, step)
+
+    monkeypatch.setattr(Store, "follow_clock", flaky)
+    async with world(tmp_path) as w:
+        w.answers["a"] = [Unreachable("connection refused")]
+        await w.owe("a")
+        await w.attempts(1)
+        w.set_clock(hours=-1)
+        w.move(seconds=1)
+        await w.attempts(2)
+        assert not failures
+        assert w.sent == ["a", "a"]

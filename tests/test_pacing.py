@@ -151,6 +151,31 @@ def test_a_high_hourly_budget_takes_little_memory() -> None:
     assert used < 50_000
 
 
+def test_a_clock_that_is_set_on_ends_no_wait() -> None:
+    """Not the one that GitHub imposed, nor those of the bucket and of the hour."""
+    on = timedelta(hours=1)
+    for budget, wait in (
+        (blocked(), timedelta(seconds=60)),
+        (spent(Budget(0.1, 1, 0)), timedelta(seconds=10)),
+        (spent(Budget(0, 0, 1)), timedelta(hours=1, minutes=1)),
+    ):
+        budget.blocked_until(T0 + on)  # somebody else saw the new time before
+        budget.clock_set_on(on)
+        assert budget.allowance(T0 + on) == 0
+        assert budget.next_at(T0 + on) == T0 + on + wait
+
+
+def blocked() -> Budget:
+    budget = Budget(0, 0, 0)
+    budget.throttle(T0, T0 + timedelta(seconds=60))
+    return budget
+
+
+def spent(budget: Budget) -> Budget:
+    budget.spend(T0)
+    return budget
+
+
 steps = st.lists(st.tuples(st.integers(0, 120_000_000), st.integers(1, 20)), max_size=80)
 
 
@@ -193,3 +218,20 @@ def test_next_at_is_the_first_instant_at_which_one_may_go(
     if free > now:
         assert budget.allowance(free - timedelta(microseconds=1)) == 0
     assert budget.allowance(free) >= 1
+
+
+def test_what_never_reached_github_counts_for_nothing() -> None:
+    """An outage must not use the hour's writes up: they would be missing when it is over."""
+    budget = Budget(1, 3, 5)
+    for _ in range(50):
+        assert budget.allowance(T0) == 3
+        budget.spend(T0, 3)
+        budget.take_back(T0)
+        budget.take_back(T0, 2)
+    budget.spend(T0, 3)
+    assert budget.allowance(T0) == 0
+    later = T0 + timedelta(minutes=2)
+    assert budget.allowance(later) == 2
+    budget.spend(later, 2)
+    budget.take_back(later, 3)  # two of this minute's, one of the earlier
+    assert budget.allowance(later) == 3

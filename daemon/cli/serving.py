@@ -44,8 +44,8 @@ def run_daemon(
     # makes hundreds of objects, which go as it ends: no need to look at the young ones so often.
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
-    # The writer's thread needs the interpreter for microseconds at a time, and would wait up to 5 ms
-    # for each while the event loop is busy.
+    # The writer's thread needs the interpreter for microseconds at a time, and would wait 5 ms for
+    # each while the event loop is busy.
     sys.setswitchinterval(0.0005)
     asyncio.run(serve(loaded, facts, Surroundings(environ, simulate)))
 

@@ -14,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from daemon import github
+from daemon.client.deadline import deadline as until
 from daemon.client.proxy import proxy_for
 from daemon.client.resolver import Resolver
 from daemon.client.wire import Body, OwnAnswer
@@ -167,7 +168,7 @@ class GitHub:
         answer: aiohttp.ClientResponse | None = None
         words = bytearray()
         try:
-            async with asyncio.timeout_at(deadline) as limit:
+            async with until(deadline) as limit:
                 answer = await self._session.request(
                     request.method,
                     URL(url, encoded=True),

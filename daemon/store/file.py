@@ -33,6 +33,11 @@ def wal_of(database: Path) -> Path:
     return database.with_name(database.name + "-wal")
 
 
+def shm_of(database: Path) -> Path:
+    """SQLite's index of that log, made anew from it by whoever opens the database first."""
+    return database.with_name(database.name + "-shm")
+
+
 class Originals:
     """The files as they were opened. What is written to them once they were removed, or others were
     put in their place, is gone with the process: nothing may be acknowledged then."""

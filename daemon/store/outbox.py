@@ -3,7 +3,7 @@ states, and whoever claims one has it alone for as long as its lease."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -41,9 +41,20 @@ def add(connection: Connection, groups: Sequence[Sequence[Dispatch]]) -> list[No
     return [None] * len(groups)
 
 
-def claim(connection: Connection, now: datetime, limit: int, lease: timedelta, owner: str) -> Claim:
+def claim(
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    lease: timedelta,
+    owner: str,
+    held: Collection[str],
+) -> Claim:
     """Takes what is due, oldest first: what waits for its time, and what another claimed and then
-    left until its lease ran out. What is too old to be sent is settled as dead instead."""
+    left until its lease ran out. What is too old to be sent is settled as dead instead.
+
+    Leases of those that are ``held``, by id, begin anew where they ran out, and that is all: their
+    requests are on their way, and only the answers say what becomes of them.
+    """
     rows = connection.execute(
         select(*DISPATCH)
         .where(table.c.wake_at <= now)
@@ -53,8 +64,12 @@ def claim(connection: Connection, now: datetime, limit: int, lease: timedelta, o
     )
     claimed: list[Dispatch] = []
     expired: list[Dispatch] = []
+    renewed: list[Dispatch] = []
     found: dict[str, State] = {}
     for dispatch in dispatches_of(rows):
+        if dispatch.state is State.SENDING and dispatch.id in held:
+            renewed.append(dispatch)
+            continue
         # Whose lease ran out may have been sent before its holder went away.
         lost = dispatch.state is State.SENDING
         found[dispatch.id] = State.UNSURE if lost else dispatch.state
@@ -65,6 +80,9 @@ def claim(connection: Connection, now: datetime, limit: int, lease: timedelta, o
         else:
             claimed.append(replace(dispatch, state=State.SENDING))
     _save(connection, expired)
+    if renewed:
+        leases = [{"key": dispatch.id, "wake_at": now + lease} for dispatch in renewed]
+        run_for_each(connection, update, leases)
     if claimed:
         run_for_each(
             connection,

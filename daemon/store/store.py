@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon.clockwatch import Step
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.event import Due, Event, Outcome, Verdict
 from daemon.ports import Claim, FiringRecord
-from daemon.store import accounting, lookups, migrate, outbox, retention, trial
+from daemon.store import accounting, lookups, migrate, outbox, retention, trial, waits
 from daemon.store.engine import (
     Patience,
     connect,
@@ -30,6 +31,7 @@ from daemon.store.file import Lock, Originals, create, wal_of
 from daemon.store.outbox import Settling
 from daemon.store.reader import Reader
 from daemon.store.recording import record
+from daemon.store.soundness import examine
 from daemon.store.writer import Writer
 
 FEW = 20
@@ -87,6 +89,8 @@ class Store:
             lock.take(now)
         engine = connect(parsed, read_only=read_only)
         try:
+            if lock is not None and path is not None:
+                examine(path)
             Patience().while_locked(lambda: _prepare(engine, where, read_only=read_only))
             originals = Originals(() if path is None else (path, wal_of(path)))
         except Exception as error:
@@ -157,13 +161,16 @@ class Store:
 
     # The outbox
 
-    async def claim(self, now: datetime, limit: int, lease: timedelta) -> Claim:
+    async def claim(
+        self, now: datetime, limit: int, lease: timedelta, held: Collection[str] = ()
+    ) -> Claim:
         """Takes up to ``limit`` dispatches that are due, oldest first, and makes them `sending`
         until ``now + lease``. Those that may no longer be sent come back as dead, for the record.
+        Of what is `sending` and ``held``, by id, the lease alone is renewed, whatever its age.
 
         Shield this from cancellation: what is claimed by a call that nobody awaits any more rests
         until its lease runs out."""
-        return await self._writing.alone(outbox.claim, now, limit, lease, self._owner)
+        return await self._writing.alone(outbox.claim, now, limit, lease, self._owner, held)
 
     async def settle(
         self, dispatch_id: str, attempt: Attempt | None, settlement: Settlement, now: datetime
@@ -181,6 +188,18 @@ class Store:
         """Makes all that is `sending` unsure and due; returns how many. For the start, when nobody
         else uses the database: whoever was sending them has died."""
         return await self._writing.aside(outbox.reclaim, now)
+
+    async def follow_clock(self, now: datetime, step: Step) -> None:
+        """Moves all times of what is unfinished with a step of the wall clock, after which it is
+        ``now``. What was made since ``now - step.within`` is left as it is: that may have been
+        after the step."""
+        await self._writing.aside(waits.follow_clock, now, step)
+
+    async def rewind_waits(self, now: datetime) -> int:
+        """Has what began to wait at a time more than a minute in the future wait from ``now`` on
+        instead; returns how many there were. The clock was wrong then, or is now. For the start,
+        before `reclaim`."""
+        return await self._writing.aside(waits.rewind, now)
 
     async def cancel(
         self, ids: Sequence[str], now: datetime, reason: str

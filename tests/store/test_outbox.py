@@ -11,6 +11,7 @@ import pytest
 from daemon.dispatch import TRANSITIONS, Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError
 from daemon.event import Outcome, Verdict
+from daemon.ports import Claim
 from daemon.store import Store
 from tests.store.samples import (
     HOUR,
@@ -93,6 +94,24 @@ async def test_a_dispatch_whose_lease_ran_out_is_claimed_again(store: Store) -> 
     assert (await store.claim(NOW + LEASE, 1, LEASE)).dispatches == (dispatch,)
     await store.give_back([dispatch.id], NOW)
     assert [d.state for d in await store.dispatches(1)] == [State.UNSURE]
+
+
+async def test_what_is_held_keeps_its_lease_however_old_it_is(store: Store) -> None:
+    """Its request is on its way: it is neither given away nor called too old."""
+    held = await put_in(store, State.SENDING)
+    late = held.expires_at + HOUR
+    assert await store.claim(late, 10, LEASE, [held.id]) == Claim()
+    assert await store.next_due(late) == late + LEASE
+    assert await store.dispatch(held.id) == held
+    settled = await store.settle(held.id, attempted(held), Settlement(State.ACCEPTED), late)
+    assert settled.state is State.ACCEPTED
+
+
+async def test_what_is_held_and_waits_all_the_same_is_claimed(store: Store) -> None:
+    """Its answer was stored meanwhile."""
+    unsure = await put_in(store, State.UNSURE)
+    claim = await store.claim(LATER, 10, LEASE, [unsure.id])
+    assert [dispatch.id for dispatch in claim.dispatches] == [unsure.id]
 
 
 async def test_what_is_too_old_to_be_sent_is_dead_and_not_claimed(store: Store) -> None:
