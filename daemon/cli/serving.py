@@ -31,6 +31,7 @@ def run_daemon(
         )
         if not environ.get("GH_REPO"):
             environ |= SIMULATED_REPOSITORY
+    gc.disable()  # a large config is hundreds of thousands of objects, and they all stay
     loaded = config.load(
         config.config_directory(config_dir, environ),
         environ,
@@ -44,6 +45,7 @@ def run_daemon(
     # makes hundreds of objects, which go as it ends: no need to look at the young ones so often.
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
+    gc.enable()
     # The writer's thread needs the interpreter for microseconds at a time, and would wait 5 ms for
     # each while the event loop is busy.
     sys.setswitchinterval(0.0005)
