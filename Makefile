@@ -11,8 +11,8 @@ TORTURE ?=
 demo: .venv/installed  ## the main job against a stand-in for GitHub; ONCE=1 ends by itself
 	@$(BIN)/python -m daemon.demo $(if $(ONCE),--once)
 
-test: .venv/test  ## the whole suite
-	$(BIN)/python -m pytest
+test: .venv/test  ## the whole suite, two tests at a time
+	$(BIN)/python -m pytest -n 2
 
 check: .venv/dev  ## exactly what CI runs
 	$(BIN)/ruff check
