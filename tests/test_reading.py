@@ -8,7 +8,6 @@ import gc
 import hmac
 import socket
 import threading
-import time
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -225,8 +224,8 @@ async def test_what_was_refused_is_forgotten_at_once() -> None:
 
 async def test_however_many_bodies_come_at_once_they_are_read_a_few_at_a_time() -> None:
     """Those of tiny chunks cost most: everybody else would wait for all of them, time and again.
-    Measured in processor time, so that it does not count what else the machine does."""
-    size = 32_000
+    Told by how often the event loop comes round meanwhile: each time others are served."""
+    size, clients = 32_000, 30
     body = chunked("POST", "/take") + chunks(*[1] * size) + b"0\r\n\r\n"
 
     async def taken(client: socket.socket) -> Answer:
@@ -236,16 +235,14 @@ async def test_however_many_bodies_come_at_once_they_are_read_a_few_at_a_time() 
         await writer.wait_closed()
         return answer
 
-    turns = list[float]()
+    rounds = 0
     async with door() as at:
-        answers = asyncio.gather(*map(taken, flood(at.url, 30, body)))
+        answers = asyncio.gather(*map(taken, flood(at.url, clients, body)))
         while not answers.done():
-            began = time.thread_time()
             await asyncio.sleep(0)
-            turns.append(time.thread_time() - began)
+            rounds += 1
         assert all(answer.json() == {"size": size} for answer in answers.result())
-    # The first bytes of each are taken when they come.
-    assert len([turn for turn in turns if turn > 0.01]) < 5
+    assert rounds > 20 * clients  # it would be twice for each, were they read all at once
 
 
 def flood(url: str, number: int, sent: bytes) -> list[socket.socket]:
