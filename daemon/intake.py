@@ -145,11 +145,12 @@ class Intake:
             verdict = judge_call(event, call)
             return event, await self.record(event, (verdict,))
         match = self._routes.match(delivery.path)
+        panel = match.route.panels.get(delivery.method) if match else None
         distrusting = await self._distrusting(original)
         triggers = [
             trigger
-            for trigger in (match.route.triggers if match else ())
-            if delivery.method in trigger.methods and trigger.name not in distrusting
+            for trigger in (panel.triggers if panel else ())
+            if trigger.name not in distrusting
         ]
         if match is None or not triggers:
             raise Refused(409, f"no enabled trigger listens on {delivery.path:.200} any more")

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, bindparam, select
 
 from daemon.dispatch import State
 from daemon.event import DedupeKey, Event, Outcome, Verdict
-from daemon.store import schema
+from daemon.store import outbox, schema
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import Upsert, chunks, insert
-from daemon.store.rows import dispatch_row, event_row
+from daemon.store.rows import event_row
 
 Recording = tuple[Event, tuple[Verdict, ...]]
 Key = tuple[str, str]  # an entry, and a de-duplication key of its own
@@ -30,7 +30,6 @@ TAKEN = (
 )
 EVENTS = schema.events.insert()
 VERDICTS = schema.verdicts.insert()
-DISPATCHES = schema.dispatches.insert()
 
 GAVE_UP = frozenset({State.DEAD, State.CANCELLED})
 
@@ -162,19 +161,13 @@ def _insert(
         for event, several in zip(events, verdicts, strict=True)
         for position, verdict in enumerate(several)
     ]
-    dispatch_rows = [
-        dispatch_row(dispatch)
-        for several in verdicts
-        for verdict in several
-        for dispatch in verdict.dispatches
-    ]
     for statement, rows in (
         (EVENTS, [event_row(event) for event in events]),
         (VERDICTS, verdict_rows),
-        (DISPATCHES, dispatch_rows),
     ):
         if rows:
             run_for_each(connection, statement, rows)
+    outbox.add(connection, [verdict.dispatches for several in verdicts for verdict in several])
 
 
 def _take(connection: Connection, taken: Mapping[Key, First]) -> None:

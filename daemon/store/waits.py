@@ -12,6 +12,7 @@ from daemon.clockwatch import Step
 from daemon.store import schema
 from daemon.store.accounting import AHEAD
 from daemon.store.bulk import run_for_each
+from daemon.store.outbox import update
 
 table = schema.dispatches
 attempts = schema.attempts
@@ -28,7 +29,6 @@ COMMITTED_WITHIN = timedelta(seconds=10)
 """How long after the time that it was given a write may come to pass: others go first, and another
 program may hold the lock."""
 
-MOVE = table.update().where(table.c.id == bindparam("key"))
 MOVE_LAST = attempts.update().where(
     attempts.c.dispatch_id == bindparam("key"), attempts.c.number == bindparam("last")
 )
@@ -75,7 +75,7 @@ def rewind(connection: Connection, now: datetime) -> int:
         if row.started_at is not None:
             tried.append({"key": row.id, "last": row.attempts, "started_at": now})
     if moves:
-        run_for_each(connection, MOVE, moves)
+        run_for_each(connection, update, moves)
     if tried:
         run_for_each(connection, MOVE_LAST, tried)
     return len(moves)
