@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from bench.github import arrived, github
+from bench.github import GitHub, arrived, github
 from bench.home import UNPACED, Entry, Home
-from bench.load import steadily
+from bench.load import Answer, steadily
 from bench.past import owe
 from bench.plan import Plan
 from bench.process import BenchError
@@ -55,17 +55,10 @@ def backlog(plan: Plan) -> Iterator[Row]:
 def live(plan: Plan) -> Iterator[Row]:
     name = "dispatch-live"
     seconds = plan.sized(10, 0.5)
-    request = push_request()
 
     def kept_up() -> float:
-        place = plan.directory(name)
-        with github(place) as stand_in:
-            home = Home(place, triggers=(NAMED,))
-            with home.daemon(stand_in.url, UNPACED) as daemon:
-                with steadily(daemon.url, request, place, LIVE_RATE, seconds) as answers:
-                    pass
-                stand_in.until(len(answers), DRAIN_DEADLINE)
-            return stand_in.rate(*middle(len(answers)))
+        stand_in, answers = sent(plan, name, LIVE_RATE, seconds)
+        return stand_in.rate(*middle(len(answers)))
 
     figures = plan.each_round(name, kept_up, "dispatches a second")
     what = f"sent while {LIVE_RATE:,} deliveries a second come in, pacing off"
@@ -75,17 +68,10 @@ def live(plan: Plan) -> Iterator[Row]:
 def latency(plan: Plan) -> Iterator[Row]:
     name = "dispatch-latency"
     seconds = plan.sized(20, 0.5)
-    request = push_request()
     medians: list[float] = []
 
     def p99() -> float:
-        place = plan.directory(name)
-        with github(place) as stand_in:
-            home = Home(place, triggers=(NAMED,))
-            with home.daemon(stand_in.url, UNPACED) as daemon:
-                with steadily(daemon.url, request, place, LATENCY_RATE, seconds) as answers:
-                    pass
-                stand_in.until(len(answers), DRAIN_DEADLINE)
+        stand_in, answers = sent(plan, name, LATENCY_RATE, seconds)
         received = arrived(stand_in.arrivals)
         if refused := [answer.status for answer in answers if answer.status != 202]:
             raise BenchError(f"{len(refused)} deliveries were answered {refused[0]}")
@@ -97,6 +83,19 @@ def latency(plan: Plan) -> Iterator[Row]:
     what = f"p99 from the 202 to GitHub's receipt, at {LATENCY_RATE} deliveries a second"
     beside = {"p50": f"{median(medians):.1f} ms"}
     yield Row.of(name, what, figures, unit="ms", goal=at_most(250), beside=beside)
+
+
+def sent(plan: Plan, name: str, rate: int, seconds: float) -> tuple[GitHub, list[Answer]]:
+    """What came of ``rate`` pushes a second, once all were dispatched and all is over: GitHub's
+    side of it, and the sender's."""
+    place = plan.directory(name)
+    with github(place) as stand_in:
+        home = Home(place, triggers=(NAMED,))
+        with home.daemon(stand_in.url, UNPACED) as daemon:
+            with steadily(daemon.url, push_request(), place, rate, seconds) as answers:
+                pass
+            stand_in.until(len(answers), DRAIN_DEADLINE)
+    return stand_in, answers
 
 
 def middle(count: int) -> tuple[int, int]:
