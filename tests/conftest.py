@@ -10,7 +10,9 @@ import pytest
 import pytest_asyncio
 from hypothesis import settings
 
+from daemon.simulator import Simulator
 from tests.harness.target import Target, target_at
+from tests.wires import TOKEN, now
 
 # How long an example takes says more about the machine than about the code. In CI the same
 # examples come each time, so that a change is not blamed for what another one left; elsewhere new
@@ -27,6 +29,21 @@ def chance() -> random.Random:
     seed = int(os.environ.get("DISPATCHD_TEST_SEED") or random.SystemRandom().randrange(2**32))
     print(f"random moments: DISPATCHD_TEST_SEED={seed}")
     return random.Random(seed)  # noqa: S311 - it guards nothing
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test asks reaches whom it asks, wherever the tests run."""
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    """A stand-in that takes the token of the client's tests and no other."""
+    async with Simulator(now, tokens={TOKEN.reveal()}) as simulator:
+        yield simulator
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -7,7 +7,6 @@ import asyncio
 import gzip
 import logging
 import tracemalloc
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,19 +18,6 @@ from daemon.github import Accepted, Ambiguous, Failed, Throttled, Unreachable
 from daemon.secret import Secret
 from daemon.simulator import Fault, FaultKind, Simulator
 from tests.wires import LONG, SHORT, T0, TOKEN, a_dispatch, now, response, saying, send, wire
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with Simulator(now, tokens={TOKEN.reveal()}) as simulator:
-        yield simulator
 
 
 async def test_a_dispatch_reaches_github_and_its_attempt_is_recorded(simulator: Simulator) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import base64
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -33,19 +33,6 @@ async def main():
 socket.getaddrinfo = lambda *_, **__: time.sleep(60)
 asyncio.run(main())
 """
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with Simulator(now, tokens={TOKEN.reveal()}) as simulator:
-        yield simulator
 
 
 @pytest.fixture
