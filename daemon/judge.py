@@ -151,7 +151,7 @@ def _dedupe_key(
     if rule is None:
         return None
     if rule.key is None:
-        key: JSON = trigger.auth.scheme.delivery_id(request)
+        key: JSON = trigger.auth.scheme.delivery_id(request, None)
     else:
         try:
             key = rule.key.evaluate(base)

@@ -144,7 +144,7 @@ def test_a_published_vector_with_time_id_and_base64_key_is_believed() -> None:
     then = datetime.fromtimestamp(1614265330, UTC)
     key = Secret("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "env:KEY")
     assert scheme.verify(genuine, [key], then) is None
-    assert scheme.delivery_id(genuine) == "msg_p5jXN8AQM9LWM0D4loKWxJek"
+    assert scheme.delivery_id(genuine, None) == "msg_p5jXN8AQM9LWM0D4loKWxJek"
 
 
 # What holds for every scheme
@@ -249,7 +249,7 @@ def test_whatever_comes_is_refused_without_raising(
     secrets = [SECRET, Secret(value, "env:ODD")]
     refused = scheme.verify(odd, secrets, NOW) is not None
     assert (explain(scheme, odd, secrets, NOW) is not None) == refused
-    assert scheme.delivery_id(odd) != ""
+    assert scheme.delivery_id(odd, None) != ""
 
 
 # HMAC
@@ -539,7 +539,7 @@ def test_none_asks_for_nothing() -> None:
     assert not scheme.needs_secret
     assert scheme.verify(request(), [], NOW) is None
     assert scheme.sign(BODY, SECRET, NOW) == {}
-    assert scheme.delivery_id(request()) is None
+    assert scheme.delivery_id(request(), None) is None
 
 
 # The older handler's route
@@ -605,14 +605,14 @@ def test_every_place_that_holds_the_secret_itself_is_named(
 )
 def test_the_sender_s_own_id_is_found(auth: Mapping[str, Any], header: str) -> None:
     scheme = parse(auth)
-    assert scheme.delivery_id(request({header: "72d3162e"})) == "72d3162e"
-    assert scheme.delivery_id(request({header: ""})) is None
-    assert scheme.delivery_id(request()) is None
+    assert scheme.delivery_id(request({header: "72d3162e"}), None) == "72d3162e"
+    assert scheme.delivery_id(request({header: ""}), None) is None
+    assert scheme.delivery_id(request(), None) is None
 
 
 @pytest.mark.parametrize("name", ["hmac", "token", "api_key", "bearer", "basic"])
 def test_other_senders_name_no_id(name: str) -> None:
-    assert parse(AUTHS[name]).delivery_id(request({"x-github-delivery": "72d3162e"})) is None
+    assert parse(AUTHS[name]).delivery_id(request({"x-github-delivery": "72d3162e"}), None) is None
 
 
 def test_a_request_shows_neither_its_headers_nor_its_body() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from daemon.signatures.catalogue import PARAMETERS, SCHEMES, SchemeEntry, parse
 from daemon.signatures.explain import explain
-from daemon.signatures.scheme import Mismatch, Request, Scheme, SchemeError
+from daemon.signatures.request import Mismatch, Request
+from daemon.signatures.scheme import Scheme, SchemeError
 
 __all__ = [
     "PARAMETERS",

@@ -6,19 +6,17 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
 from daemon.signatures.credentials import BasicScheme, BearerScheme, NoScheme, TokenScheme
+from daemon.signatures.entry import Parameters, SchemeEntry
 from daemon.signatures.github_legacy import GithubLegacyScheme
 from daemon.signatures.hmac_scheme import Algorithm, Encoding, HmacScheme, KeyEncoding
 from daemon.signatures.presets import PRESETS
 from daemon.signatures.scheme import Scheme, SchemeError
-
-Parameters = Mapping[str, Any]
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """A field name, RFC 9110, 5.1."""
@@ -40,19 +38,6 @@ _HMAC_PARAMETERS = (
     "key_encoding",
     "delivery_header",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SchemeEntry:
-    """One scheme that the config may name; ``required`` are among its ``parameters``.
-
-    ``build`` takes checked parameters, header names already in lower case.
-    """
-
-    description: str
-    parameters: tuple[str, ...]
-    required: tuple[str, ...]
-    build: Callable[[Parameters], Scheme]
 
 
 def _checked(key: str, value: Any) -> Any:

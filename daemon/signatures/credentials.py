@@ -11,15 +11,8 @@ from datetime import datetime
 from typing import ClassVar
 
 from daemon.secret import Secret
-from daemon.signatures.scheme import (
-    Mismatch,
-    Request,
-    SchemeError,
-    equals_any,
-    is_blank,
-    no_secret,
-    octets,
-)
+from daemon.signatures.request import Mismatch, Request
+from daemon.signatures.scheme import Scheme, SchemeError, equals_any, is_blank, no_secret, octets
 
 _AUTHORIZATION = re.compile(r"(?P<kind>[A-Za-z0-9!#$%&'*+.^_`|~-]+) +(?P<value>.+)", re.DOTALL)
 
@@ -53,7 +46,7 @@ def _usable(secret: Secret) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenScheme:
+class TokenScheme(Scheme):
     """The secret in the header ``header`` (lower case) or the query parameter ``query``.
 
     Raises SchemeError unless exactly one of the two is given.
@@ -62,8 +55,6 @@ class TokenScheme:
     header: str = ""
     query: str = ""
     name: str = "token"
-
-    needs_secret: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if bool(self.header) == bool(self.query):
@@ -97,9 +88,6 @@ class TokenScheme:
             self.place,
         )
 
-    def delivery_id(self, request: Request) -> str | None:
-        return None
-
     def sign(
         self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
     ) -> dict[str, str]:
@@ -107,13 +95,11 @@ class TokenScheme:
 
 
 @dataclass(frozen=True, slots=True)
-class BearerScheme:
+class BearerScheme(Scheme):
     """The secret as ``Authorization: Bearer`` token (RFC 6750)."""
 
     name: ClassVar[str] = "bearer"
-    needs_secret: ClassVar[bool] = True
     credential_headers: ClassVar[frozenset[str]] = frozenset({"authorization"})
-    credential_query: ClassVar[frozenset[str]] = frozenset()
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         token = authorization(request, "bearer")
@@ -124,9 +110,6 @@ class BearerScheme:
             "the bearer token",
         )
 
-    def delivery_id(self, request: Request) -> str | None:
-        return None
-
     def sign(
         self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
     ) -> dict[str, str]:
@@ -134,15 +117,13 @@ class BearerScheme:
 
 
 @dataclass(frozen=True, slots=True)
-class BasicScheme:
+class BasicScheme(Scheme):
     """``username`` with the secret as its password (RFC 7617, in UTF-8)."""
 
     username: str
 
     name: ClassVar[str] = "basic"
-    needs_secret: ClassVar[bool] = True
     credential_headers: ClassVar[frozenset[str]] = frozenset({"authorization"})
-    credential_query: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.username or ":" in self.username:
@@ -166,9 +147,6 @@ class BasicScheme:
             octets(self.username) + b":",
         )
 
-    def delivery_id(self, request: Request) -> str | None:
-        return None
-
     def sign(
         self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
     ) -> dict[str, str]:
@@ -177,21 +155,11 @@ class BasicScheme:
 
 
 @dataclass(frozen=True, slots=True)
-class NoScheme:
+class NoScheme(Scheme):
     """Anyone may send."""
 
     name: ClassVar[str] = "none"
     needs_secret: ClassVar[bool] = False
-    credential_headers: ClassVar[frozenset[str]] = frozenset()
-    credential_query: ClassVar[frozenset[str]] = frozenset()
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         return None
-
-    def delivery_id(self, request: Request) -> str | None:
-        return None
-
-    def sign(
-        self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
-    ) -> dict[str, str]:
-        return {}

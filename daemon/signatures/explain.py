@@ -12,7 +12,8 @@ from daemon.signatures.credentials import BasicScheme, BearerScheme, TokenScheme
 from daemon.signatures.github_legacy import OLD_HEADER, GithubLegacyScheme
 from daemon.signatures.hmac_hints import explain_hmac
 from daemon.signatures.hmac_scheme import HmacScheme
-from daemon.signatures.scheme import Mismatch, Request, Scheme, equals_any, is_blank, octets
+from daemon.signatures.request import Mismatch, Request
+from daemon.signatures.scheme import Scheme, equals_any, is_blank, octets
 from daemon.signatures.senders import describe, similar_header
 from daemon.signatures.slips import secret_slips
 

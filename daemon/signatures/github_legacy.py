@@ -11,21 +11,20 @@ from typing import ClassVar
 from daemon.secret import Secret
 from daemon.signatures.credentials import TokenScheme
 from daemon.signatures.hmac_scheme import HmacScheme
-from daemon.signatures.scheme import Mismatch, Request
+from daemon.signatures.request import Mismatch, Request
+from daemon.signatures.scheme import Scheme
 
 OLD_HEADER = "x-github-webhook-secret-token"
 
 
 @dataclass(frozen=True, slots=True)
-class GithubLegacyScheme:
+class GithubLegacyScheme(Scheme):
     """``signature`` is GitHub's scheme as of today; each of the other two ways is as good."""
 
     signature: HmacScheme
 
     name: ClassVar[str] = "github_legacy"
-    needs_secret: ClassVar[bool] = True
     credential_headers: ClassVar[frozenset[str]] = frozenset({OLD_HEADER})
-    credential_query: ClassVar[frozenset[str]] = frozenset()
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         mismatch = self.signature.verify(request, secrets, now)
@@ -39,8 +38,8 @@ class GithubLegacyScheme:
             return None
         return mismatch if self.signature.header in request.headers else answers[1]
 
-    def delivery_id(self, request: Request) -> str | None:
-        return self.signature.delivery_id(request)
+    def delivery_id(self, request: Request, body: object) -> str | None:
+        return self.signature.delivery_id(request, body)
 
     def sign(
         self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from daemon.secret import Secret
 from daemon.signatures.hmac_scheme import Algorithm, Encoding, HmacScheme, KeyEncoding
-from daemon.signatures.scheme import Mismatch, Request
+from daemon.signatures.request import Mismatch, Request
 from daemon.signatures.senders import describe, similar_header
 from daemon.signatures.slips import body_slips, secret_slips
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import ClassVar
 
 from daemon.secret import Secret
-from daemon.signatures.scheme import Mismatch, Request, SchemeError, is_blank, no_secret, octets
+from daemon.signatures.request import Mismatch, Request
+from daemon.signatures.scheme import Scheme, SchemeError, is_blank, no_secret, octets
 
 FIELDS = ("body", "timestamp", "id", "method", "path")
 """What a ``signed`` template may name."""
@@ -74,7 +74,7 @@ class KeyEncoding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class HmacScheme:
+class HmacScheme(Scheme):
     """An HMAC of the request in ``header``.
 
     ``prefix`` stands before each signature (``sha256=``); of several, separated by commas or
@@ -97,10 +97,6 @@ class HmacScheme:
     tolerance: timedelta = timedelta(minutes=5)
     key_encoding: KeyEncoding = KeyEncoding.UTF8
     delivery_header: str = ""
-
-    needs_secret: ClassVar[bool] = True
-    credential_headers: ClassVar[frozenset[str]] = frozenset()
-    credential_query: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
         named = set(_PLACEHOLDER.findall(self.signed))
@@ -142,7 +138,7 @@ class HmacScheme:
         if not received:
             began = f" that begins with {self.prefix!r}" if self.prefix else ""
             return Mismatch(f"the header {self.header} holds no signature{began}")
-        if "{id}" in self.signed and self.delivery_id(request) is None:
+        if "{id}" in self.signed and self.delivery_id(request, None) is None:
             return Mismatch(f"the header {self.delivery_header} is missing, which is signed too")
         if mismatch := self._check_id(request):
             return mismatch
@@ -234,7 +230,7 @@ class HmacScheme:
             f"and {_span(self.tolerance)} are allowed"
         )
 
-    def delivery_id(self, request: Request) -> str | None:
+    def delivery_id(self, request: Request, body: object) -> str | None:
         return request.headers.get(self.delivery_header, "").strip() or None
 
     def sign(

@@ -1,17 +1,18 @@
-"""What every way of proving a sender has in common: the request it looks at, the secrets it may
-use, and a Mismatch in words for the operator."""
+"""What every way of proving a sender has in common, and how secrets are compared."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from daemon.errors import DispatchdError
 from daemon.secret import Secret
+from daemon.signatures.handshake import Handshake
+from daemon.signatures.request import Mismatch, Request
 
 
 class SchemeError(DispatchdError):
@@ -24,69 +25,89 @@ class SchemeError(DispatchdError):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A request as it came in, before anything is left out of it.
+class Acknowledgement:
+    """What a sender takes for success. Without a ``body`` it gets the daemon's usual JSON; with an
+    empty one, none."""
 
-    ``path`` is as sent, without the query. ``headers`` have lower-case names, credentials
-    included; a repeated header is joined with ``", "``. ``query`` is decoded.
-    """
-
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(repr=False)
-    query: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    status: int = 202
+    body: str | None = None
+    content_type: str = "text/plain; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """Why a sender is not believed, and (``hint``) how to mend it.
-
-    For the operator, never for the sender. Holds no secret, no expected signature and nothing
-    that the sender sent as its proof. One with a hint needs no further explanation.
-    """
-
-    reason: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.reason} ({self.hint})" if self.hint else self.reason
+USUAL = Acknowledgement()
 
 
-class Scheme(Protocol):
+class Scheme(ABC):
     """One way of proving a sender, with its parameters. A hashable value: equal schemes with equal
     secrets give equal answers, so each is asked once per request."""
 
+    __slots__ = ()
+
     @property
+    @abstractmethod
     def name(self) -> str:
         """The name that the config calls it by."""
 
     @property
     def needs_secret(self) -> bool:
         """Whether the config must give a ``secret`` with it."""
+        return True
+
+    @property
+    def learns_secret(self) -> bool:
+        """Whether the sender hands the secret over in a handshake where the config gives none."""
+        return False
 
     @property
     def credential_headers(self) -> frozenset[str]:
         """Headers (lower case) that hold the secret itself, to be left out of what is stored."""
+        return frozenset()
 
     @property
     def credential_query(self) -> frozenset[str]:
         """Query parameters that hold the secret itself."""
+        return frozenset()
 
+    @property
+    def acknowledgement(self) -> Acknowledgement:
+        return USUAL
+
+    @property
+    def handshake(self) -> Handshake | None:
+        """How the sender checks the address before it uses it."""
+        return None
+
+    @property
+    def replayable(self) -> bool:
+        """Whether a captured request could be sent again as another delivery: the proof covers
+        neither its id nor its time. Such deliveries are told by the hash of their body as well."""
+        return False
+
+    @abstractmethod
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         """None when the request proves itself with any of ``secrets``. Never raises, whatever the
         request holds; without a usable secret nothing is believed."""
 
-    def delivery_id(self, request: Request) -> str | None:
-        """The sender's own id of this delivery, or None where it names none."""
+    def needs(self, request: Request) -> str | None:
+        """The URL of what must be fetched before the request can be verified, a certificate say;
+        None for nothing. Its host is one that the scheme trusts, whoever sent the request."""
+        return None
+
+    def delivery_id(self, request: Request, body: object) -> str | None:
+        """The sender's own id of this delivery, or None where it names none. ``body`` is the
+        request's, parsed."""
+        return None
 
     def sign(
         self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
     ) -> dict[str, str]:
-        """The headers with which a sender that knows ``secret`` would prove itself.
+        """The headers with which a sender that knows ``secret`` would prove itself; ``path`` is
+        the whole URL where that is signed.
 
-        Empty where the proof is not in the headers. Raises SchemeError for an unusable secret.
+        Empty where the proof is not in the headers. Raises SchemeError for an unusable secret, and
+        where only the sender can sign.
         """
+        return {}
 
 
 def octets(text: str) -> bytes:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 
 from daemon.secret import Secret
-from daemon.signatures.scheme import Mismatch
+from daemon.signatures.request import Mismatch
 
 REWRITE_LIMIT = 1024 * 1024
 """Bytes of body above which it is not re-serialised."""

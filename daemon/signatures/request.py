@@ -1,0 +1,41 @@
+"""What a scheme looks at, the request as it came in, and what it says of one that it does not
+believe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it came in, before anything is left out of it.
+
+    ``path`` is as sent, without the query. ``headers`` have lower-case names, credentials
+    included; a repeated header is joined with ``", "``. ``query`` is decoded. ``url`` is the whole
+    URL that the sender called, as it wrote it, for those who sign that; empty where it is not
+    known. ``fetched`` holds what the scheme asked to be fetched (``Scheme.needs``), by its URL.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    url: str = field(default="", repr=False)
+    fetched: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Why a sender is not believed, and (``hint``) how to mend it.
+
+    For the operator, never for the sender. Holds no secret, no expected signature and nothing
+    that the sender sent as its proof. One with a hint needs no further explanation.
+    """
+
+    reason: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.hint})" if self.hint else self.reason
