@@ -85,6 +85,10 @@ class ScheduleError(DispatchdError):
     """A schedule that cannot be read, or would never fire; the text carries its hint."""
 
 
+class FetchError(DispatchdError):
+    """Try again later: something that a request needs could not be fetched. The text says why."""
+
+
 class StoreError(DispatchdError):
     """The database cannot be used as it is: locked by another daemon, too new, corrupt."""
 

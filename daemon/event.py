@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from daemon.dispatch import Dispatch
@@ -90,6 +90,7 @@ class Outcome(StrEnum):
 class DedupeKey:
     """What makes two deliveries the same one to one entry, and until when.
 
+    ``also`` is another key by which the same delivery is known, where the first could be made up.
     ``fingerprint`` is a digest of the request where a repeated key with another request must be
     refused (``Idempotency-Key``). A ``sticky`` key stays taken even when its dispatches failed.
     """
@@ -98,14 +99,40 @@ class DedupeKey:
     expires_at: datetime
     fingerprint: str = ""
     sticky: bool = False
+    also: str = ""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.key, self.also) if self.also else (self.key,)
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most ``max`` events of one entry under one ``key`` within any span ``per``."""
+
+    key: str
+    max: int
+    per: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Events of one entry under one ``key`` of which only the last is dispatched: when none has
+    come for ``window``, or ``max_wait`` after the first."""
+
+    key: str
+    window: timedelta
+    max_wait: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One entry's word on one event, with the dispatches that the event thereby owes.
 
-    ``duplicate_of`` is the id of the first event and is set by the store, which alone can tell;
-    ``conflict`` says that the first one carried another fingerprint.
+    What was there before only the store can tell. It sets ``duplicate_of``, the id of the first
+    event, and ``conflict``, that this one carried another fingerprint; ``retry_at``, when one that
+    is limited would be taken; and ``supersedes``, the ids of the dispatches of the same burst that
+    this event's go instead of.
     """
 
     entry: str
@@ -113,8 +140,12 @@ class Verdict:
     reason: str = ""
     dispatches: tuple[Dispatch, ...] = ()
     dedupe: DedupeKey | None = None
+    limit: RateLimit | None = None
+    burst: Burst | None = None
     duplicate_of: str | None = None
     conflict: bool = False
+    retry_at: datetime | None = None
+    supersedes: tuple[str, ...] = ()
 
 
 class FiringOutcome(StrEnum):

@@ -4,7 +4,7 @@ knows the database and a test can stand in for it."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -79,6 +79,36 @@ class Ledger(Protocol):
         """For each id the state that it is in now: cancelled where that could be done, else what
         stood in the way; None where there is no such dispatch."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What is known of a trigger's secret that its sender hands over: the secret, or until when
+    one is waited for, or neither."""
+
+    secret: str | None = field(default=None, repr=False)
+    armed_until: datetime | None = None
+
+
+class Lessons(Protocol):
+    """Where secrets are kept that senders hand over."""
+
+    async def learned(self) -> Mapping[str, Learned]:
+        """What is known of each trigger's."""
+        ...
+
+    async def arm(self, trigger: str, until: datetime, *, forget: bool) -> Learned:
+        """Has the trigger wait for a secret until then, unless it has one; with ``forget`` the one
+        that it has is deleted first. Returns how it stands."""
+        ...
+
+    async def learn(self, trigger: str, secret: str, now: datetime) -> bool:
+        """Keeps the secret if the trigger waits for one, and has none; whether it did."""
+        ...
+
+
+Fetch = Callable[[str], Awaitable[bytes]]
+"""Fetches a URL that a sender named, on a host that its scheme trusts. Raises FetchError."""
 
 
 @dataclass(frozen=True, slots=True)

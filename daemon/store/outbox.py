@@ -79,7 +79,7 @@ def claim(
             expired.append(dead)
         else:
             claimed.append(replace(dispatch, state=State.SENDING))
-    _save(connection, expired)
+    save(connection, expired)
     if renewed:
         leases = [{"key": dispatch.id, "wake_at": now + lease} for dispatch in renewed]
         run_for_each(connection, update, leases)
@@ -126,7 +126,7 @@ def settle(connection: Connection, settlings: Sequence[Settling]) -> list[Dispat
         settled[dispatch.id] = _settled(dispatch, claimed_from, settling)
     if attempts := [attempt_row(each.attempt) for each in settlings if each.attempt is not None]:
         run_for_each(connection, ATTEMPTS, attempts)
-    _save(connection, settled.values())
+    save(connection, settled.values())
     return [settled[settling.dispatch_id] for settling in settlings]
 
 
@@ -192,12 +192,12 @@ def cancel(
         for dispatch in found.values()
         if State.CANCELLED in TRANSITIONS[dispatch.state]
     }
-    _save(connection, cancelled.values())
+    save(connection, cancelled.values())
     now_there = found | cancelled
     return [(id_, now_there[id_].state if id_ in now_there else None) for id_ in ids]
 
 
-def _save(connection: Connection, dispatches: Iterable[Dispatch]) -> None:
+def save(connection: Connection, dispatches: Iterable[Dispatch]) -> None:
     """Writes what can change of dispatches that nobody holds a lease on (any more)."""
     rows = [
         {

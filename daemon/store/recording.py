@@ -4,17 +4,20 @@ delivery is known. All recordings of one commit are written together."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 
 from sqlalchemy import Connection, bindparam, select
 
-from daemon.dispatch import State
-from daemon.event import DedupeKey, Event, Outcome, Verdict
+from daemon.dispatch import Dispatch, State
+from daemon.event import Burst, DedupeKey, Event, Outcome, RateLimit, Verdict
+from daemon.expressions import rfc3339
 from daemon.store import outbox, schema
 from daemon.store.bulk import run_for_each
+from daemon.store.bursts import Bursts
 from daemon.store.engine import Upsert, chunks, insert
+from daemon.store.rates import Rates
 from daemon.store.rows import event_row
 
 Recording = tuple[Event, tuple[Verdict, ...]]
@@ -51,47 +54,99 @@ class First:
 
 
 def record(connection: Connection, recordings: Sequence[Recording]) -> list[tuple[Verdict, ...]]:
-    """Writes the events and all that hangs on them; returns the verdicts as they were written,
-    where a repeated delivery has become a duplicate and owes nothing."""
-    firsts = _firsts(
-        connection,
-        {
-            (verdict.entry, verdict.dedupe.key)
-            for _, verdicts in recordings
-            for verdict in verdicts
-            if verdict.dedupe is not None
-        },
-    )
-    taken: dict[Key, First] = {}
+    """Writes the events and all that hangs on them; returns the verdicts as they were written: a
+    repeated delivery has become a duplicate, one above its rate limit is limited, and neither owes
+    anything; one of a burst waits for its end."""
+    keys = {
+        (verdict.entry, key)
+        for _, verdicts in recordings
+        for verdict in verdicts
+        if verdict.dedupe is not None
+        for key in verdict.dedupe.keys
+    }
+    past = _Past(_firsts(connection, keys), {}, Rates(connection), Bursts(connection))
     final = [
-        tuple(_settled(event, verdict, firsts, taken) for verdict in verdicts)
+        tuple(past.settled(event, verdict) for verdict in verdicts)
         for event, verdicts in recordings
     ]
+    if past.overtaken:
+        final = [tuple(past.overtaking(verdict) for verdict in verdicts) for verdicts in final]
     _insert(connection, [event for event, _ in recordings], final)
-    _take(connection, taken)
+    _take(connection, past.taken)
+    past.rates.write()
+    past.bursts.write()
+    outbox.save(connection, past.superseded)
     return final
 
 
-def _settled(
-    event: Event, verdict: Verdict, firsts: dict[Key, First], taken: dict[Key, First]
-) -> Verdict:
-    """The verdict as it will be written. A key that it takes is noted in both maps."""
-    dedupe = verdict.dedupe
-    if dedupe is None:
+@dataclass(slots=True)
+class _Past:
+    """What came before the events of one commit, each of which becomes part of it for the next:
+    who has which key (``taken``: since this commit), and what was admitted and waits. Of the
+    dispatches that are superseded, ``overtaken`` are those of this very commit, by id."""
+
+    firsts: dict[Key, First]
+    taken: dict[Key, First]
+    rates: Rates
+    bursts: Bursts
+    superseded: list[Dispatch] = field(default_factory=list)
+    overtaken: dict[str, Dispatch] = field(default_factory=dict)
+
+    def settled(self, event: Event, verdict: Verdict) -> Verdict:
+        """The verdict as it stands after all that was before."""
+        dedupe, limit = verdict.dedupe, verdict.limit
+        if dedupe is not None:
+            for key in dedupe.keys:
+                first = self.firsts.get((verdict.entry, key))
+                if first is not None and first.bars(event.at):
+                    return _duplicate(verdict, dedupe, first)
+        if limit is not None:
+            retry_at = self.rates.admit(verdict.entry, limit, event)
+            if retry_at is not None:
+                return _limited(verdict, limit, retry_at)
+        if verdict.burst is not None:
+            verdict = self._joined(event, verdict, verdict.burst)
+        if dedupe is not None and verdict.outcome.counts_as_first:
+            self._take(event, verdict, dedupe)
         return verdict
-    key = (verdict.entry, dedupe.key)
-    first = firsts.get(key)
-    if first is not None and first.bars(event.at):
-        return _duplicate(verdict, dedupe, first)
-    if verdict.outcome.counts_as_first:
-        firsts[key] = taken[key] = First(
+
+    def overtaking(self, verdict: Verdict) -> Verdict:
+        """The verdict with those of its dispatches superseded that a later event of the same
+        commit goes instead of."""
+        if not any(dispatch.id in self.overtaken for dispatch in verdict.dispatches):
+            return verdict
+        dispatches = (self.overtaken.get(each.id, each) for each in verdict.dispatches)
+        return replace(verdict, dispatches=tuple(dispatches))
+
+    def _joined(self, event: Event, verdict: Verdict, burst: Burst) -> Verdict:
+        place = self.bursts.join(verdict.entry, burst, event, verdict.dispatches)
+        if place.in_commit:
+            self.overtaken |= {dispatch.id: dispatch for dispatch in place.superseded}
+        else:
+            self.superseded += place.superseded
+        supersedes = tuple(dispatch.id for dispatch in place.superseded)
+        return replace(verdict, dispatches=place.dispatches, supersedes=supersedes)
+
+    def _take(self, event: Event, verdict: Verdict, dedupe: DedupeKey) -> None:
+        first = First(
             event.id,
             dedupe.fingerprint,
             dedupe.sticky,
             dedupe.expires_at,
             void=_gave_up([dispatch.state for dispatch in verdict.dispatches]),
         )
-    return verdict
+        for key in dedupe.keys:
+            self.firsts[verdict.entry, key] = self.taken[verdict.entry, key] = first
+
+
+def _limited(verdict: Verdict, limit: RateLimit, retry_at: datetime) -> Verdict:
+    return replace(
+        verdict,
+        outcome=Outcome.LIMITED,
+        reason=f"above its rate limit of {limit.max}, which has room again at {rfc3339(retry_at)}",
+        dispatches=(),
+        retry_at=retry_at,
+    )
 
 
 def _duplicate(verdict: Verdict, dedupe: DedupeKey, first: First) -> Verdict:

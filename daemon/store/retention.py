@@ -36,11 +36,25 @@ def prune(connection: Connection, before: datetime, limit: int) -> int:
         .where(firings.c.scheduled_at < before)
         .limit(limit)
     )
+    admissions, bursts = schema.admissions, schema.bursts
+    old_admissions = (
+        select(admissions.c.event_id)
+        .where(admissions.c.at < before)
+        .order_by(admissions.c.at)
+        .limit(limit)
+    )
+    old_bursts = (
+        select(bursts.c.event_id).where(bursts.c.at < before).order_by(bursts.c.at).limit(limit)
+    )
     return sum(
         connection.execute(statement).rowcount
         for statement in (
             delete(events).where(events.c.id.in_(old_events)),
             delete(dedupe).where(tuple_(dedupe.c.entry, dedupe.c.key).in_(old_keys)),
             delete(firings).where(tuple_(firings.c.cron, firings.c.scheduled_at).in_(old_firings)),
+            delete(admissions).where(
+                admissions.c.at < before, admissions.c.event_id.in_(old_admissions)
+            ),
+            delete(bursts).where(bursts.c.at < before, bursts.c.event_id.in_(old_bursts)),
         )
     )

@@ -201,6 +201,31 @@ dedupe = Table(
 # Events that a sticky key stands for, so that retention finds them.
 Index(None, dedupe.c.event_id, sqlite_where=dedupe.c.sticky, postgresql_where=dedupe.c.sticky)
 
+# Events that count towards a rate limit.
+admissions = Table(
+    "admissions",
+    metadata,
+    Column("entry", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("at", Instant, primary_key=True, autoincrement=False),
+    Column("event_id", Text, primary_key=True),
+    Index(None, "at"),
+    sqlite_with_rowid=False,
+)
+
+# The last event of each burst, whose dispatches may still be superseded, and when its first came.
+bursts = Table(
+    "bursts",
+    metadata,
+    Column("entry", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index(None, "at"),
+    sqlite_with_rowid=False,
+)
+
 cursors = Table(
     "cursors",
     metadata,
@@ -229,4 +254,25 @@ trial = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("filler", LargeBinary, nullable=False),
+)
+
+# Secrets that senders hand over in a handshake, and until when one is waited for.
+learned = Table(
+    "learned",
+    metadata,
+    Column("trigger", Text, primary_key=True),
+    Column("armed_until", Instant),
+    Column("secret", Text),
+    Column("learned_at", Instant),
+    sqlite_with_rowid=False,
+)
+
+# What was fetched and must be known after a restart too: the addresses of GitHub's webhooks.
+fetched = Table(
+    "fetched",
+    metadata,
+    Column("url", Text, primary_key=True),
+    json("content"),
+    Column("at", Instant, nullable=False),
+    sqlite_with_rowid=False,
 )

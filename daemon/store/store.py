@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,8 +16,8 @@ from daemon.clockwatch import Step
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.event import Due, Event, Outcome, Verdict
-from daemon.ports import Claim, FiringRecord
-from daemon.store import accounting, lookups, migrate, outbox, retention, trial, waits
+from daemon.ports import Claim, FiringRecord, Learned
+from daemon.store import accounting, learned, lookups, migrate, outbox, retention, trial, waits
 from daemon.store.engine import (
     Patience,
     connect,
@@ -213,6 +214,21 @@ class Store:
         where nothing waits."""
         earliest = await self._reading.alone(lookups.next_due)
         return None if earliest is None else max(earliest, now)
+
+    # What was told from outside
+
+    async def learned(self) -> dict[str, Learned]:
+        """What is known of each trigger's secret that its sender hands over."""
+        return await self._reading.alone(learned.read)
+
+    async def arm(self, trigger: str, until: datetime, *, forget: bool) -> Learned:
+        """Has the trigger wait for a secret until then, unless it has one; with ``forget`` the one
+        that it has is deleted first. Returns how it stands."""
+        return await self._writing.alone(partial(learned.arm, forget=forget), trigger, until)
+
+    async def learn(self, trigger: str, secret: str, now: datetime) -> bool:
+        """Keeps the secret if the trigger waits for one, and has none; whether it did."""
+        return await self._writing.alone(learned.learn, trigger, secret, now)
 
     # Look-ups; lists are newest first, ``before`` is the last id of the page before
 

@@ -25,6 +25,12 @@ TIMES = (
 )
 LAST = (attempts.c.dispatch_id == table.c.id) & (attempts.c.number == table.c.attempts)
 
+NOTED = (
+    (schema.admissions, (schema.admissions.c.at,)),
+    (schema.bursts, (schema.bursts.c.at, schema.bursts.c.started_at)),
+)
+"""What else is told by times: what counts towards rate limits, and when a burst has to end."""
+
 COMMITTED_WITHIN = timedelta(seconds=10)
 """How long after the time that it was given a write may come to pass: others go first, and another
 program may hold the lock."""
@@ -52,12 +58,18 @@ def follow_clock(connection: Connection, now: datetime, step: Step) -> None:
         .where(unfinished)
         .values({column: _moved(column, step.by) for column in TIMES})
     )
+    for other, times in NOTED:
+        connection.execute(
+            other.update()
+            .where(~other.c.at.between(now - step.within, now + COMMITTED_WITHIN))
+            .values({column: _moved(column, step.by) for column in times})
+        )
 
 
 def rewind(connection: Connection, now: datetime) -> int:
     """Has what began to wait more than `AHEAD` in the future wait from now on, for as long as it
     would have; returns how many there were. The clock was wrong then (a machine that starts before
-    it knows the time), or is now."""
+    it knows the time), or is now. What counts towards rate limits from then is forgotten."""
     rows = connection.execute(
         select(table.c.id, table.c.attempts, attempts.c.started_at, *TIMES)
         .outerjoin_from(table, attempts, LAST)
@@ -74,6 +86,8 @@ def rewind(connection: Connection, now: datetime) -> int:
         moves.append({"key": row.id} | {name: at and at + by for name, at in times.items()})
         if row.started_at is not None:
             tried.append({"key": row.id, "last": row.attempts, "started_at": now})
+    for other, _ in NOTED:
+        connection.execute(other.delete().where(other.c.at > now + AHEAD))
     if moves:
         run_for_each(connection, update, moves)
     if tried:

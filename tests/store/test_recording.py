@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from daemon.dispatch import Dispatch, Settlement, State
 from daemon.errors import StoreError
-from daemon.event import Event, Firing, Outcome, Verdict
+from daemon.event import DedupeKey, Event, Firing, Outcome, Verdict
 from daemon.store import Store
 from daemon.store.engine import connect, parse, writing
 from daemon.store.recording import Recording, record
@@ -350,3 +350,28 @@ async def test_dispatches_are_listed_by_what_is_asked(store: Store) -> None:
     assert ids(await store.dispatches(10, since=old.at, entry="push", states=pending_or_dead)) == [
         oldest
     ]
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        key("id-1"),  # the same id alone
+        replace(key("id-2"), also="sha256:a"),  # a made-up id over the same body
+        replace(key("id-1"), also="sha256:b"),
+        key("sha256:a"),  # the body alone, without any id
+    ],
+)
+async def test_a_delivery_is_known_by_either_of_its_keys(store: Store, repeated: DedupeKey) -> None:
+    first = delivered(1)
+    await store.record(first, [dispatched(1, first, dedupe=replace(key("id-1"), also="sha256:a"))])
+    event = delivered(2)
+    [verdict] = await store.record(event, [dispatched(2, event, dedupe=repeated)])
+    assert verdict.duplicate_of == first.id
+
+
+async def test_another_id_over_another_body_is_another_delivery(store: Store) -> None:
+    for number, letter in enumerate("ab"):
+        event = delivered(number)
+        dedupe = replace(key(f"id-{letter}"), also=f"sha256:{letter}")
+        [verdict] = await store.record(event, [dispatched(number, event, dedupe=dedupe)])
+        assert verdict.outcome is Outcome.DISPATCHED

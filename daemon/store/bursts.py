@@ -1,0 +1,132 @@
+"""Coalescing: of a burst of events only the last is dispatched. The dispatches of the last one so
+far wait in the outbox, due when the burst will be over; a later event takes their place. So a
+restart in the middle of a burst changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+
+from sqlalchemy import Connection, select
+
+from daemon.dispatch import Dispatch, State
+from daemon.event import Burst, Event
+from daemon.store import schema
+from daemon.store.bulk import run_for_each
+from daemon.store.engine import Upsert, insert
+from daemon.store.rows import DISPATCH, dispatches_of
+
+table = schema.bursts
+Key = tuple[str, str]  # an entry, and a key of its own
+
+
+@dataclass(slots=True)
+class _Open:
+    """A burst whose last event's ``dispatches`` were not tried yet. ``written`` says that they are
+    in the database, and not among those of the same commit."""
+
+    started_at: datetime
+    last: Event | None
+    dispatches: tuple[Dispatch, ...]
+    written: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What joining a burst makes of an event: its dispatches with their new times, and those that
+    they go instead of, as they are then. ``in_commit`` are the latter where they are not in the
+    database yet."""
+
+    dispatches: tuple[Dispatch, ...]
+    superseded: tuple[Dispatch, ...] = ()
+    in_commit: bool = False
+
+
+class Bursts:
+    """The bursts that the events of one commit belong to."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._open: dict[Key, _Open | None] = {}
+
+    def join(self, entry: str, burst: Burst, event: Event, dispatches: Sequence[Dispatch]) -> Place:
+        """``event`` as the last of its burst so far, which begins with it where none is open.
+
+        Dispatches that could not be made join nothing: better the last build that can be sent than
+        none at all."""
+        if any(dispatch.state is not State.PENDING for dispatch in dispatches) or not dispatches:
+            return Place(tuple(dispatches))
+        key = (entry, burst.key)
+        before = self._open[key] if key in self._open else self._load(key)
+        started_at = before.started_at if before else event.at
+        # The clock may have been set back meanwhile: nothing waits longer for that.
+        due_at = max(event.at, min(event.at + burst.window, started_at + burst.max_wait))
+        waiting = tuple(replace(dispatch, due_at=due_at) for dispatch in dispatches)
+        self._open[key] = _Open(started_at, event, waiting, written=False)
+        if before is None:
+            return Place(waiting)
+        superseded = tuple(
+            replace(
+                dispatch,
+                state=State.SUPERSEDED,
+                reason=f"{event.id} came in the same burst and is dispatched instead",
+                settled_at=event.at,
+            )
+            for dispatch in before.dispatches
+        )
+        return Place(waiting, superseded, in_commit=not before.written)
+
+    def write(self) -> None:
+        """Notes the last event of each burst."""
+        rows = [
+            {
+                "entry": entry,
+                "key": key,
+                "event_id": burst.last.id,
+                "started_at": burst.started_at,
+                "at": burst.last.at,
+            }
+            for (entry, key), burst in self._open.items()
+            if burst is not None and burst.last is not None
+        ]
+        if rows:
+            run_for_each(self._connection, _noting(self._connection.dialect.name), rows)
+
+    def _load(self, key: Key) -> _Open | None:
+        """The burst, unless its time has come: then its dispatches are on their way, or were."""
+        entry, text = key
+        row = self._connection.execute(
+            select(table.c.event_id, table.c.started_at).where(
+                table.c.entry == entry, table.c.key == text
+            )
+        ).one_or_none()
+        if row is None:
+            return None
+        waiting = dispatches_of(
+            self._connection.execute(
+                select(*DISPATCH).where(
+                    schema.dispatches.c.event_id == row.event_id,
+                    schema.dispatches.c.entry == entry,
+                    schema.dispatches.c.replay_of.is_(None),
+                )
+            )
+        )
+        return _Open(row.started_at, None, tuple(waiting), written=True) if _wait(waiting) else None
+
+
+def _wait(dispatches: Iterable[Dispatch]) -> bool:
+    """Whether none of them was tried, or is being tried, or was cancelled."""
+    states = [(each.state, each.attempts) for each in dispatches]
+    return bool(states) and all(state == (State.PENDING, 0) for state in states)
+
+
+@cache
+def _noting(dialect: str) -> Upsert:
+    statement = insert(dialect, table)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["entry", "key"],
+        set_={"event_id": new.event_id, "started_at": new.started_at, "at": new.at},
+    )

@@ -1,0 +1,52 @@
+"""Rate limits, bursts, secrets that senders hand over, and what was fetched."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "admissions",
+        sa.Column("entry", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("entry", "key", "at", "event_id", name="pk_admissions"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_admissions_at", "admissions", ["at"])
+    op.create_table(
+        "bursts",
+        sa.Column("entry", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("entry", "key", name="pk_bursts"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_bursts_at", "bursts", ["at"])
+    op.create_table(
+        "learned",
+        sa.Column("trigger", sa.Text(), nullable=False),
+        sa.Column("armed_until", sa.BigInteger()),
+        sa.Column("secret", sa.Text()),
+        sa.Column("learned_at", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("trigger", name="pk_learned"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "fetched",
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("content", sa.JSON()),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("url", name="pk_fetched"),
+        sqlite_with_rowid=False,
+    )
