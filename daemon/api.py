@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
+from daemon.arming import Arming
 from daemon.dispatch import Dispatch, State
 from daemon.errors import Refused, StoreError
 from daemon.event import API_ENTRY, Event, Outcome, Verdict
@@ -58,12 +59,14 @@ class Overseer(Protocol):
 
 
 class Api:
-    """The daemon's own routes. ``dispatch`` answers the calls of ``POST /dispatch``."""
+    """The daemon's own routes. ``dispatch`` answers the calls of ``POST /dispatch``, ``arming``
+    those about secrets that senders hand over."""
 
     def __init__(
         self,
         api_key: Secret | None,
         dispatch: Handler,
+        arming: Arming,
         intake: Intake,
         records: Records,
         overseer: Overseer,
@@ -75,6 +78,7 @@ class Api:
         self._overseer = overseer
         self._facts = facts
         self._dispatch = dispatch
+        self._arming = arming
 
     def routes(self, *, trusted: bool) -> list[web.RouteDef]:
         """Behind the Unix socket everybody is ``trusted``: who can open it is an admin."""
@@ -95,7 +99,10 @@ class Api:
             web.post("/api/v1/crons/{name}/fire", keyed(self._fire)),
             web.post("/api/v1/replay/{id}", keyed(self._replay)),
             web.post("/api/v1/cancel/{id}", keyed(self._cancel)),
+            web.post("/api/v1/triggers/{name}/arm", keyed(self._arming.arm)),
         ]
+        if trusted:
+            own.append(web.get("/api/v1/triggers/{name}/secret", keyed(self._arming.secret)))
         # Whatever else is asked of these paths gets a 405 here, and is no webhook's.
         others = [web.route("*", route.path, self._answering(_only(route.method))) for route in own]
         return own + others

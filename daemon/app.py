@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from daemon.api import Api
-from daemon.client import GitHub
+from daemon.arming import Arming
+from daemon.client import Fetcher, GitHub
 from daemon.dispatch_route import DispatchRoute
 from daemon.dispatcher import Dispatcher
 from daemon.doors import address_shown, open_doors
@@ -35,9 +36,11 @@ from daemon.facts import (
     Trouble,
 )
 from daemon.health import Health
+from daemon.hook_ranges import RangeRefresher
 from daemon.ids import IdSource
 from daemon.intake import Intake
 from daemon.janitor import Janitor
+from daemon.learning import Learning
 from daemon.pacing import Budget
 from daemon.places import simulation_database
 from daemon.receiver import Receiver
@@ -145,14 +148,32 @@ async def running(
 
         intake = Intake(config, store, store, ids=ids, clock=clock, facts=facts)
         scheduler = Scheduler(config.crons, cursors, intake.account, clock, facts)
-        receiver = Receiver(config.triggers, intake.record, ids=ids, clock=clock, facts=facts)
+        hook_ranges = RangeRefresher(
+            github.hook_ranges, store, settings.gh_api_url, clock=clock, facts=facts
+        )
+        await hook_ranges.recall()
+        learning = Learning(store)
+        await learning.load()
+        fetcher = await stack.enter_async_context(Fetcher())
+        receiver = Receiver(
+            config.triggers,
+            intake.record,
+            learning=learning,
+            fetch=fetcher.fetch,
+            hook_ranges=hook_ranges.known,
+            public_url=settings.public_url,
+            ids=ids,
+            clock=clock,
+            facts=facts,
+        )
+        arming = Arming(config.triggers, learning, clock)
         health = Health(
             config, store, budget, clock=clock, facts=facts, simulated=surroundings.simulate
         )
         dispatch_route = DispatchRoute(
             settings, intake.record, store, ids=ids, clock=clock, facts=facts
         )
-        api = Api(settings.api_key, dispatch_route.handle, intake, store, health, facts)
+        api = Api(settings.api_key, dispatch_route.handle, arming, intake, store, health, facts)
         janitor = Janitor(store, settings.retention, clock=clock, facts=facts)
 
         runners = await open_doors(
@@ -167,6 +188,11 @@ async def running(
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             cleaning = tasks.create_task(janitor.run(), name="janitor")
+            refreshing = (
+                tasks.create_task(hook_ranges.run(), name="hook_ranges")
+                if _asks_for_github(config)
+                else None
+            )
             await scheduler.start()
             facts.publish(
                 Started(
@@ -193,6 +219,8 @@ async def running(
                 for runner in runners:
                     await runner.cleanup()
                 cleaning.cancel()
+                if refreshing is not None:
+                    refreshing.cancel()
                 await sending
 
 
@@ -204,6 +232,12 @@ def simulated(settings: Settings, api_url: str) -> Settings:
         gh_token=Secret("simulated", "the simulation's own"),
         database_url=simulation_database(settings.database_url),
     )
+
+
+def _asks_for_github(config: Config) -> bool:
+    """Whether any trigger lets GitHub in by its addresses."""
+    allowed = (trigger.allow_from for trigger in config.triggers if trigger.enabled)
+    return any(each is not None and each.github for each in allowed)
 
 
 def _wake(dispatcher: Dispatcher, fact: Fact) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from daemon.addresses import Networks
 from daemon.api import Api
 from daemon.connections import Connections, Limits
 from daemon.errors import UsageError
@@ -21,7 +22,7 @@ from daemon.places import admin_socket
 from daemon.reading import ROOM, Room
 from daemon.receiver import Receiver
 from daemon.spec import Settings
-from daemon.web import SIMULATION_HEADER, encourage, error_response, http_log
+from daemon.web import NOBODY, SIMULATION_HEADER, TRUSTED, encourage, error_response, http_log
 
 PUBLIC = Limits()
 ADMINS = Limits(connections=64)
@@ -45,7 +46,16 @@ async def open_doors(
     are cleaned up by ``stack``. Raises UsageError where one of them cannot be opened."""
     headers = {SIMULATION_HEADER: "1"} if simulated else {}
     limits = replace(PUBLIC, connections=permitted(PUBLIC.connections))
-    public = await _runner(stack, api, facts, headers, limits, trusted=False, receiver=receiver)
+    public = await _runner(
+        stack,
+        api,
+        facts,
+        headers,
+        limits,
+        trusted=False,
+        receiver=receiver,
+        trusted_proxies=settings.trusted_proxies,
+    )
     host, port = settings.listen
     try:
         await PublicSite(public, host, port).start()
@@ -86,6 +96,7 @@ async def _runner(
     *,
     trusted: bool,
     receiver: Receiver | None = None,
+    trusted_proxies: Networks = NOBODY,
 ) -> web.AppRunner:
     @web.middleware
     async def guarding(
@@ -104,6 +115,7 @@ async def _runner(
 
     app = web.Application(middlewares=[guarding])
     app[ROOM] = Room(facts)
+    app[TRUSTED] = trusted_proxies
     app.on_response_prepare.append(mark)
     routes = api.routes(trusted=trusted)
     if receiver is not None:

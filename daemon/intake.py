@@ -157,16 +157,19 @@ class Intake:
         judgements = judge_delivery(
             event,
             replace(delivery, route=match.route.path, params=match.params),
-            parse_body(delivery.headers, delivery.body),
+            parse_body(
+                delivery.headers, delivery.body, max(trigger.max_body for trigger in triggers)
+            ),
             triggers,
             lambda: self._ids.dispatch(now),
-            dedupe=False,
+            by_hand=True,
         )
         return event, await self.record(event, [each.verdict for each in judgements])
 
     async def _distrusting(self, event: Event) -> frozenset[str]:
         """The triggers that did not believe the sender then: they do not get to see its body now.
-        They are named in the verdicts on the delivery itself, at the root of its replays."""
+        They are named in the verdicts on the delivery itself, at the root of its replays. Raises
+        Refused (409) where that cannot be told any more, or it was a handshake."""
         root = event
         while root.replay_of is not None:
             before = await self._records.event(root.replay_of)
@@ -178,6 +181,8 @@ class Intake:
                 )
             root = before
         verdicts = (await self._records.verdicts([root.id])).get(root.id, ())
+        if any(verdict.outcome is Outcome.HANDSHAKE for verdict in verdicts):
+            raise Refused(409, f"{root.id} is a sender's check of the address, and no delivery")
         return frozenset(v.entry for v in verdicts if v.outcome is Outcome.UNAUTHORIZED)
 
     def _tell(self, event: Event, verdicts: tuple[Verdict, ...]) -> None:

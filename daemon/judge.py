@@ -3,14 +3,16 @@ Pure: the same event under the same config, with the same ids, gets the same ver
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.body import fit_text
+from daemon.cloudevents import cloud_event
 from daemon.errors import ExpressionError
-from daemon.event import DedupeKey, Delivery, Event, Firing, Outcome, Verdict
-from daemon.expressions import JSON, Bindings, as_text, compact
+from daemon.event import Burst, DedupeKey, Delivery, Event, Firing, Outcome, RateLimit, Verdict
+from daemon.expressions import JSON, Bindings, Expression, as_text, compact
 from daemon.render import render
 from daemon.routes import Match
 from daemon.signatures import Request
@@ -48,17 +50,18 @@ def judge_delivery(
     triggers: Iterable[TriggerSpec],
     new_id: NewId,
     *,
-    dedupe: bool = True,
+    by_hand: bool = False,
 ) -> tuple[Judgement, ...]:
-    """Each trigger's word on a verified delivery whose body is parsed.
+    """Each trigger's word on a verified delivery whose body is parsed. Raises Refused (400) for a
+    CloudEvent that is none.
 
-    Whether a key was seen before only the store can tell, so a verdict carries its
-    de-duplication key and the store may still turn it into a duplicate. A replay is judged
-    without (``dedupe=False``).
+    What came before only the store can tell, so a verdict carries its de-duplication key, its rate
+    limit and its burst, and the store may still make a duplicate of it, or hold it to the limit.
+    A replay ``by_hand`` is judged without any of these.
     """
     base = Bindings(delivery_values(event, delivery, body), size=_size(delivery))
-    request = request_of(delivery) if dedupe else None
-    return tuple(_judge_trigger(event, request, trigger, base, new_id) for trigger in triggers)
+    first = None if by_hand else _First(request_of(delivery), body)
+    return tuple(_judge_trigger(event, first, trigger, base, new_id) for trigger in triggers)
 
 
 def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) -> Verdict:
@@ -90,6 +93,7 @@ def delivery_values(event: Event, delivery: Delivery, body: JSON) -> dict[str, o
         "event.id": event.id,
         "event.received_at": delivery.received_at,
         "event.client_ip": delivery.client_ip,
+        "event.cloudevent": cloud_event(delivery.headers, body, delivery.body),
         **{f"params.{name}": fit_text(value) for name, value in delivery.params.items()},
     }
 
@@ -106,19 +110,42 @@ def evaluate_variables(trigger: TriggerSpec, base: Bindings) -> Bindings:
     return bindings
 
 
+class _First:
+    """A delivery that came in by itself, and was not replayed by hand: what tells it from others
+    is looked at once, however many triggers ask."""
+
+    __slots__ = ("_digest", "body", "request")
+
+    def __init__(self, request: Request, body: JSON) -> None:
+        self.request = request
+        self.body = body
+        self._digest = ""
+
+    @property
+    def digest(self) -> str:
+        """A key for the body as it was signed; empty where there is none."""
+        if not self._digest and self.request.body:
+            self._digest = f"sha256:{hashlib.sha256(self.request.body).hexdigest()}"
+        return self._digest
+
+
 def _judge_trigger(
-    event: Event, request: Request | None, trigger: TriggerSpec, base: Bindings, new_id: NewId
+    event: Event, first: _First | None, trigger: TriggerSpec, base: Bindings, new_id: NewId
 ) -> Judgement:
     base = base.extended({"event.trigger": trigger.name})
     key: DedupeKey | None = None
+    limit: RateLimit | None = None
+    burst: Burst | None = None
     try:
-        if request is not None:
-            key = _dedupe_key(event, request, trigger, base)
+        if first is not None:
+            key = _dedupe_key(event, first, trigger, base)
         bindings = evaluate_variables(trigger, base)
         if not _matches(trigger, bindings):
             return Judgement(
                 Verdict(trigger.name, Outcome.UNMATCHED, "its `when` is false", dedupe=key)
             )
+        if first is not None:
+            limit, burst = _rate_limit(trigger, bindings), _burst(trigger, bindings)
     except ExpressionError as error:
         reason = f"{error.message} — in: {error.source}" if error.source else error.message
         return Judgement(Verdict(trigger.name, Outcome.ERROR, reason, dedupe=key))
@@ -126,12 +153,19 @@ def _judge_trigger(
         render(spec, bindings, dispatch_id=new_id(), event=event, entry=trigger.name)
         for spec in trigger.dispatches
     )
-    verdict = Verdict(trigger.name, Outcome.DISPATCHED, dispatches=dispatches, dedupe=key)
+    verdict = Verdict(
+        trigger.name,
+        Outcome.DISPATCHED,
+        dispatches=dispatches,
+        dedupe=key,
+        limit=limit,
+        burst=burst,
+    )
     if trigger.response is None:
         return Judgement(verdict)
-    first = dispatches[0].id if dispatches else ""
+    dispatch_id = dispatches[0].id if dispatches else ""
     try:
-        answer = _answer(trigger.response, bindings.extended({"dispatch_id": first}))
+        answer = _answer(trigger.response, bindings.extended({"dispatch_id": dispatch_id}))
     except ExpressionError as error:
         return Judgement(verdict, answer_fault=f"response.body: {error.message}")
     return Judgement(verdict, answer)
@@ -145,23 +179,57 @@ def _matches(trigger: TriggerSpec, bindings: Bindings) -> bool:
 
 
 def _dedupe_key(
-    event: Event, request: Request, trigger: TriggerSpec, base: Bindings
+    event: Event, first: _First, trigger: TriggerSpec, base: Bindings
 ) -> DedupeKey | None:
     rule = trigger.dedupe
     if rule is None:
         return None
-    if rule.key is None:
-        key: JSON = trigger.auth.scheme.delivery_id(request, None)
-    else:
-        try:
-            key = rule.key.evaluate(base)
-        except ExpressionError as error:
-            raise error.at("dedupe.key") from None
-    if key is None or key == "":
+    expires_at = event.at + rule.window
+    if rule.key is not None:
+        text = _key(rule.key, base, "dedupe.key")
+        return DedupeKey(text, expires_at) if text else None
+    scheme = trigger.auth.scheme
+    id_ = _text(scheme.delivery_id(first.request, first.body)) or _cloud_event_id(base)
+    # Nothing vouches for such an id: who holds a genuine request could send it under another one.
+    digest = first.digest if scheme.replayable else ""
+    if not id_:
+        return DedupeKey(digest, expires_at) if digest else None
+    return DedupeKey(id_, expires_at, also=digest)
+
+
+def _cloud_event_id(base: Bindings) -> str:
+    """What tells CloudEvents apart: the id is the source's own (CloudEvents 1.0.2, `id`)."""
+    found = base.values["event.cloudevent"]
+    return f"{found['source']} {found['id']}" if found else ""
+
+
+def _rate_limit(trigger: TriggerSpec, bindings: Bindings) -> RateLimit | None:
+    rule = trigger.rate_limit
+    if rule is None:
         return None
+    return RateLimit(_key(rule.key, bindings, "rate_limit.key"), rule.max, rule.per)
+
+
+def _burst(trigger: TriggerSpec, bindings: Bindings) -> Burst | None:
+    rule = trigger.coalesce
+    if rule is None:
+        return None
+    return Burst(_key(rule.key, bindings, "coalesce.key"), rule.window, rule.max_wait)
+
+
+def _key(expression: Expression | None, bindings: Bindings, where: str) -> str:
+    """What the expression comes to, as text; empty where there is none, or nothing."""
+    if expression is None:
+        return ""
+    try:
+        return _text(expression.evaluate(bindings))
+    except ExpressionError as error:
+        raise error.at(where) from None
+
+
+def _text(key: JSON) -> str:
     # A header's bytes need not be UTF-8, and other ones must stay another key.
-    text = as_text(key).encode(errors="backslashreplace").decode()
-    return DedupeKey(key=text, expires_at=event.at + rule.window)
+    return "" if key is None else as_text(key).encode(errors="backslashreplace").decode()
 
 
 def delivery_of(request: Request, match: Match, client_ip: str, now: datetime) -> Delivery:

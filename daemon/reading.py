@@ -11,6 +11,7 @@ from ipaddress import IPv6Address
 
 from aiohttp import web
 
+from daemon.body import content_codings
 from daemon.errors import Refused
 from daemon.facts import Facts, Trouble
 from daemon.sparing import Sparing
@@ -163,11 +164,11 @@ ROOM = web.AppKey("room", Room)
 
 async def read_body(request: web.Request, limit: int) -> bytes:
     """The body, if it is at most ``limit`` bytes and comes in time. Nothing is hashed or parsed
-    before this has passed. Raises Refused: 400 for one that breaks off, 408, 413, 415 for a
-    compressed body, or 503 when there is no room."""
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        raise Refused(415, f"content encoding {encoding!r:.40} is not supported; send it plain")
+    before this has passed. It stays as it was sent, compressed or not: that is what is signed, and
+    what ``limit`` is for. Raises Refused: 400 for one that breaks off, 408, 413, 415 for a
+    compression that is not supported, or 503 when there is no room."""
+    if "Content-Encoding" in request.headers:
+        content_codings(", ".join(request.headers.getall("Content-Encoding")))
     if (request.content_length or 0) > limit:
         raise _too_large(request.content_length or 0, limit)
     content = request.content

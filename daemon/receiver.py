@@ -1,56 +1,70 @@
-"""The webhook routes: a bounded read, then proof, parsing, verdicts, commit and answer, in the
-order of the contract. What is answered 202 is on disk."""
+"""The webhook routes: address, a bounded read, proof, handshake, parsing, verdicts, commit and
+answer, in the order of the contract. What is answered 202 is on disk."""
 
 from __future__ import annotations
 
-import asyncio
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from aiohttp import web
 
+from daemon.addresses import Networks
 from daemon.body import parse_body
 from daemon.errors import Refused, StoreUnavailable
 from daemon.event import Event, Outcome, Verdict
 from daemon.facts import Facts, Trouble
+from daemon.greeting import Greeter, Greeting
 from daemon.ids import IdSource
 from daemon.judge import Judgement, delivery_of, judge_delivery
-from daemon.ports import Record
+from daemon.learning import Learning
+from daemon.ports import Fetch, Record
+from daemon.proving import Doubts, Prover
 from daemon.reading import read_body
-from daemon.routes import Panel, Routes
-from daemon.signatures import Mismatch, Request
+from daemon.routes import Match, Panel, Routes
+from daemon.signatures import Acknowledgement
 from daemon.spec import TriggerSpec
 from daemon.web import (
     answered,
     client_ip,
-    json_response,
+    json_bytes,
     not_allowed,
     signed_request,
     unavailable,
+    url_of,
 )
 
 ACKNOWLEDGED = frozenset({Outcome.DISPATCHED, Outcome.HELD, Outcome.ERROR})
 """The verdicts that answer 202: we took the delivery over and owe its sender something."""
 
-HASHED_ON_THE_LOOP = 512 * 1024
-"""Bytes of a body whose signature is checked while everybody waits: it takes half a millisecond. A
-larger one is checked on a thread, for who sends it may be anybody."""
+VERIFIED = frozenset({Outcome.UNMATCHED, Outcome.DUPLICATE})
+"""Those that answer 200 where none of the former is there: there is nothing to do."""
 
 
 class Receiver:
-    """Answers every request to a path of TRIGGERS.json."""
+    """Answers every request to a path of TRIGGERS.json. ``hook_ranges`` gives GitHub's addresses
+    as far as they are known."""
 
     def __init__(
         self,
         triggers: Sequence[TriggerSpec],
         record: Record,
         *,
+        learning: Learning,
+        fetch: Fetch,
+        hook_ranges: Callable[[], Networks | None],
+        public_url: str,
         ids: IdSource,
         clock: Callable[[], datetime],
         facts: Facts,
     ) -> None:
         self._routes = Routes(trigger for trigger in triggers if trigger.enabled)
         self._record = record
+        self._prover = Prover(learning, fetch)
+        self._greeter = Greeter(self._prover, learning, fetch)
+        self._hook_ranges = hook_ranges
+        self._public_url = public_url
         self._ids = ids
         self._clock = clock
         self._facts = facts
@@ -65,41 +79,90 @@ class Receiver:
             raise Refused(404, f"no trigger listens on {request.path:.200}")
         panel = match.route.panels.get(request.method)
         if panel is None:
-            raise not_allowed(request, ", ".join(match.route.panels))
-        body = await read_body(request, panel.max_body)
-        signed = signed_request(request, body)
+            raise _not_allowed(request, match)
+        address = client_ip(request)
+        doubts = self._turned_away(panel, address) if panel.guarded else {}
+        admitted = panel.without(doubts) if doubts else panel
+        if admitted.empty:
+            raise Refused(403, "Forbidden", why=_why(doubts))
+        signed = signed_request(
+            request,
+            await read_body(request, admitted.max_body),
+            url_of(request, self._public_url),
+        )
         now = self._clock()
-        if len(body) > HASHED_ON_THE_LOOP:
-            doubts = await asyncio.to_thread(_doubts, signed, panel, now)
-        else:
-            doubts = _doubts(signed, panel, now)
-        believing = [trigger for trigger in panel.triggers if trigger.name not in doubts]
+        if admitted.greeting:
+            found = self._greeter.opening(admitted, signed, now)
+            if isinstance(found, Greeting):
+                # Its query may hold a token, its body a secret.
+                kept = replace(signed, query={}, body=b"")
+                event = Event(self._ids.event(now), delivery_of(kept, match, address, now))
+                return await self._greet(event, found)
+            doubts |= found
+        if not admitted.triggers and not doubts:
+            raise _not_allowed(request, match)
+        doubts = await self._prover.doubts(signed, admitted, now) | doubts
+        believing = [trigger for trigger in admitted.triggers if trigger.name not in doubts]
         if not believing:
             # The sender learns nothing; the operator learns why, trigger by trigger.
-            why = "; ".join(f"{name}: {doubt}" for name, doubt in doubts.items())
-            raise Refused(401, "Unauthorized", why=why)
-        delivery = delivery_of(signed, match, client_ip(request), now)
+            raise Refused(401, "Unauthorized", why=_why(doubts))
+        delivery = delivery_of(signed, match, address, now)
         event = Event(self._ids.event(now), delivery)
-        judged = judge_delivery(
-            event,
-            delivery,
-            parse_body(delivery.headers, delivery.body),
-            believing,
-            lambda: self._ids.dispatch(now),
-        )
+        limit = max(trigger.max_body for trigger in believing)
+        body = parse_body(delivery.headers, delivery.body, limit)
+        if admitted.greeting:
+            greeting = await self._greeter.proven(admitted, signed, body, believing)
+            if greeting is not None:
+                return await self._greet(event, greeting)
+        judged = judge_delivery(event, delivery, body, believing, lambda: self._ids.dispatch(now))
         by_name = {judgement.verdict.entry: judgement for judgement in judged}
         judgements = [
-            by_name.get(trigger.name) or _unauthorized(trigger.name, doubts[trigger.name])
+            by_name.get(trigger.name) or _unauthorized(trigger.name, doubts)
             for trigger in panel.triggers
         ]
+        verdicts = await self._recorded(event, [each.verdict for each in judgements])
+        return self._answer(event, panel, judgements, verdicts)
+
+    def _turned_away(self, panel: Panel, address: str) -> Doubts:
+        """The triggers that take nothing from this address, and why."""
+        known = self._hook_ranges()
+        return {
+            trigger.name: reason
+            for trigger in panel.everyone
+            if trigger.allow_from and (reason := trigger.allow_from.objection(address, known))
+        }
+
+    async def _recorded(self, event: Event, verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
         try:
-            verdicts = await self._record(event, [each.verdict for each in judgements])
+            return await self._record(event, verdicts)
         except StoreUnavailable as error:
             raise unavailable(error) from None
-        return self._answer(event, judgements, verdicts)
+
+    async def _greet(self, event: Event, greeting: Greeting) -> web.Response:
+        """Records the handshake, and only then answers it."""
+        reply = greeting.reply
+        if greeting.recorded:
+            await self._recorded(
+                event, [Verdict(each.name, Outcome.HANDSHAKE) for each in greeting.triggers]
+            )
+        try:
+            await self._greeter.learn(greeting, event.at)
+        except StoreUnavailable as error:
+            raise unavailable(error) from None
+        if reply.body is not None:
+            body, kind = reply.body.encode(), reply.content_type
+        else:
+            body, kind = _usual(event, [], []), _JSON
+        return web.Response(
+            status=reply.status, body=body, headers={"Content-Type": kind, **reply.headers}
+        )
 
     def _answer(
-        self, event: Event, judgements: Sequence[Judgement], verdicts: Sequence[Verdict]
+        self,
+        event: Event,
+        panel: Panel,
+        judgements: Sequence[Judgement],
+        verdicts: Sequence[Verdict],
     ) -> web.Response:
         for judgement, verdict in zip(judgements, verdicts, strict=True):
             if verdict.outcome is not Outcome.DISPATCHED:
@@ -113,37 +176,75 @@ class Receiver:
                     headers={"Content-Type": judgement.answer.content_type},
                 )
         taken = [verdict for verdict in verdicts if verdict.outcome in ACKNOWLEDGED]
-        answer: dict[str, object] = {
-            "event_id": event.id,
-            "matched": [verdict.entry for verdict in taken],
-            "dispatches": [each.id for verdict in verdicts for each in verdict.dispatches],
-        }
-        first = next((v.duplicate_of for v in verdicts if v.duplicate_of), None)
-        if first and not taken:
-            answer["duplicate_of"] = first
-        return json_response(202 if taken else 200, answer)
+        if not taken and not any(verdict.outcome in VERIFIED for verdict in verdicts):
+            raise _too_many(verdicts, event.at)
+        return _acknowledged(event, taken, verdicts, _acknowledgement(panel, verdicts))
 
 
-def _doubts(request: Request, panel: Panel, now: datetime) -> dict[str, Mismatch | str]:
-    """Why the sender is not believed, for each trigger that does not believe it. Nothing over a
-    trigger's own limit is hashed for it."""
-    size = len(request.body)
-    doubts: dict[str, Mismatch | str] = {}
-    for auth, triggers in panel.by_auth:
-        mismatch: Mismatch | None = None
-        if any(size <= trigger.max_body for trigger in triggers):
-            mismatch = auth.scheme.verify(request, auth.secrets, now)
-        for trigger in triggers:
-            if size > trigger.max_body:
-                limit = f"{trigger.max_body:,}"
-                doubts[trigger.name] = (
-                    f"not looked at: {size:,} bytes are over its max_body, {limit}"
-                )
-            elif mismatch is not None:
-                doubts[trigger.name] = mismatch
-    return doubts
+_JSON = "application/json; charset=utf-8"
 
 
-def _unauthorized(name: str, doubt: Mismatch | str) -> Judgement:
+def _acknowledged(
+    event: Event,
+    taken: Sequence[Verdict],
+    verdicts: Sequence[Verdict],
+    manner: Acknowledgement,
+) -> web.Response:
+    """The answer to what was verified, in the manner that its sender understands."""
+    status = manner.status if taken or manner.status != 202 else 200
+    if manner.body is not None:
+        return web.Response(
+            status=status,
+            body=manner.body.encode(),
+            headers={"Content-Type": manner.content_type} if manner.body else {},
+        )
+    return web.Response(
+        status=status, body=_usual(event, taken, verdicts), headers={"Content-Type": _JSON}
+    )
+
+
+def _usual(event: Event, taken: Sequence[Verdict], verdicts: Sequence[Verdict]) -> bytes:
+    """The daemon's own answer, as JSON."""
+    answer: dict[str, object] = {
+        "event_id": event.id,
+        "matched": [verdict.entry for verdict in taken],
+        "dispatches": [each.id for verdict in verdicts for each in verdict.dispatches],
+    }
+    first = next((v.duplicate_of for v in verdicts if v.duplicate_of), None)
+    if first and not taken:
+        answer["duplicate_of"] = first
+    return json_bytes(answer)
+
+
+def _acknowledgement(panel: Panel, verdicts: Sequence[Verdict]) -> Acknowledgement:
+    """What the sender takes for success: as the first trigger that believes it says."""
+    believing = {each.entry for each in verdicts if each.outcome is not Outcome.UNAUTHORIZED}
+    first = next(trigger for trigger in panel.triggers if trigger.name in believing)
+    return first.auth.scheme.acknowledgement
+
+
+def _too_many(verdicts: Sequence[Verdict], now: datetime) -> Refused:
+    """The refusal of what is above the rate limit of all who believe it."""
+    waits = [verdict.retry_at - now for verdict in verdicts if verdict.retry_at is not None]
+    seconds = max(1, math.ceil(min(waits).total_seconds())) if waits else 1
+    why = "; ".join(f"{each.entry}: {each.reason}" for each in verdicts if each.retry_at)
+    return Refused(
+        429,
+        f"above the rate limit; try again in {seconds} s",
+        why=why,
+        headers={"Retry-After": str(seconds)},
+    )
+
+
+def _not_allowed(request: web.Request, match: Match) -> Refused:
+    return not_allowed(request, ", ".join(match.route.methods))
+
+
+def _why(doubts: Doubts) -> str:
+    return "; ".join(f"{name}: {doubt}" for name, doubt in doubts.items())
+
+
+def _unauthorized(name: str, doubts: Doubts) -> Judgement:
+    doubt = doubts[name]
     reason = doubt if isinstance(doubt, str) else doubt.reason
     return Judgement(Verdict(name, Outcome.UNAUTHORIZED, reason))

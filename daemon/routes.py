@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import unquote
 
+from daemon.signatures import Handshake, Scheme
 from daemon.spec import Auth, TriggerSpec
 
 Segments = tuple[str, ...]
@@ -25,26 +26,91 @@ ALWAYS_WITHHELD = frozenset(
 """Headers that carry credentials whatever the scheme: neither stored nor shown to expressions."""
 
 
+GREETING_MAX = 64 * 1024
+"""Bytes of the body of a request that can only be a handshake."""
+
+
 @dataclass(frozen=True, slots=True)
-class Panel:
-    """The triggers of a path that judge the requests of one method, ``by_auth`` those that ask
-    senders for the same proof: it is looked at once for all of them."""
+class Party:
+    """Triggers that ask senders for the same proof: it is looked at once for all of them."""
 
+    auth: Auth
     triggers: tuple[TriggerSpec, ...]
-    by_auth: tuple[tuple[Auth, tuple[TriggerSpec, ...]], ...]
-
-    @classmethod
-    def of(cls, triggers: Iterable[TriggerSpec]) -> Panel:
-        triggers = tuple(triggers)
-        by_auth: dict[Auth, tuple[TriggerSpec, ...]] = {}
-        for trigger in triggers:
-            by_auth[trigger.auth] = (*by_auth.get(trigger.auth, ()), trigger)
-        return cls(triggers, tuple(by_auth.items()))
 
     @property
     def max_body(self) -> int:
         """Bytes of a body that at least one of them takes."""
         return max(trigger.max_body for trigger in self.triggers)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The triggers of a path that judge the requests of one method, as a list and by the proof
+    that they ask for. ``greeting`` are those that answer handshakes by this method, among them such
+    as take no deliveries by it."""
+
+    triggers: tuple[TriggerSpec, ...]
+    parties: tuple[Party, ...]
+    greeting: tuple[Party, ...] = ()
+
+    @classmethod
+    def of(cls, triggers: Iterable[TriggerSpec], method: str) -> Panel:
+        triggers = tuple(triggers)
+        greeting = [each for each in triggers if method in _asked_by(each)]
+        judging = [each for each in triggers if method in each.methods]
+        return cls(tuple(judging), _parties(judging), _parties(greeting))
+
+    @cached_property
+    def max_body(self) -> int:
+        """Bytes of a body that at least one of them takes, or of a handshake where that is all."""
+        return max((trigger.max_body for trigger in self.triggers), default=GREETING_MAX)
+
+    @cached_property
+    def guarded(self) -> bool:
+        """Whether any of them looks at the sender's address."""
+        return any(trigger.allow_from for trigger in self.everyone)
+
+    @property
+    def everyone(self) -> Iterator[TriggerSpec]:
+        """All triggers in it, some of them twice."""
+        for party in (*self.parties, *self.greeting):
+            yield from party.triggers
+
+    @property
+    def empty(self) -> bool:
+        return not self.parties and not self.greeting
+
+    def without(self, names: Container[str]) -> Panel:
+        """The panel without the triggers of these names."""
+        return Panel(
+            tuple(trigger for trigger in self.triggers if trigger.name not in names),
+            _without(self.parties, names),
+            _without(self.greeting, names),
+        )
+
+
+def _asked_by(trigger: TriggerSpec) -> frozenset[str]:
+    """The methods of the trigger's handshake."""
+    handshake = trigger.auth.scheme.handshake
+    return handshake.methods if handshake else frozenset()
+
+
+def _parties(triggers: Iterable[TriggerSpec]) -> tuple[Party, ...]:
+    parties: dict[object, list[TriggerSpec]] = defaultdict(list)
+    for trigger in triggers:
+        auth = trigger.auth
+        # Each learns a secret of its own.
+        own = auth.scheme.learns_secret and not auth.secrets
+        parties[auth, trigger.name if own else ""].append(trigger)
+    return tuple(Party(each[0].auth, tuple(each)) for each in parties.values())
+
+
+def _without(parties: Iterable[Party], names: Container[str]) -> tuple[Party, ...]:
+    kept = (
+        Party(party.auth, tuple(each for each in party.triggers if each.name not in names))
+        for party in parties
+    )
+    return tuple(party for party in kept if party.triggers)
 
 
 @dataclass(frozen=True)
@@ -58,23 +124,33 @@ class Route:
     @cached_property
     def panels(self) -> Mapping[str, Panel]:
         """By method."""
-        methods = frozenset[str]().union(*(trigger.methods for trigger in self.triggers))
-        return {
-            method: Panel.of(trigger for trigger in self.triggers if method in trigger.methods)
-            for method in sorted(methods)
-        }
+        methods = frozenset[str]().union(
+            *(trigger.methods | _asked_by(trigger) for trigger in self.triggers)
+        )
+        return {method: Panel.of(self.triggers, method) for method in sorted(methods)}
+
+    @cached_property
+    def methods(self) -> tuple[str, ...]:
+        """Those by which deliveries come."""
+        return tuple(method for method, panel in self.panels.items() if panel.triggers)
 
     @cached_property
     def withheld_headers(self) -> frozenset[str]:
         """Lower-case names of those that hold credentials of any trigger here."""
-        schemes = (trigger.auth.scheme for trigger in self.triggers)
-        return ALWAYS_WITHHELD.union(*(scheme.credential_headers for scheme in schemes))
+        return ALWAYS_WITHHELD.union(*(each.credential_headers for each in self._askers))
 
     @cached_property
     def withheld_query(self) -> frozenset[str]:
         """Likewise, names of query parameters."""
-        schemes = (trigger.auth.scheme for trigger in self.triggers)
-        return frozenset[str]().union(*(scheme.credential_query for scheme in schemes))
+        return frozenset[str]().union(*(each.credential_query for each in self._askers))
+
+    @property
+    def _askers(self) -> Iterator[Scheme | Handshake]:
+        for trigger in self.triggers:
+            scheme = trigger.auth.scheme
+            yield scheme
+            if scheme.handshake is not None:
+                yield scheme.handshake
 
 
 @dataclass(frozen=True, slots=True)

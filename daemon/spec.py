@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from daemon.addresses import AllowList, Networks
 from daemon.cron import Schedule
 from daemon.expressions import Condition, Expression, Template, Tree
 from daemon.secret import Secret
@@ -48,11 +49,13 @@ class CronSpec:
 @dataclass(frozen=True, slots=True)
 class Auth:
     """How a trigger's senders prove themselves. ``secrets`` holds every one that resolved; with
-    none (and a scheme that needs one) every delivery is refused. Equal auths are verified once
-    per delivery, however many triggers share them."""
+    none (and a scheme that needs one) every delivery is refused. ``verify_tokens`` are what a
+    sender must name in its handshake, where it has such. Equal auths are verified once per
+    delivery, however many triggers share them."""
 
     scheme: Scheme
     secrets: tuple[Secret, ...] = ()
+    verify_tokens: tuple[Secret, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,26 @@ class DedupeSpec:
 
     key: Expression | None
     window: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitSpec:
+    """At most ``max`` deliveries with an equal ``key`` within any span ``per``; without a key, of
+    all together."""
+
+    max: int
+    per: timedelta
+    key: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
+class CoalesceSpec:
+    """Of deliveries with an equal ``key`` (None: of all) that follow each other within ``window``,
+    only the last is dispatched, and no later than ``max_wait`` after the first."""
+
+    key: Expression | None
+    window: timedelta
+    max_wait: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +99,8 @@ class ResponseSpec:
 @dataclass(frozen=True, slots=True)
 class TriggerSpec:
     """One entry of TRIGGERS.json. ``path`` may hold ``{params}``; ``variables`` are evaluated in
-    order, each seeing those before it; ``dedupe`` is None where it is switched off."""
+    order, each seeing those before it; ``dedupe`` is None where it is switched off, ``allow_from``
+    where everybody may send."""
 
     name: str
     description: str
@@ -90,6 +114,9 @@ class TriggerSpec:
     dedupe: DedupeSpec | None
     response: ResponseSpec | None
     dispatches: tuple[DispatchSpec, ...]
+    allow_from: AllowList | None = None
+    rate_limit: RateLimitSpec | None = None
+    coalesce: CoalesceSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +134,8 @@ class Settings:
 
     ``repositories`` is what ``POST /dispatch`` may reach. ``listen`` is (host, port).
     ``default_repository`` is ``GH_OWNER/GH_REPO`` or empty. ``database_url`` is SQLAlchemy's.
+    ``public_url`` is what senders put before the daemon's paths, without a slash at its end, or
+    empty.
     """
 
     gh_token: Secret | None
@@ -118,6 +147,8 @@ class Settings:
     database_url: str
     retention: timedelta
     pace: Pace
+    trusted_proxies: Networks
+    public_url: str
 
 
 @dataclass(frozen=True, slots=True)

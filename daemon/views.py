@@ -3,6 +3,7 @@ as RFC 3339, durations in seconds."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -34,15 +35,20 @@ def event_view(event: Event, verdicts: Sequence[Verdict]) -> dict[str, JSON]:
 
 
 def event_details(event: Event, verdicts: Sequence[Verdict]) -> dict[str, JSON]:
-    """The same with what was received. A body that is no UTF-8 is shown with U+FFFD in it."""
+    """The same with what was received. A body that is no UTF-8 is shown with U+FFFD in it, and
+    whole under ``body_base64``."""
     view = event_view(event, verdicts)
     if isinstance(event.cause, Delivery):
+        body = event.cause.body
+        text = body.decode(errors="replace")
         view |= {
             "headers": dict(event.cause.headers),
             "query": dict(event.cause.query),
             "params": dict(event.cause.params),
-            "body": event.cause.body.decode(errors="replace"),
+            "body": text,
         }
+        if text.encode() != body:
+            view["body_base64"] = base64.b64encode(body).decode("ascii")
     return view
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from daemon.addresses import Networks, called_url, client_address
 from daemon.errors import Refused, StoreError
 from daemon.expressions import compact
 from daemon.facts import Facts, RequestRefused, Trouble
@@ -31,24 +32,52 @@ class Crowded(Refused):
         )
 
 
-def signed_request(request: web.Request, body: bytes) -> Request:
-    """The request as signature schemes look at it: every header, repeated ones joined."""
+TRUSTED = web.AppKey("trusted", Networks)
+"""Under which an application holds the proxies whose word on their clients it takes."""
+
+
+NOBODY = Networks()
+
+
+def headers_of(request: web.Request) -> dict[str, str]:
+    """Every header by its lower-case name, repeated ones joined."""
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         lower = name.lower()
         headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+    return headers
+
+
+def signed_request(request: web.Request, body: bytes, url: str = "") -> Request:
+    """The request as signature schemes look at it; ``url`` is what its sender called."""
     return Request(
         method=request.method,
         path=request.rel_url.raw_path,
-        headers=headers,
+        headers=headers_of(request),
         query=dict(request.query),
         body=body,
+        url=url,
     )
 
 
 def client_ip(request: web.Request) -> str:
-    """The peer's address; empty over the Unix socket."""
-    return request.remote or ""
+    """The client's address: the peer's, or what trusted proxies say; empty over the Unix socket."""
+    peer = request.remote or ""
+    trusted = request.app.get(TRUSTED, NOBODY)
+    if not trusted.networks:
+        return peer
+    return client_address(peer, headers_of(request), trusted)
+
+
+def url_of(request: web.Request, public_url: str) -> str:
+    """The URL that the sender called, as it wrote it; empty where that cannot be told."""
+    target = request.rel_url.raw_path_qs
+    if public_url:
+        return called_url(public_url, "", "", {}, target, proxied=False)
+    trusted = request.app.get(TRUSTED, NOBODY)
+    proxied = bool(trusted.networks) and trusted.contains(request.remote or "")
+    headers = headers_of(request) if proxied else {}
+    return called_url("", request.scheme, request.host, headers, target, proxied=proxied)
 
 
 def json_response(

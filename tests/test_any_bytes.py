@@ -3,6 +3,7 @@ log (the fixture looks after each test)."""
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -38,6 +39,10 @@ HEADER_NAMES = st.sampled_from(
         "Expect",
         "Upgrade",
         "X-Forwarded-For",
+        "ce-specversion",
+        "ce-id",
+        "ce-source",
+        "ce-type",
     ]
 ) | st.text("abcXYZ-_!#", min_size=1, max_size=12)
 HEADER_VALUES = st.sampled_from(
@@ -45,6 +50,12 @@ HEADER_VALUES = st.sampled_from(
         b"application/json",
         b"text/plain; charset=utf-16",
         b"application/x-www-form-urlencoded",
+        b"application/xml",
+        b"multipart/form-data; boundary=x",
+        b"application/cloudevents+json",
+        b"gzip",
+        b"deflate",
+        b"1.0",
         b"respond-async",
         b"100-continue",
         b"websocket",
@@ -94,7 +105,8 @@ JSON_BODIES = st.recursive(
     ),
     max_leaves=8,
 ).map(lambda value: json.dumps(value).encode())
-BODIES = JSON_BODIES | st.binary(max_size=200)
+PLAIN_BODIES = JSON_BODIES | st.binary(max_size=200)
+BODIES = PLAIN_BODIES | PLAIN_BODIES.map(gzip.compress)
 
 
 @settings(

@@ -203,3 +203,123 @@ async def test_a_token_in_the_query_cannot_be_signed(shell: Shell) -> None:
     shell.write(triggers=[trigger_entry("x", auth=auth)])
     ran = await shell.run("test", "x", "--payload", "-", "--sign", stdin=b"{}")
     assert (ran.code, "--query key=TOKEN" in ran.err) == (2, True)
+
+
+async def test_the_values_of_variables_are_shown_with_their_types(shell: Shell) -> None:
+    values = {
+        "branch": "body.ref.replace('refs/heads/', '')",
+        "many": "size(body.commits)",
+        "long": "body.text + variables.branch",
+        "at": "timestamp('2026-11-23T04:00:00Z')",
+        "odd": "0.0 / 0.0",
+    }
+    shell.write(triggers=[trigger_entry("x", variables=values)])
+    body = json.dumps({"ref": "refs/heads/main", "commits": [{}], "text": "y" * 500}).encode()
+    ran = await shell.run("test", "x", "--payload", "-", "--json", stdin=body)
+    assert ran.code == 0
+    assert ran.json["failed_variable"] is None
+    assert ran.json["condition"] is None
+    assert ran.json["variables"] == {
+        "branch": "main",
+        "many": 1,
+        "long": "y" * 500 + "main",
+        "at": "2026-11-23T04:00:00Z",
+        "odd": "nan",
+    }
+    shown = (await shell.run("test", "x", "--payload", "-", stdin=body)).out
+    assert '  branch   "main" (string)\n  many     1 (int)\n  long     "yyy' in shown
+    assert "y… (string)" in shown
+    assert '  at       "2026-11-23T04:00:00Z" (timestamp)' in shown
+
+
+async def test_a_variable_that_fails_is_named_with_its_expression(shell: Shell) -> None:
+    values = {"first": "body.a", "second": "variables.first + body.b", "third": "body.a"}
+    shell.write(triggers=[trigger_entry("x", variables=values, when="variables.third == 1")])
+    ran = await shell.run("test", "x", "--payload", "-", "--json", stdin=b'{"a": 1}')
+    assert (ran.code, ran.json["outcome"], ran.json["variables"]) == (1, "error", {"first": 1})
+    failed = ran.json["failed_variable"]
+    assert (failed["name"], failed["expression"]) == ("second", "variables.first + body.b")
+    assert "there is no key 'b'" in failed["error"]
+    shown = (await shell.run("test", "x", "--payload", "-", stdin=b'{"a": 1}')).out
+    assert "  second   fails: there is no key 'b'" in shown
+    assert "third" not in shown
+
+
+async def test_a_condition_that_is_not_true_is_shown_part_by_part(shell: Shell) -> None:
+    when = "body.a == 1 && (body.b == 2 || !(body.c && body.d)) && method == 'POST'"
+    shell.write(triggers=[trigger_entry("x", when=when)])
+    body = b'{"a": 1, "b": 3, "c": true, "d": true}'
+    ran = await shell.run("test", "x", "--payload", "-", "--json", stdin=body)
+    condition = ran.json["condition"]
+    assert (condition["value"], condition["join"], condition["error"]) == (False, "all", None)
+    first, second, third = condition["parts"]
+    assert first == {
+        "expression": "body.a == 1",
+        "value": True,
+        "error": None,
+        "join": None,
+        "parts": [],
+        "operands": [{"path": "body.a", "value": 1}],
+    }
+    assert (second["join"], second["value"], third["value"]) == ("any", False, True)
+    assert second["parts"][1]["join"] == "not"
+    shown = (await shell.run("test", "x", "--payload", "-", stdin=body)).out
+    assert shown.endswith(
+        """when:
+  false   all of
+    true    body.a == 1
+            body.a = 1
+    false   any of
+      false   body.b == 2
+              body.b = 3
+      false   not
+        true    all of
+          true    body.c
+          true    body.d
+    true    method == 'POST'
+            method = "POST"
+"""
+    )
+    failing = (await shell.run("test", "x", "--payload", "-", stdin=b'{"a": 1}')).out
+    assert "      error   body.b == 2\n              there is no key 'b'" in failing
+    assert "              body.b = (not there)\n" in failing
+
+
+async def test_what_tells_a_delivery_from_others_is_shown(push_shell: Shell) -> None:
+    delivered = ("--sign", "--header", "X-GitHub-Delivery: 72d3162e")
+    ran = await try_push(push_shell, PUSH, *delivered, "--json")
+    assert ran.json["dedupe_keys"][0] == "72d3162e"
+    assert "\ndedupe     72d3162e\n" in (await try_push(push_shell, PUSH, *delivered)).out
+    (body,) = (await try_push(push_shell, PUSH, "--sign", "--json")).json["dedupe_keys"]
+    assert body.startswith("sha256:")
+
+
+async def test_a_handshake_shows_its_answer(shell: Shell) -> None:
+    shell.write(
+        triggers=[
+            trigger_entry("slack", auth={"scheme": "slack", "secret": "env:GH_WEBHOOK_SECRET"}),
+            trigger_entry(
+                "dropbox", path="/d", auth={"scheme": "dropbox", "secret": "env:API_KEY"}
+            ),
+        ]
+    )
+    challenge = json.dumps({"type": "url_verification", "challenge": "c1"}).encode()
+    ran = await shell.run("test", "slack", "--payload", "-", "--sign", "--json", stdin=challenge)
+    assert (ran.json["verified"], ran.json["outcome"]) == (True, "handshake")
+    assert ran.json["response"]["status"] == 200
+    assert "c1" in str(ran.json["response"]["body"])
+    asked = await shell.run(
+        "test", "dropbox", "--payload", "-", "--method", "GET", "--query", "challenge=c2"
+    )
+    assert 'handshake\nanswer     200 text/plain; charset=utf-8 "c2"' in asked.out
+
+
+async def test_where_the_called_url_is_signed_it_is_made_of_the_public_url(shell: Shell) -> None:
+    auth = {"scheme": "twilio", "secret": "env:GH_WEBHOOK_SECRET"}
+    shell.write(triggers=[trigger_entry("sms", auth=auth)])
+    form = ("--header", "Content-Type: application/x-www-form-urlencoded", "--query", "a=b c")
+    args = ("test", "sms", "--payload", "-", *form, "--sign", "--json")
+    without = await shell.run(*args, stdin=b"Body=hi")
+    assert (without.code, "public_url" in without.json["hint"]) == (1, True)
+    (shell.config / "DAEMON.yaml").write_text("public_url: https://hooks.example.com\n")
+    assert (await shell.run(*args, stdin=b"Body=hi")).code == 0

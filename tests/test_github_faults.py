@@ -279,7 +279,9 @@ async def test_one_that_takes_its_time_holds_up_no_other(
 async def push(daemon: Serving, name: str) -> str:
     """Delivers a push and is answered 202 quickly; the id of its dispatch."""
     began = time.monotonic()
-    status, answer = await daemon.deliver("/hooks", {}, headers={"x-github-delivery": name})
+    status, answer = await daemon.deliver(
+        "/hooks", {"name": name}, headers={"x-github-delivery": name}
+    )
     assert status == 202
     assert time.monotonic() - began < 1
     (id_,) = answer["dispatches"]

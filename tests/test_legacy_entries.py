@@ -70,7 +70,7 @@ def payloads(
         received_at=NOW,
     )
     judgement = judge_delivery(
-        Event("evt_1", delivery), delivery, body, [trigger], lambda: "dsp_1", dedupe=False
+        Event("evt_1", delivery), delivery, body, [trigger], lambda: "dsp_1", by_hand=True
     )[0]
     dispatches = judgement.verdict.dispatches
     assert [dispatch.reason for dispatch in dispatches] == [""] * len(dispatches)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from daemon.reading import household
-from daemon.receiver import HASHED_ON_THE_LOOP
+from daemon.proving import HASHED_ON_THE_LOOP
 from tests.harness.door import BODY_MAX, Door, door
 from tests.harness.raw_http import Answer, Wire, ask, chunked, connected, request
 from tests.inprocess import serving

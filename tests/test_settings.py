@@ -15,10 +15,18 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from daemon.addresses import Networks
 from daemon.config import Flags, Secrets, config_directory, load, load_settings
 from daemon.config.durations import duration
 from daemon.config.keyring import Keyring, SecretError
-from daemon.config.setting_forms import api_url, count, database_url, listen_address, rate
+from daemon.config.setting_forms import (
+    api_url,
+    count,
+    database_url,
+    listen_address,
+    public_url,
+    rate,
+)
 from daemon.errors import ConfigError
 from daemon.spec import Config, Pace, Settings
 
@@ -65,6 +73,8 @@ class TestSources:
             + "/dispatchd.sqlite",
             retention=timedelta(days=30),
             pace=Pace(1.0, 10, 500),
+            trusted_proxies=Networks(),
+            public_url="",
         )
 
     def test_a_flag_wins_over_all_and_the_file_comes_last(self, tmp_path: Path) -> None:
@@ -114,6 +124,7 @@ class TestSources:
             "gh_api_url: http://127.0.0.1:9/\napi_key: env:KEY\ndispatchd_listen: '[::1]:9'\n"
             "dispatchd_database_url: sqlite:///x.sqlite\ngh_writes_per_second: 0.5\n"
             "gh_write_burst: 0\ngh_writes_per_hour: 20\nretention: 7d\nrepositories: [acme/x]\n"
+            "trusted_proxies: [10.0.0.0/8, '::1']\npublic_url: https://a.example/in/\n"
         )
         found = settings(tmp_path, {"TOKEN": "ghp_x", "KEY": LONG}, yaml)
         assert found.gh_token is not None
@@ -127,6 +138,8 @@ class TestSources:
         assert found.database_url == "sqlite:///x.sqlite"
         assert found.retention == timedelta(days=7)
         assert found.pace == Pace(0.5, 0, 20)
+        assert found.trusted_proxies == Networks.parse(["10.0.0.0/8", "::1"])
+        assert found.public_url == "https://a.example/in"
 
     @pytest.mark.parametrize(
         ("name", "text"),
@@ -274,6 +287,34 @@ class TestForms:
             assert "hunter2" not in found
 
     @pytest.mark.parametrize(
+        "url",
+        ["https://hooks.example.com", "http://hooks.example.com:8080/in", "http://[2001:db8::1]/a"],
+    )
+    def test_a_public_url_is_http_or_https_and_ends_without_a_slash(self, url: str) -> None:
+        assert public_url(url) == public_url(url + "/") == url
+
+    @pytest.mark.parametrize(
+        ("url", "said"),
+        [
+            ("ftp://hooks.example.com", "must be an http or https URL"),
+            ("hooks.example.com", "must be an http or https URL"),
+            ("https://", "must be an http or https URL"),
+            ("https://host:port", "is not a URL"),
+            ("https://exam\nple.com", "is not a URL"),
+            ("https://hooks.example.com/?", "must not hold a query"),
+            ("https://hooks.example.com/#a", "must not hold a query or a fragment"),
+        ],
+    )
+    def test_any_other_public_url_is_refused(self, url: str, said: str) -> None:
+        with pytest.raises(ValueError, match=said):
+            public_url(url)
+
+    def test_a_password_in_a_public_url_is_refused_and_not_repeated(self, tmp_path: Path) -> None:
+        found = only_fault(tmp_path, {}, "public_url: https://me:hunter2@example.com\n")
+        assert found.startswith("DAEMON.yaml:1:13: public_url: must not hold a user name")
+        assert "hunter2" not in found
+
+    @pytest.mark.parametrize(
         ("text", "address"),
         [
             ("127.0.0.1:8080", ("127.0.0.1", 8080)),
@@ -342,6 +383,33 @@ class TestForms:
     def test_a_duration_is_some_time_but_not_for_ever(self, text: str, words: str) -> None:
         with pytest.raises(ValueError, match=words):
             duration(text)
+
+
+class TestProxies:
+    def test_what_is_no_network_is_a_fault_at_its_own_place(self, tmp_path: Path) -> None:
+        yaml = "trusted_proxies:\n  - 10.0.0.0/8\n  - 192.0.2.1/24\n"
+        assert only_fault(tmp_path, {}, yaml) == (
+            "DAEMON.yaml:3:5: trusted_proxies[1]: '192.0.2.1/24' is an address within a network "
+            "(write 192.0.2.0/24 for the network, or 192.0.2.1 for the address alone)"
+        )
+
+    @pytest.mark.parametrize("yaml", ["trusted_proxies: 10.0.0.0/8", "trusted_proxies: [10, '']"])
+    def test_what_is_no_list_of_texts_is_told_by_the_schema(
+        self, tmp_path: Path, yaml: str
+    ) -> None:
+        with pytest.raises(ConfigError) as caught:
+            config(tmp_path, {}, yaml)
+        assert all("must" in fault.message for fault in caught.value.faults)
+
+    @pytest.mark.parametrize("everybody", ["0.0.0.0/0", "::/0"])
+    def test_to_trust_everybody_is_warned_about(self, tmp_path: Path, everybody: str) -> None:
+        found = config(tmp_path, {}, f"trusted_proxies: ['{everybody}']\n")
+        (warning,) = found.warnings
+        assert "every sender can make up the address" in warning
+        assert found.settings.trusted_proxies == Networks.parse([everybody])
+
+    def test_one_network_behind_another_is_not_everybody(self, tmp_path: Path) -> None:
+        assert config(tmp_path, {}, "trusted_proxies: [10.0.0.0/8, '::1']\n").warnings == ()
 
 
 class TestSecrets:

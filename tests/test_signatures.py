@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,7 +25,6 @@ from daemon.signatures import (
     parse,
 )
 from daemon.signatures.hmac_scheme import HmacScheme
-from daemon.signatures.presets import PRESETS
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECRET = Secret("It's a Secret to Everybody", "env:SECRET")
@@ -629,7 +627,8 @@ def test_a_request_shows_neither_its_headers_nor_its_body() -> None:
     [
         ({}, "scheme", "no scheme"),
         ({"scheme": "githib"}, "scheme", "did you mean 'github'"),
-        ({"scheme": "stripe"}, "scheme", "it may be github, hmac"),
+        ({"scheme": "xyz"}, "scheme", "`dispatchd schemes` lists them"),
+        ({"scheme": ["github"]}, "scheme", "no scheme"),
         ({"scheme": "github", "heeder": "x"}, "heeder", "did you mean 'header'"),
         ({"scheme": "bearer", "header": "x"}, "header", "takes no 'header'"),
         ({"scheme": "hmac"}, "header", "needs `header`"),
@@ -712,23 +711,13 @@ def test_any_auth_is_a_scheme_or_refused_at_one_of_its_keys(auth: dict[str, Any]
 
 
 def test_every_scheme_on_offer_says_what_it_takes() -> None:
-    assert set(SCHEMES) == {"github", "hmac", "token", "api_key", "bearer", "basic", "none"}
     for name, entry in SCHEMES.items():
         assert PARAMETERS[name] == entry.parameters
         assert set(entry.required) <= set(entry.parameters)
         assert entry.description
-        required = dict.fromkeys(entry.required, "x-value")
-        header = {"header": "x-value"} if name == "token" else {}
-        assert parse({"scheme": name, **required, **header}).name == name
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_is_the_general_shape_with_its_parameters_filled_in(name: str) -> None:
-    """And each of them can be overridden."""
-    spelled_out = parse({"scheme": "hmac", **PRESETS[name].parameters})
-    genuine = signed(parse({"scheme": name}))
-    assert spelled_out.verify(genuine, [SECRET], NOW) is None
-    overridden = parse({"scheme": name, "header": "X-Own", "prefix": "", "algorithm": "sha1"})
-    assert overridden.sign(BODY, SECRET, NOW) == {
-        "x-own": hmac.new(SECRET.value.encode(), BODY, hashlib.sha1).hexdigest()
-    }
+        required = {"header": "x-value"} if name in ("hmac", "token") else {}
+        if name == "basic":
+            required = {"username": "ann"}
+        if name == "sns":
+            required = {"topic_arn": "arn:aws:sns:eu-central-1:123456789012:builds"}
+        assert parse({"scheme": name, **required}).name == name

@@ -479,6 +479,24 @@ async def test_a_renamed_repository_answers_at_its_number(
     assert simulator.received[0].repository == "acme/shop"
 
 
+async def test_where_webhooks_come_from_is_told_to_everybody_but_a_wrong_token(
+    clock: Clock, call: Caller
+) -> None:
+    async with Simulator(clock, tokens=["ghp_x"]) as simulator:
+        agent = {"User-Agent": "test/1"}
+        for headers in (HEADERS, agent):
+            status, answer, told = await call(simulator, "GET", "/meta", headers=headers)
+            assert status == 200
+            assert {"192.30.252.0/22", "127.0.0.1/32", "::1/128"} <= set(answer["hooks"])
+        wrong = agent | {"Authorization": "Bearer ghp_y"}
+        assert (await call(simulator, "GET", "/meta", headers=wrong))[0] == 401
+        known = HEADERS | {"If-None-Match": told["ETag"]}
+        status, answer, _ = await call(simulator, "GET", "/meta", headers=known)
+        assert (status, answer) == (304, b"")
+        other = HEADERS | {"If-None-Match": '"other"'}
+        assert (await call(simulator, "GET", "/meta", headers=other))[0] == 200
+
+
 async def test_faults_can_be_set_watched_and_cleared_over_http(
     simulator: Simulator, call: Caller
 ) -> None:

@@ -105,7 +105,8 @@ async def test_the_same_delivery_again_is_a_duplicate_of_the_first(tmp_path: Pat
     async with serving(tmp_path, triggers=[signed()]) as daemon:
         header = {"x-github-delivery": "d1"}
         first, second = [await daemon.deliver("/hook", PUSH, headers=header) for _ in range(2)]
-        other = await daemon.deliver("/hook", PUSH, headers={"x-github-delivery": "d2"})
+        another = {**PUSH, "after": "0f1e2d"}
+        other = await daemon.deliver("/hook", another, headers={"x-github-delivery": "d2"})
         assert (first[0], second[0], other[0]) == (202, 200, 202)
         assert second[1]["duplicate_of"] == first[1]["event_id"]
         assert second[1]["dispatches"] == []

@@ -18,6 +18,7 @@ _EVENT: Shape = {
     "replay_of": object,
 }  # fmt: skip
 
+ARMED: Shape = {"path": str, "armed_until": str}
 CANCELLED: Shape = {}
 DISPATCH: Shape = {"id": str, "event_id": str, "client_payload": str}
 DISPATCHES: Shape = {"dispatches": [_DISPATCH]}
@@ -30,6 +31,7 @@ JUDGED: Shape = {
     "verdicts": [{"entry": str, "outcome": str, "reason": object}],
 }  # fmt: skip
 REPLAYED: Shape = {"dispatches": [str]}
+SECRET: Shape = {"secret": str}
 SENT: Shape = {"dispatch_id": str}
 STATUS: Shape = {
     "dispatches": {},

@@ -6,22 +6,25 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from daemon import config
-from daemon.body import parse_body
+from daemon.cli.case import usual_method
+from daemon.cli.explaining import answer_view, brief, condition_view, put_insight, variables_view
 from daemon.cli.layout import Fields
 from daemon.cli.offline import needed
+from daemon.cli.signing import signed, url_called
 from daemon.cli.tables import console, plain, put, say, warn, word
+from daemon.cli.tryout import Tryout, opened, tried
 from daemon.dispatch import Dispatch
-from daemon.errors import DispatchdError, Refused, UsageError
+from daemon.errors import DispatchdError, UsageError
 from daemon.event import Delivery, Event, Outcome
 from daemon.github import dispatch_request
 from daemon.ids import IdSource
-from daemon.judge import delivery_of, judge_delivery
+from daemon.judge import delivery_of
 from daemon.routes import Match, Routes
 from daemon.signatures import Request, SchemeError, explain
 from daemon.spec import Config, TriggerSpec
@@ -48,20 +51,22 @@ def try_trigger(trial: Trial, config_dir: Path | None, *, secrets: bool, as_json
     )
     trigger = _named(loaded, trial.trigger)
     now = datetime.now(UTC)
-    request = _request(trial, trigger, now)
+    request = _request(trial, trigger, loaded.settings.public_url, now)
     match = _match(trial, loaded, trigger, request)
     delivery = delivery_of(request, match, "127.0.0.1", now)
     sharing = [other for other in match.route.triggers if other is not trigger]
-    results = [
+    tries = [
         _tried(each, request, delivery, loaded.settings.gh_api_url) for each in [trigger, *sharing]
     ]
+    results = [result for result, _ in tries]
     own = results[0]
     if not trigger.enabled:
         own["warning"] = "the trigger is disabled: set `enabled` to true to have it served"
     if as_json:
         print(json.dumps({**own, "others": results[1:]}, ensure_ascii=False))
     else:
-        _print(results)
+        for result, found in tries:
+            _print(result, found)
     if not (own["verified"] and own["outcome"] == Outcome.DISPATCHED and not own["faults"]):
         raise DispatchdError(f"{trigger.name} would not dispatch this request: {_why(own)}")
 
@@ -74,7 +79,7 @@ def _named(loaded: Config, name: str) -> TriggerSpec:
     return trigger
 
 
-def _request(trial: Trial, trigger: TriggerSpec, now: datetime) -> Request:
+def _request(trial: Trial, trigger: TriggerSpec, public_url: str, now: datetime) -> Request:
     try:
         body = sys.stdin.buffer.read() if str(trial.payload) == "-" else trial.payload.read_bytes()
     except OSError as error:
@@ -86,40 +91,39 @@ def _request(trial: Trial, trigger: TriggerSpec, now: datetime) -> Request:
         given.setdefault(name.lower(), []).append(value)
     headers = {"content-type": "application/json"}
     headers |= {name: ", ".join(values) for name, values in given.items()}
-    path = trial.path or trigger.path
-    method = (trial.method or min(trigger.methods, key=lambda m: (m != "POST", m))).upper()
-    if trial.sign:
-        headers |= _proof(trigger, body, method, path, now)
-    query = dict(_pair(text, "=", "--query") for text in reversed(trial.query))
-    return Request(method, path, headers, query, body)
+    request = Request(
+        method=(trial.method or usual_method(trigger)).upper(),
+        path=trial.path or trigger.path,
+        headers=headers,
+        query=dict(_pair(text, "=", "--query") for text in reversed(trial.query)),
+        body=body,
+    )
+    request = replace(request, url=url_called(public_url, request))
+    return _signed(trigger, request, now) if trial.sign else request
 
 
-def _proof(
-    trigger: TriggerSpec, body: bytes, method: str, path: str, now: datetime
-) -> dict[str, str]:
-    """The headers with which a sender that knows the secret would prove itself. Raises UsageError
-    where no header can."""
+def _signed(trigger: TriggerSpec, request: Request, now: datetime) -> Request:
+    """The request with the headers by which a sender that knows the secret would prove itself.
+    Raises UsageError where no header can."""
     scheme = trigger.auth.scheme
     if scheme.needs_secret and not trigger.auth.secrets:
         raise UsageError(
             f"--sign: no secret of {trigger.name} resolves; `dispatchd validate --secrets` "
             "says which"
         )
+    proven = request
     try:
-        proofs = [
-            scheme.sign(body, secret, now, method=method, path=path)
-            for secret in trigger.auth.secrets[:1]
-        ]
+        for secret in trigger.auth.secrets[:1]:
+            proven = signed(scheme, request, secret, now)
     except SchemeError as error:
         raise UsageError(f"--sign: {error}") from None
-    proof = {name.lower(): value for each in proofs for name, value in each.items()}
-    if scheme.credential_query and not proof:
+    if scheme.credential_query and proven.headers == request.headers:
         name = min(scheme.credential_query)
         raise UsageError(
             f"--sign adds headers, and {trigger.name} takes its token in the query: give it with "
             f"--query {name}=TOKEN"
         )
-    return proof
+    return proven
 
 
 def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
@@ -143,42 +147,29 @@ def _match(trial: Trial, loaded: Config, trigger: TriggerSpec, request: Request)
 
 def _tried(
     trigger: TriggerSpec, request: Request, delivery: Delivery, api_url: str
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Tryout]:
     now = delivery.received_at
-    mismatch = explain(trigger.auth.scheme, request, trigger.auth.secrets, now)
-    result: dict[str, Any] = {
+    ids = IdSource()
+    mismatch, found = None, opened(trigger, request)
+    if found is None:
+        mismatch = explain(trigger.auth.scheme, request, trigger.auth.secrets, now)
+        event = Event(ids.event(now), delivery)
+        found = tried(trigger, event, delivery, request, lambda: ids.dispatch(now))
+    return {
         "trigger": trigger.name,
         "verified": mismatch is None,
         "why_not": mismatch.reason if mismatch else None,
         "hint": (mismatch.hint or None) if mismatch else None,
-    }
-    ids = IdSource()
-    event = Event(ids.event(now), delivery)
-    outcome, reason, dispatches = _judged(event, delivery, trigger, ids)
-    return result | {
-        "matched": outcome is Outcome.DISPATCHED,
-        "outcome": outcome.value if outcome else None,
-        "reason": reason,
-        "faults": [each.reason for each in dispatches if each.reason],
-        "requests": [_shown(each, api_url) for each in dispatches if not each.reason],
-    }
-
-
-def _judged(
-    event: Event, delivery: Delivery, trigger: TriggerSpec, ids: IdSource
-) -> tuple[Outcome | None, str | None, tuple[Dispatch, ...]]:
-    if len(delivery.body) > trigger.max_body:
-        return None, f"413: the body is over max_body, {trigger.max_body:,} bytes", ()
-    if delivery.method not in trigger.methods:
-        return None, f"405: {delivery.method} is not among its methods", ()
-    try:
-        body = parse_body(delivery.headers, delivery.body)
-    except Refused as refusal:
-        return None, f"{refusal.status}: {refusal.message}", ()
-    (judgement,) = judge_delivery(event, delivery, body, [trigger], lambda: ids.dispatch(event.at))
-    verdict = judgement.verdict
-    reason = verdict.reason or judgement.answer_fault or None
-    return verdict.outcome, reason, verdict.dispatches
+        "matched": found.outcome is Outcome.DISPATCHED,
+        "outcome": found.outcome.value if found.outcome else None,
+        "reason": found.reason or None,
+        "faults": found.faults,
+        "requests": [_shown(each, api_url) for each in found.dispatches if not each.reason],
+        "response": answer_view(found.answer),
+        "dedupe_keys": list(found.dedupe_keys),
+        **variables_view(found.variables),
+        "condition": condition_view(found.condition),
+    }, found
 
 
 def _shown(dispatch: Dispatch, api_url: str) -> Mapping[str, Any]:
@@ -200,30 +191,34 @@ def _why(result: Mapping[str, Any]) -> str:
     return f"{outcome}: {reason}" if reason else outcome
 
 
-def _print(results: Sequence[Mapping[str, Any]]) -> None:
-    for result in results:
-        if warning := result.get("warning"):
-            warn(warning)
-        say(result["trigger"])
-        rows = Fields()
-        if result["verified"]:
-            rows.add("verified", "yes")
-        else:
-            rows.add("verdict", word("refused (401)"))
-            rows.add("verified", plain(f"no: {result['why_not']}"))
-            if result["hint"]:
-                rows.add("", plain(result["hint"]))
-            put(rows)
-            say("if it were believed:")
-            rows = Fields()
-        rows.add("verdict", word(result["outcome"] or "refused"))
-        if result["reason"]:
-            rows.add("", plain(result["reason"]))
-        for fault in result["faults"]:
-            rows.add("dead", plain(fault))
+def _print(result: Mapping[str, Any], found: Tryout) -> None:
+    if warning := result.get("warning"):
+        warn(warning)
+    say(result["trigger"])
+    rows = Fields()
+    if result["verified"]:
+        rows.add("verified", "yes")
+    else:
+        rows.add("verdict", word("refused (401)"))
+        rows.add("verified", plain(f"no: {result['why_not']}"))
+        if result["hint"]:
+            rows.add("", plain(result["hint"]))
         put(rows)
-        for request in result["requests"]:
-            say(f"{request['method']} {request['url']}")
-            for name, value in request["headers"].items():
-                say(f"{name}: {value}")
-            console().print_json(json.dumps(request["body"], ensure_ascii=False))
+        say("if it were believed:")
+        rows = Fields()
+    rows.add("verdict", word(found.word))
+    if result["reason"]:
+        rows.add("", plain(result["reason"]))
+    for fault in result["faults"]:
+        rows.add("dead", plain(fault))
+    if found.dedupe_keys:
+        rows.add("dedupe", plain("\n".join(found.dedupe_keys)))
+    if answer := found.answer:
+        rows.add("answer", plain(f"{answer.status} {answer.content_type} {brief(answer.body)}"))
+    put(rows)
+    put_insight(found)
+    for request in result["requests"]:
+        say(f"{request['method']} {request['url']}")
+        for name, value in request["headers"].items():
+            say(f"{name}: {value}")
+        console().print_json(json.dumps(request["body"], ensure_ascii=False))

@@ -13,15 +13,16 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from daemon import github
+from daemon import github, github_meta
 from daemon.client.deadline import deadline as until
 from daemon.client.proxy import proxy_for
 from daemon.client.resolver import Resolver
 from daemon.client.wire import Body, OwnAnswer
 from daemon.client.wording import describe
 from daemon.dispatch import Attempt, Dispatch
-from daemon.errors import UsageError
+from daemon.errors import FetchError, UsageError
 from daemon.github import Accepted, Ambiguous, Answer, Redirected, Request, Unreachable
+from daemon.github_meta import META_MAX, HookRanges
 from daemon.pacing import Limits
 from daemon.secret import Secret
 
@@ -132,6 +133,43 @@ class GitHub:
         )
         return Exchange(answer, attempt, github.limits(headers, self._clock()))
 
+    async def hook_ranges(self, known: HookRanges | None) -> HookRanges:
+        """The networks that webhooks come from, as GitHub tells them now. Redirects are not
+        followed. Raises FetchError."""
+        request = github_meta.meta_request(self._api_url, known, self._api_version)
+        response = await self._get(request, META_MAX)
+        return github_meta.ranges_told(
+            response.status,
+            response.headers,
+            response.body,
+            known=known,
+            source=self._api_url,
+            now=self._clock(),
+        )
+
+    async def _get(self, request: Request, most: int) -> _Response:
+        """The whole answer. Raises FetchError where none comes, or one of over ``most`` bytes."""
+        if self._session is None:
+            raise RuntimeError("GitHub is used outside its 'async with' block")
+        body = bytearray()
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._session.get(
+                    URL(request.url, encoded=True),
+                    headers=self._with_token(request),
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                    proxy_headers=self._proxy_headers,
+                ) as answer,
+            ):
+                await _read(answer.content, body, most + 1)
+        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            raise FetchError(self._unreachable(request.url, error)) from None
+        if len(body) > most:
+            raise FetchError(f"the answer to GET {request.url} has more than {most:,} bytes")
+        return self._response(answer, body)
+
     async def _follow(
         self, request: Request, deadline: float, gone: Callable[[], None]
     ) -> tuple[Answer, _Response | None]:
@@ -159,11 +197,6 @@ class GitHub:
     ) -> _Response | Ambiguous | Unreachable:
         if self._session is None:
             raise RuntimeError("GitHub is used outside its 'async with' block")
-        headers = {
-            **request.headers,
-            "Authorization": f"Bearer {self._token}",
-            "Accept-Encoding": "identity",  # answers are small, and none can be a zip bomb
-        }
         body = Body(request.body, gone)
         answer: aiohttp.ClientResponse | None = None
         words = bytearray()
@@ -172,7 +205,7 @@ class GitHub:
                 answer = await self._session.request(
                     request.method,
                     URL(url, encoded=True),
-                    headers=headers,
+                    headers=self._with_token(request),
                     data=body,
                     allow_redirects=False,  # aiohttp would follow a 301 with a body-less GET
                     proxy=self._proxy,
@@ -181,7 +214,7 @@ class GitHub:
                 if not answer.content.at_eof():
                     now = asyncio.get_running_loop().time()
                     limit.reschedule(min(deadline, now + BODY_TIMEOUT))
-                    await _read(answer.content, words)
+                    await _read(answer.content, words, BODY_MAX)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             # The status is the answer: a body that stalls or breaks off takes nothing from it.
             if answer is None:
@@ -189,26 +222,39 @@ class GitHub:
         finally:
             if answer is not None:
                 answer.release()  # which closes the connection if there is more to read
+        return self._response(answer, words)
+
+    def _with_token(self, request: Request) -> dict[str, str]:
+        return {
+            **request.headers,
+            "Authorization": f"Bearer {self._token}",
+            "Accept-Encoding": "identity",  # so that no answer can be a zip bomb
+        }
+
+    def _response(self, answer: aiohttp.ClientResponse, body: bytearray) -> _Response:
         fields = {name.lower(): self._redact(value) for name, value in answer.headers.items()}
         return _Response(
-            answer.status, fields, bytes(words).replace(self._token.encode(), b"<token>")
+            answer.status, fields, bytes(body).replace(self._token.encode(), b"<token>")
         )
 
     def _nothing_came(self, url: str, error: Exception, *, sent: bool) -> Ambiguous | Unreachable:
-        trouble = self._redact(describe(error))
         if sent:
             return Ambiguous(
-                f"the request was sent, but GitHub's answer was lost ({trouble}): it may have "
-                "acted on it or not"
+                "the request was sent, but GitHub's answer was lost "
+                f"({self._redact(describe(error))}): it may have acted on it or not"
             )
-        return Unreachable(f"GitHub could not be reached at {urlsplit(url).netloc}: {trouble}")
+        return Unreachable(self._unreachable(url, error))
+
+    def _unreachable(self, url: str, error: Exception) -> str:
+        trouble = self._redact(describe(error))
+        return f"GitHub could not be reached at {urlsplit(url).netloc}: {trouble}"
 
     def _redact(self, text: str) -> str:
         """``text`` without the token, which a hostile or debugging server may echo."""
         return text.replace(self._token, "<token>")
 
 
-async def _read(content: aiohttp.StreamReader, words: bytearray) -> None:
+async def _read(content: aiohttp.StreamReader, words: bytearray, most: int) -> None:
     """The start of an answer's body, into ``words``: what came before a failure stays there."""
-    while len(words) < BODY_MAX and (chunk := await content.read(BODY_MAX - len(words))):
+    while len(words) < most and (chunk := await content.read(most - len(words))):
         words += chunk

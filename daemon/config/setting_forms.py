@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import platformdirs
 
@@ -22,21 +22,24 @@ def is_repository(text: str) -> bool:
 def api_url(text: str) -> str:
     """The root of GitHub's API without a slash at its end. Raises ValueError; the message never
     repeats the URL, which may hold a password."""
-    try:
-        if not re.fullmatch(r"[!-~]+", text):  # urlsplit would drop a tab or a newline
-            raise ValueError
-        url = urlsplit(text)
-        host, _ = url.hostname, url.port
-    except ValueError:
-        raise ValueError("is not a URL") from None
+    url = _root(text)
     if url.username is not None or url.password is not None:
         raise ValueError("must not hold a user name or a password: the token is set by GH_TOKEN")
-    if url.scheme not in ("http", "https") or not host:
+    if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("must be an https:// URL, as https://api.github.com")
-    if url.query or url.fragment:
-        raise ValueError("must not hold a query or a fragment")
-    if url.scheme == "http" and not _is_loopback(host):
+    if url.scheme == "http" and not _is_loopback(url.hostname):
         raise ValueError("must be https: over plain http the token could be read on the way")
+    return text.rstrip("/")
+
+
+def public_url(text: str) -> str:
+    """What senders put before the daemon's paths, without a slash at its end. Raises ValueError;
+    the message never repeats the URL, which may hold a password."""
+    url = _root(text)
+    if url.username is not None or url.password is not None:
+        raise ValueError("must not hold a user name or a password")
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("must be an http or https URL, as https://hooks.example.com")
     return text.rstrip("/")
 
 
@@ -94,6 +97,20 @@ def count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,7}", text) or int(text) > 1_000_000:
         raise ValueError(f"{text!r} is not a whole number from 0 (no limit) to 1000000")
     return int(text)
+
+
+def _root(text: str) -> SplitResult:
+    """A URL that paths can be added to. Raises ValueError."""
+    try:
+        if not re.fullmatch(r"[!-~]+", text):  # urlsplit would drop a tab or a newline
+            raise ValueError
+        url = urlsplit(text)
+        _ = url.hostname, url.port  # which are looked at only now
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if "?" in text or "#" in text:
+        raise ValueError("must not hold a query or a fragment")
+    return url
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from daemon.addresses import EVERYBODY, Network, NetworkError, Networks, network
 from daemon.config.findings import Findings
 from daemon.config.keyring import SHORTEST, Keyring, SecretError
 from daemon.config.node import Node
@@ -19,6 +20,7 @@ from daemon.config.setting_forms import (
     default_database,
     is_repository,
     listen_address,
+    public_url,
     rate,
 )
 from daemon.errors import Fault
@@ -108,7 +110,38 @@ class SettingsReader:
                 self._parsed("GH_WRITE_BURST", count, pace.burst),
                 self._parsed("GH_WRITES_PER_HOUR", count, pace.writes_per_hour),
             ),
+            trusted_proxies=self._trusted_proxies(),
+            public_url=self._public_url(),
         )
+
+    def _trusted_proxies(self) -> Networks:
+        place = self._yaml.child("trusted_proxies") if self._yaml else None
+        trusted: list[Network] = []
+        for member in place.each() if place is not None and isinstance(place.value, list) else ():
+            if not isinstance(member.value, str) or not member.value:
+                continue
+            try:
+                trusted.append(network(member.value))
+            except NetworkError as error:
+                member.fault(str(error), error.hint)
+                continue
+            if trusted[-1] in EVERYBODY:
+                member.warn(
+                    "trusts everybody, so that every sender can make up the address that it "
+                    "comes from",
+                    "name the networks of the proxies alone",
+                )
+        return Networks(tuple(trusted))
+
+    def _public_url(self) -> str:
+        place = self._yaml.child("public_url") if self._yaml else None
+        if place is None or not isinstance(place.value, str) or place.misshapen():
+            return ""
+        try:
+            return public_url(place.value)
+        except ValueError as error:
+            place.fault(str(error))
+            return ""
 
     def _default_repository(self) -> str:
         """``GH_OWNER/GH_REPO`` as ``owner/name``, or empty where they do not name one."""

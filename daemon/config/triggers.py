@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
+from daemon.addresses import GITHUB, AllowList, Network, NetworkError, Networks, network
 from daemon.config.dispatches import DispatchReader
 from daemon.config.entry import Entry
 from daemon.config.keyring import Keyring, SecretError
@@ -13,12 +15,21 @@ from daemon.config.paths import PathError, path_template
 from daemon.errors import ExpressionError
 from daemon.expressions import JSON, Condition, Expression, Path, Vocabulary
 from daemon.secret import Secret
-from daemon.signatures import PARAMETERS, Scheme, SchemeError, parse
-from daemon.spec import Auth, DedupeSpec, ResponseSpec, TriggerSpec
+from daemon.signatures import PARAMETERS, SchemeError, parse
+from daemon.spec import (
+    Auth,
+    CoalesceSpec,
+    DedupeSpec,
+    DispatchSpec,
+    RateLimitSpec,
+    ResponseSpec,
+    TriggerSpec,
+)
 
 DEFAULT_WINDOW = timedelta(hours=24)
 DEFAULT_MAX_BODY = 5 * 1024 * 1024
 LARGEST_MAX_BODY = 25 * 1024 * 1024
+WINDOWS_WAITED = 10
 
 _PARAMETER = re.compile(r'; *([^;= ]+)=("(?:[^"\\]|\\.)*"|[^; ]*)')
 _SIZE = re.compile(r"([0-9]{1,9}) ?(B|KiB|MiB)")
@@ -45,6 +56,9 @@ class TriggerReader:
         response = _response(node, rendering)
         auth = self._auth(node)
         max_body = _size(node, "max_body")
+        allow_from = _allow_from(node)
+        rate_limit = _rate_limit(node, vocabulary)
+        coalesce = _coalesce(node, vocabulary, dispatches)
         path = node.text("path")
         if entry.findings.spoiled or auth is None or path is None:
             return None
@@ -61,6 +75,9 @@ class TriggerReader:
             dedupe=dedupe,
             response=response,
             dispatches=dispatches,
+            allow_from=allow_from,
+            rate_limit=rate_limit,
+            coalesce=coalesce,
         )
 
     def _vocabulary(self, node: Node) -> Vocabulary:
@@ -81,6 +98,7 @@ class TriggerReader:
             return None
         parameters: dict[str, object] = dict(place.value)
         given = parameters.pop("secret", None)
+        token = parameters.pop("verify_token", None)
         if "tolerance" in parameters:
             parameters["tolerance"] = place.span("tolerance", timedelta(minutes=5))
         try:
@@ -90,17 +108,25 @@ class TriggerReader:
             taken = ("scheme", *PARAMETERS.get(str(parameters.get("scheme")), ()))
             place.at((error.key,)).fault(error.message, key=error.key not in taken)
             return None
-        if scheme.needs_secret and given is None:
+        if token is not None and not (scheme.handshake and scheme.handshake.takes_token):
+            place.at(("verify_token",)).fault(
+                f"the scheme {scheme.name} takes no verify_token", key=True
+            )
+        if scheme.needs_secret and given is None and not scheme.learns_secret:
             place.fault(
                 f"the scheme {scheme.name} needs a `secret`", 'for example "secret": "env:NAME"'
             )
         elif not scheme.needs_secret and given is not None:
             place.at(("secret",)).fault(f"the scheme {scheme.name} takes no secret", key=True)
-        return Auth(scheme, tuple(self._secrets(place, scheme)))
+        return Auth(
+            scheme,
+            tuple(self._secrets(place, "secret") if scheme.needs_secret else ()),
+            tuple(self._secrets(place, "verify_token")),
+        )
 
-    def _secrets(self, auth: Node, scheme: Scheme) -> list[Secret]:
-        secret = auth.child("secret")
-        if secret is None or not scheme.needs_secret:
+    def _secrets(self, auth: Node, key: str) -> list[Secret]:
+        secret = auth.child(key)
+        if secret is None:
             return []
         resolved: list[Secret] = []
         for place in secret.each():
@@ -163,6 +189,51 @@ def _dedupe(node: Node, vocabulary: Vocabulary) -> DedupeSpec | None:
         return None
     key = _expression(place.child("key"), vocabulary)
     return DedupeSpec(key, place.span("window", DEFAULT_WINDOW))
+
+
+def _allow_from(node: Node) -> AllowList | None:
+    place = node.child("allow_from")
+    if place is None or not isinstance(place.value, list):
+        return None
+    found: list[Network] = []
+    for member in place.each():
+        if not isinstance(member.value, str) or member.value == GITHUB:
+            continue
+        try:
+            found.append(network(member.value))
+        except NetworkError as error:
+            member.fault(str(error), error.hint)
+    return AllowList(Networks(tuple(found)), github=GITHUB in place.value)
+
+
+def _rate_limit(node: Node, vocabulary: Vocabulary) -> RateLimitSpec | None:
+    place = node.child("rate_limit")
+    if place is None:
+        return None
+    return RateLimitSpec(
+        max=place.whole("max", 1),
+        per=place.span("per", timedelta(minutes=1)),
+        key=_expression(place.child("key"), vocabulary),
+    )
+
+
+def _coalesce(
+    node: Node, vocabulary: Vocabulary, dispatches: Sequence[DispatchSpec]
+) -> CoalesceSpec | None:
+    place = node.child("coalesce")
+    if place is None:
+        return None
+    window = place.span("window", timedelta(seconds=30))
+    max_wait = place.span("max_wait", WINDOWS_WAITED * window)
+    if max_wait < window:
+        place.at(("max_wait",)).fault("is shorter than `window`", "the last would never be awaited")
+    shortest = min((each.send_within for each in dispatches), default=None)
+    if shortest is not None and max_wait >= shortest:
+        place.fault(
+            "may hold a dispatch back for longer than its `send_within` allows it to wait",
+            "shorten `max_wait`, or lengthen `send_within`",
+        )
+    return CoalesceSpec(_expression(place.child("key"), vocabulary), window, max_wait)
 
 
 def _response(node: Node, vocabulary: Vocabulary) -> ResponseSpec | None:

@@ -26,6 +26,7 @@ _TRIGGER_NAMES = {
     "event.received_at": cel.Type.TIMESTAMP,
     "event.trigger": cel.Type.STRING,
     "event.client_ip": cel.Type.STRING,
+    "event.cloudevent": cel.Type.DYN,
 }
 _CRON_NAMES = {
     "event.id": cel.Type.STRING,

@@ -1,4 +1,4 @@
-"""The JSON Schemas of the three configuration files, and the check against them.
+"""The JSON Schemas of the three configuration files and of golden cases, and the check against them.
 
 The schemas say everything that one value can be judged by; ``daemon.config`` judges the rest."""
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from jsonschema.protocols import Validator
 
@@ -17,17 +17,19 @@ from daemon.schemas.validator import compiled
 from daemon.schemas.wording import Wording
 
 Name = Literal["crons", "triggers", "daemon"]
+AnyName: TypeAlias = Name | Literal["case"]
 
 
 @cache
-def schema(name: Name) -> dict[str, Any]:
-    """The schema of CRONS.json, TRIGGERS.json or DAEMON.yaml, as shipped. Not to be changed."""
+def schema(name: AnyName) -> dict[str, Any]:
+    """The schema of CRONS.json, TRIGGERS.json, DAEMON.yaml or a case, as shipped. Not to be
+    changed."""
     text = resources.files(__name__).joinpath(f"{name}.json").read_text("utf-8")
     found: dict[str, Any] = json.loads(text)
     return found
 
 
-def check(document: Document, name: Name) -> list[Fault]:
+def check(document: Document, name: AnyName) -> list[Fault]:
     """Everything in ``document`` that its schema forbids, in the order of the text.
 
     One mistake makes one fault. No message repeats a value: it may be a secret.
@@ -45,16 +47,16 @@ def check(document: Document, name: Name) -> list[Fault]:
     )
 
 
-def shown_path(name: Name, path: tuple[str | int, ...]) -> str:
+def shown_path(name: AnyName, path: tuple[str | int, ...]) -> str:
     """A path as faults show it, the same for both forms of a file: ``triggers[2].auth.secret``."""
     return dotted((name, *path) if path and isinstance(path[0], int) else path)
 
 
 @cache
-def _validator(name: Name) -> Validator:
+def _validator(name: AnyName) -> Validator:
     return compiled(schema(name))
 
 
 @cache
-def _wording(name: Name) -> Wording:
+def _wording(name: AnyName) -> Wording:
     return Wording(schema(name))

@@ -110,7 +110,7 @@ class Wording:
             case "enum":
                 allowed = _allowed(schema)
                 hint = _did_you_mean(value, allowed) if len(allowed) > 1 else ""
-                yield Finding(path, f"must be {_listed(allowed)}", hint)
+                yield Finding(path, f"must be {form or _listed(allowed)}", hint)
             case "pattern":
                 yield Finding(path, f"must be {form}", _such_as(schema))
             case "not":

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
 from daemon.secret import Secret
+from daemon.signatures.body_field import PATH, text_at
 from daemon.signatures.request import Mismatch, Request
 from daemon.signatures.scheme import Scheme, SchemeError, equals_any, is_blank, no_secret, octets
 
@@ -47,18 +48,29 @@ def _usable(secret: Secret) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TokenScheme(Scheme):
-    """The secret in the header ``header`` (lower case) or the query parameter ``query``.
+    """The secret in the header ``header`` (lower case) or the query parameter ``query``. A
+    delivery's id is in ``delivery_header`` or in the body's ``delivery_field``.
 
-    Raises SchemeError unless exactly one of the two is given.
+    Raises SchemeError unless exactly one of the first two is given, and at most one of the others.
     """
 
     header: str = ""
     query: str = ""
+    delivery_header: str = ""
+    delivery_field: str = ""
     name: str = "token"
 
     def __post_init__(self) -> None:
         if bool(self.header) == bool(self.query):
             raise SchemeError("give exactly one of `header` and `query`", "header")
+        if self.delivery_header and self.delivery_field:
+            raise SchemeError(
+                "`delivery_header` and `delivery_field` exclude each other", "delivery_field"
+            )
+        if self.delivery_field and not PATH.fullmatch(self.delivery_field):
+            raise SchemeError(
+                "`delivery_field` must be the body's keys joined by dots", "delivery_field"
+            )
 
     @property
     def credential_headers(self) -> frozenset[str]:
@@ -93,12 +105,21 @@ class TokenScheme(Scheme):
     ) -> dict[str, str]:
         return {self.header: _usable(secret)} if self.header else {}
 
+    def delivery_id(self, request: Request, body: object) -> str | None:
+        if self.delivery_field:
+            return text_at(body, self.delivery_field)
+        return request.headers.get(self.delivery_header, "").strip() or None
+
 
 @dataclass(frozen=True, slots=True)
 class BearerScheme(Scheme):
-    """The secret as ``Authorization: Bearer`` token (RFC 6750)."""
+    """The secret as ``Authorization: Bearer`` token (RFC 6750). ``identify`` makes a delivery's id
+    of its parsed body, where a preset knows how."""
 
-    name: ClassVar[str] = "bearer"
+    name: str = "bearer"
+    identify: Callable[[object], str | None] | None = None
+
+    kind: ClassVar[str] = "bearer"
     credential_headers: ClassVar[frozenset[str]] = frozenset({"authorization"})
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
@@ -115,14 +136,20 @@ class BearerScheme(Scheme):
     ) -> dict[str, str]:
         return {"authorization": f"Bearer {_usable(secret)}"}
 
+    def delivery_id(self, request: Request, body: object) -> str | None:
+        return self.identify(body) if self.identify is not None else None
+
 
 @dataclass(frozen=True, slots=True)
 class BasicScheme(Scheme):
-    """``username`` with the secret as its password (RFC 7617, in UTF-8)."""
+    """``username`` with the secret as its password (RFC 7617, in UTF-8). For ``identify`` see
+    BearerScheme."""
 
     username: str
+    name: str = "basic"
+    identify: Callable[[object], str | None] | None = None
 
-    name: ClassVar[str] = "basic"
+    kind: ClassVar[str] = "basic"
     credential_headers: ClassVar[frozenset[str]] = frozenset({"authorization"})
 
     def __post_init__(self) -> None:
@@ -152,6 +179,9 @@ class BasicScheme(Scheme):
     ) -> dict[str, str]:
         pair = octets(f"{self.username}:{_usable(secret)}")
         return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
+    def delivery_id(self, request: Request, body: object) -> str | None:
+        return self.identify(body) if self.identify is not None else None
 
 
 @dataclass(frozen=True, slots=True)

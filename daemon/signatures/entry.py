@@ -15,10 +15,16 @@ Parameters = Mapping[str, Any]
 class SchemeEntry:
     """One scheme that the config may name; ``required`` are among its ``parameters``.
 
-    ``build`` takes checked parameters, header names already in lower case.
+    ``build`` takes checked parameters, header names already in lower case. For
+    people: ``setup`` says where the vendor shows or takes the secret, as the end of a sentence,
+    ``dedupe`` what tells deliveries apart where no parameter does, and ``sources`` are the
+    addresses of the rules.
     """
 
     description: str
     parameters: tuple[str, ...]
     required: tuple[str, ...]
     build: Callable[[Parameters], Scheme]
+    setup: str = ""
+    dedupe: str = ""
+    sources: tuple[str, ...] = ()

@@ -9,12 +9,13 @@ from datetime import datetime
 
 from daemon.secret import Secret
 from daemon.signatures.credentials import BasicScheme, BearerScheme, TokenScheme, authorization
+from daemon.signatures.ed25519 import StandardWebhooksScheme
 from daemon.signatures.github_legacy import OLD_HEADER, GithubLegacyScheme
 from daemon.signatures.hmac_hints import explain_hmac
 from daemon.signatures.hmac_scheme import HmacScheme
 from daemon.signatures.request import Mismatch, Request
 from daemon.signatures.scheme import Scheme, equals_any, is_blank, octets
-from daemon.signatures.senders import describe, similar_header
+from daemon.signatures.senders import describe, similar_header, what_to_do
 from daemon.signatures.slips import secret_slips
 
 _LEADING_WORD = re.compile(r"(bearer|token|basic|apikey)[ :=]+", re.IGNORECASE)
@@ -34,6 +35,11 @@ def explain(
     match scheme:
         case HmacScheme():
             return explain_hmac(scheme, request, secrets, now, mismatch)
+        case StandardWebhooksScheme():
+            shared = scheme.shared(secrets)
+            if mismatch != scheme.hmac.verify(request, shared, now):
+                return mismatch
+            return explain_hmac(scheme.hmac, request, shared, now, mismatch)
         case GithubLegacyScheme():
             return _explain_legacy(scheme, request, secrets, now, mismatch)
         case TokenScheme() if scheme.received(request) is None:
@@ -82,8 +88,7 @@ def _without_header(wanted: str, request: Request, mismatch: Mismatch) -> Mismat
         return Mismatch(mismatch.reason, "set the secret at the sender, so that it is sent along")
     return Mismatch(
         mismatch.reason,
-        f"the request has {describe(similar)}: it is meant for another trigger, or `auth` must "
-        "say how that one is checked",
+        f"the request has {describe(similar)}: {what_to_do(similar)}",
     )
 
 
@@ -118,8 +123,8 @@ def _explain_authorization(
     if header is None:
         missing = Mismatch("the header authorization is missing")
         return _without_header("authorization", request, missing)
-    kind = scheme.name.title()
-    credentials = authorization(request, scheme.name)
+    kind = scheme.kind.title()
+    credentials = authorization(request, scheme.kind)
     if credentials is None:
         others = [other for other in ("basic", "bearer") if authorization(request, other)]
         if _is_any(header, secrets):

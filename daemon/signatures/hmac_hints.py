@@ -7,12 +7,15 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import islice, product
 
 from daemon.secret import Secret
-from daemon.signatures.hmac_scheme import Algorithm, Encoding, HmacScheme, KeyEncoding
+from daemon.signatures.hmac_scheme import HmacScheme
+from daemon.signatures.keys import Algorithm, Encoding, KeyEncoding
+from daemon.signatures.presets import PRESETS
 from daemon.signatures.request import Mismatch, Request
-from daemon.signatures.senders import describe, similar_header
+from daemon.signatures.senders import describe, similar_header, what_to_do
 from daemon.signatures.slips import body_slips, secret_slips
 
 _PREFIXES = ("sha256=", "sha1=", "sha512=", "hmac-sha256=", "v0=", "v1=", "v1,", "")
@@ -24,6 +27,13 @@ _SHAPES = {
 }
 
 _SIGNED = ("{timestamp}.{body}", "{timestamp}:{body}", "{timestamp}{body}", "v0:{timestamp}:{body}")
+
+_KEY_PREFIXES = ("", "whsec_")
+
+_TIMES_MAX = 4
+"""Headers that could hold a time, of those that are tried."""
+
+_UNIX_TIME = re.compile(r"1[0-9]{9}(?:[0-9]{3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +66,11 @@ def explain_hmac(
 ) -> Mismatch:
     """``mismatch``, which ``scheme`` gave, with as much more as can be found out."""
     trial = _Trial(scheme, request, secrets)
-    if not any(map(scheme.key_encoding.key, secrets)):
+    if not any(map(scheme.key, secrets)):
         return next(_other_secret(trial), mismatch)
-    if mismatch.hint:
+    about_time = scheme.timed and mismatch == scheme.check_time(request, now)
+    late = about_time and isinstance(scheme.age(request, now), timedelta)
+    if mismatch.hint and not late:
         return mismatch
     if scheme.header not in request.headers:
         return _without_header(trial, mismatch)
@@ -67,16 +79,18 @@ def explain_hmac(
         return _out_of_shape(trial)
     if looks != scheme:
         return _written_otherwise(trial, looks)
-    if scheme.timestamp_header and scheme.check_time(request, now):
+    if about_time:
         return _out_of_time(trial, mismatch)
-    for suspicion in (_other_secret, _other_key, _other_signed, _other_body):
+    for suspicion in (_other_secret, _other_key, _other_signed, _time_elsewhere, _other_body):
         for found in suspicion(trial):
             return found
     references = ", ".join(secret.reference for secret in secrets)
+    preset = PRESETS.get(scheme.name)
+    where = f". The secret is under: {preset.setup}" if preset else ""
     return Mismatch(
         mismatch.reason,
         "it is written as it should be, so either the sender has another secret than "
-        f"{references}, or the body was changed on its way",
+        f"{references}, or the body was changed on its way{where}",
     )
 
 
@@ -127,8 +141,7 @@ def _without_header(trial: _Trial, mismatch: Mismatch) -> Mismatch:
     if looks and trial.matches(scheme=looks):
         _, mend = _differences(trial.scheme, looks)
         return Mismatch(mismatch.reason, f"{there}, which matches once {mend} is written in `auth`")
-    hint = f"{there}: it is meant for another trigger, or `auth` must say how that one is checked"
-    return Mismatch(mismatch.reason, hint)
+    return Mismatch(mismatch.reason, f"{there}: {what_to_do(similar)}")
 
 
 def _out_of_shape(trial: _Trial) -> Mismatch:
@@ -174,7 +187,10 @@ def _out_of_time(trial: _Trial, mismatch: Mismatch) -> Mismatch:
 
 
 def _untimed(trial: _Trial) -> Iterator[Mismatch]:
-    if trial.matches(scheme=replace(trial.scheme, signed="{body}", timestamp_header="")):
+    if "{timestamp}" not in trial.scheme.signed:
+        return
+    untimed = replace(trial.scheme, signed="{body}", timestamp_header="", timestamp_prefix="")
+    if trial.matches(scheme=untimed):
         yield Mismatch(
             "the sender signs the body alone, without the time",
             "have the sender sign the time too; if it cannot, leave out `timestamp_header` and "
@@ -190,16 +206,21 @@ def _other_secret(trial: _Trial) -> Iterator[Mismatch]:
 
 
 def _other_key(trial: _Trial) -> Iterator[Mismatch]:
-    for encoding in KeyEncoding:
-        if trial.matches(scheme=replace(trial.scheme, key_encoding=encoding)):
+    scheme = trial.scheme
+    for encoding, prefix in product(
+        KeyEncoding, dict.fromkeys((scheme.key_prefix, *_KEY_PREFIXES))
+    ):
+        if trial.matches(scheme=replace(scheme, key_encoding=encoding, key_prefix=prefix)):
+            after = f", without its {prefix}" if prefix != scheme.key_prefix and prefix else ""
+            also = f', "key_prefix": "{prefix}"' if prefix != scheme.key_prefix else ""
             yield Mismatch(
-                f"the sender reads the secret as {encoding}, not as {trial.scheme.key_encoding}",
-                f'write "key_encoding": "{encoding}" in `auth`',
+                f"the sender reads the secret as {encoding}{after}, not as {scheme.key_encoding}",
+                f'write "key_encoding": "{encoding}"{also} in `auth`',
             )
 
 
 def _other_signed(trial: _Trial) -> Iterator[Mismatch]:
-    if not trial.scheme.timestamp_header:
+    if "{timestamp}" not in trial.scheme.signed:
         return
     yield from _untimed(trial)
     for signed in _SIGNED:
@@ -207,6 +228,20 @@ def _other_signed(trial: _Trial) -> Iterator[Mismatch]:
             yield Mismatch(
                 f"the sender signs {signed}, not {trial.scheme.signed}",
                 f'write "signed": "{signed}" in `auth`',
+            )
+
+
+def _time_elsewhere(trial: _Trial) -> Iterator[Mismatch]:
+    """A time that the sender signs, and this trigger does not know of."""
+    scheme, headers = trial.scheme, trial.request.headers
+    if scheme.timed or scheme.signed != "{body}":
+        return
+    times = (name for name, value in headers.items() if _UNIX_TIME.fullmatch(value))
+    for header, signed in product(islice(times, _TIMES_MAX), _SIGNED):
+        if trial.matches(scheme=replace(scheme, signed=signed, timestamp_header=header)):
+            yield Mismatch(
+                f"the sender signs {signed}, with the time from the header {header}",
+                f'write "timestamp_header": "{header}", "signed": "{signed}" in `auth`',
             )
 
 

@@ -3,74 +3,42 @@ time and an id. Vendors are presets of it (``presets.py``)."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import lru_cache
+from itertools import islice
 
 from daemon.secret import Secret
+from daemon.signatures.body_field import PATH, text_at, text_in
+from daemon.signatures.freshness import check_age, require_positive
+from daemon.signatures.handshake import Handshake
+from daemon.signatures.keys import Algorithm, Encoding, KeyEncoding
 from daemon.signatures.request import Mismatch, Request
-from daemon.signatures.scheme import Scheme, SchemeError, is_blank, no_secret, octets
+from daemon.signatures.scheme import (
+    USUAL,
+    Acknowledgement,
+    Scheme,
+    SchemeError,
+    no_secret,
+    octets,
+)
 
-FIELDS = ("body", "timestamp", "id", "method", "path")
+FIELDS = ("body", "timestamp", "id", "method", "path", "url")
 """What a ``signed`` template may name."""
 
+SIGNATURES_MAX = 32
+"""Signatures of one header that are looked at; senders put one there for each secret."""
+
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_BORDER = re.compile(r"\{(?:body|path)\}[^{}]*([^{}])(?=\{id\})|\{id\}(?=([^{}]))")
+_BORDER = re.compile(r"\{(?:body|path|url)\}[^{}]*([^{}])(?=\{id\})|\{id\}(?=([^{}]))")
 """Where an id ends: the character after it, and the one before where text of any length stands
 there."""
 
 _UNIX_TIME = re.compile(r"[0-9]{10}|[0-9]{13}")
-
-
-class Algorithm(StrEnum):
-    SHA256 = "sha256"
-    SHA1 = "sha1"
-    SHA512 = "sha512"
-
-    @property
-    def size(self) -> int:
-        """Bytes in a digest."""
-        return hashlib.new(self).digest_size
-
-
-class Encoding(StrEnum):
-    """How the digest is written in the header."""
-
-    HEX = "hex"
-    BASE64 = "base64"
-
-    def write(self, digest: bytes) -> str:
-        return digest.hex() if self is Encoding.HEX else base64.b64encode(digest).decode()
-
-
-class KeyEncoding(StrEnum):
-    """How the secret's text becomes the key."""
-
-    UTF8 = "utf8"
-    HEX = "hex"
-    BASE64 = "base64"
-
-    def key(self, secret: Secret) -> bytes:
-        """The key's bytes; empty where the secret is blank or not in this encoding."""
-        if is_blank(secret):
-            return b""
-        try:
-            match self:
-                case KeyEncoding.UTF8:
-                    return octets(secret.reveal())
-                case KeyEncoding.HEX:
-                    return bytes.fromhex(secret.reveal())
-                case KeyEncoding.BASE64:
-                    return base64.b64decode(secret.reveal(), validate=True)
-        except ValueError:
-            return b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +46,17 @@ class HmacScheme(Scheme):
     """An HMAC of the request in ``header``.
 
     ``prefix`` stands before each signature (``sha256=``); of several, separated by commas or
-    spaces, any may match. ``signed`` is what is hashed, with ``{body}`` as the raw bytes received;
-    ``{timestamp}`` is the text of ``timestamp_header`` (Unix seconds or milliseconds) and ``{id}``
-    that of ``delivery_header``. A time further than ``tolerance`` from now, in either direction,
-    is refused, and so is a signed id that holds the character which ends it. Header names are lower
-    case.
+    spaces, any may match. ``signed`` is what is hashed, with ``{body}`` as the raw bytes received
+    and ``{url}`` as the sender wrote it; ``{timestamp}`` (Unix seconds or milliseconds) is the text
+    of ``timestamp_header``, or what stands in ``header`` itself after ``timestamp_prefix``, and
+    ``{id}`` that of ``delivery_header``. Instead, the time can be the body's ``timestamp_field``. A
+    time further than ``tolerance`` from now, in either direction, is refused, and so is a signed id
+    that holds the character which ends it. ``key_prefix`` is no part of the key. A delivery's id is
+    in ``delivery_header`` or in the body's ``delivery_field``. Header names are lower case.
+
+    The rest a vendor's preset says, no user: ``identify`` makes an id of a request and its parsed
+    body where neither holds one, and ``told_by_body`` says that no two deliveries have the same
+    body.
 
     Raises SchemeError where these contradict each other.
     """
@@ -94,9 +68,18 @@ class HmacScheme(Scheme):
     encoding: Encoding = Encoding.HEX
     signed: str = "{body}"
     timestamp_header: str = ""
+    timestamp_prefix: str = ""
+    timestamp_field: str = ""
     tolerance: timedelta = timedelta(minutes=5)
     key_encoding: KeyEncoding = KeyEncoding.UTF8
+    key_prefix: str = ""
     delivery_header: str = ""
+    delivery_field: str = ""
+    identify: Callable[[object], str | None] | None = None
+    told_by_body: bool = False
+    learns_secret: bool = False
+    handshake: Handshake | None = None
+    acknowledgement: Acknowledgement = USUAL
 
     def __post_init__(self) -> None:
         named = set(_PLACEHOLDER.findall(self.signed))
@@ -110,23 +93,48 @@ class HmacScheme(Scheme):
             raise SchemeError(
                 "`signed` leaves out {body}: the signature would say nothing about it", "signed"
             )
-        if "timestamp" in named and not self.timestamp_header:
+        self._check_sources(named)
+        require_positive(self.tolerance)
+
+    def _check_sources(self, named: set[str]) -> None:
+        """Whether the time and the id come from one place each, and what is signed from any."""
+        times = ("timestamp_header", "timestamp_prefix", "timestamp_field")
+        for group in (times, ("delivery_header", "delivery_field")):
+            given = [key for key in group if getattr(self, key)]
+            if len(given) > 1:
+                both = " and ".join(f"`{key}`" for key in given)
+                raise SchemeError(f"{both} exclude each other", given[-1])
+        for key in ("timestamp_field", "delivery_field"):
+            if (path := getattr(self, key)) and not PATH.fullmatch(path):
+                raise SchemeError(f"`{key}` must be the body's keys joined by dots", key)
+        if "timestamp" in named and not self._stamped:
             raise SchemeError(
                 "`signed` names {timestamp}: say in `timestamp_header` where it comes from",
                 "signed",
             )
-        if self.timestamp_header and "timestamp" not in named:
+        if self._stamped and "timestamp" not in named:
             # Unsigned, the time could be made fresh by anyone who replays an old request.
-            raise SchemeError(
-                "`timestamp_header` proves nothing unless `signed` names {timestamp}",
-                "timestamp_header",
-            )
-        if self.tolerance <= timedelta(0):
-            raise SchemeError("`tolerance` must be longer than 0s", "tolerance")
+            key = "timestamp_header" if self.timestamp_header else "timestamp_prefix"
+            raise SchemeError(f"`{key}` proves nothing unless `signed` names {{timestamp}}", key)
         if "id" in named and not self.delivery_header:
             raise SchemeError(
                 "`signed` names {id}: say in `delivery_header` where it comes from", "signed"
             )
+
+    @property
+    def _stamped(self) -> bool:
+        """Whether the time stands in a header."""
+        return bool(self.timestamp_header or self.timestamp_prefix)
+
+    @property
+    def timed(self) -> bool:
+        """Whether a time is signed."""
+        return self._stamped or bool(self.timestamp_field)
+
+    @property
+    def replayable(self) -> bool:
+        unsigned_id = bool(self.delivery_header) and "{id}" not in self.signed
+        return self.told_by_body or (unsigned_id and not self.timed)
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         keys = self._keys(secrets)
@@ -138,15 +146,14 @@ class HmacScheme(Scheme):
         if not received:
             began = f" that begins with {self.prefix!r}" if self.prefix else ""
             return Mismatch(f"the header {self.header} holds no signature{began}")
-        if "{id}" in self.signed and self.delivery_id(request, None) is None:
-            return Mismatch(f"the header {self.delivery_header} is missing, which is signed too")
-        if mismatch := self._check_id(request):
+        if mismatch := self._check_parts(request):
             return mismatch
-        if self.timestamp_header and (mismatch := self.check_time(request, now)):
+        if self._stamped and (mismatch := self.check_time(request, now)):
             return mismatch
         if not self._any_matches(received, keys, request):
             return Mismatch("the signature does not match")
-        return None
+        # Only now is the body known to be the sender's, and worth the time to parse it.
+        return self.check_time(request, now) if self.timestamp_field else None
 
     def matches(self, request: Request, secrets: Sequence[Secret]) -> bool:
         """Whether any signature in the header is right for any secret, whatever the time."""
@@ -163,12 +170,17 @@ class HmacScheme(Scheme):
                 found |= hmac.compare_digest(octets(one), expected)
         return found
 
+    def key(self, secret: Secret) -> bytes:
+        """The key's bytes; empty where the secret cannot be used."""
+        return self.key_encoding.key(secret, self.key_prefix)
+
     def _keys(self, secrets: Sequence[Secret]) -> list[bytes]:
-        return [key for secret in secrets if (key := self.key_encoding.key(secret))]
+        return [key for secret in secrets if (key := self.key(secret))]
 
     def signatures(self, request: Request) -> list[str]:
         """The signatures that the header holds, without their prefix."""
-        found = _after(self.prefix).findall(request.headers.get(self.header, ""))
+        text = request.headers.get(self.header, "")
+        found = [one[1] for one in islice(_after(self.prefix).finditer(text), SIGNATURES_MAX)]
         if self.encoding is Encoding.HEX:
             # Some libraries write hex in upper case throughout (.NET's Convert.ToHexString).
             return [one.lower() if one == one.upper() else one for one in found]
@@ -187,18 +199,30 @@ class HmacScheme(Scheme):
             case "body":
                 return request.body
             case "timestamp":
-                return octets(request.headers.get(self.timestamp_header, ""))
+                return octets(self._time(request) or "")
             case "id":
                 return octets(request.headers.get(self.delivery_header, ""))
             case "method":
                 return octets(request.method.upper())
+            case "url":
+                return octets(request.url)
             case _:
                 return octets(request.path)
 
-    def _check_id(self, request: Request) -> Mismatch | None:
-        """Whether the id could end elsewhere: who holds a genuine request could then take bytes
-        from one side of it to the other, and the signature would still be right."""
+    def _check_parts(self, request: Request) -> Mismatch | None:
+        """Whether the id and the URL are there if they are signed, and the id could not end
+        elsewhere: who holds a genuine request could then take bytes from one side of it to the
+        other, and the signature would still be right."""
+        if "{url}" in self.signed and not request.url:
+            return Mismatch(
+                "the URL that the sender called is signed, and not known here",
+                "set `public_url` in DAEMON.yaml",
+            )
+        if "{id}" not in self.signed:
+            return None
         id_ = request.headers.get(self.delivery_header, "")
+        if not id_.strip():
+            return Mismatch(f"the header {self.delivery_header} is missing, which is signed too")
         for before, after in _BORDER.findall(self.signed):
             border = before or after
             if border in id_:
@@ -211,42 +235,66 @@ class HmacScheme(Scheme):
 
     def check_time(self, request: Request, now: datetime) -> Mismatch | None:
         """Whether the signed time is too far from ``now``, which a replayed request's is."""
-        text = request.headers.get(self.timestamp_header)
+        age = self.age(request, now)
+        if isinstance(age, Mismatch):
+            return age
+        return check_age(self._time_place, age, self.tolerance)
+
+    def age(self, request: Request, now: datetime) -> timedelta | Mismatch:
+        """How long before ``now`` the request says it was signed, or why that cannot be told."""
+        text = self._time(request)
         if text is None:
-            return Mismatch(f"the header {self.timestamp_header} is missing")
+            return Mismatch(f"{self._time_place} is missing")
         # A pattern, since int() also takes signs, spaces, underscores and the digits of any script.
         if not _UNIX_TIME.fullmatch(text):
             return Mismatch(
-                f"the header {self.timestamp_header} is not a Unix time",
+                f"{self._time_place} is not a Unix time",
                 "10 digits for seconds, 13 for milliseconds",
             )
         seconds = int(text) / (1 if len(text) == 10 else 1000)
-        age = timedelta(seconds=now.timestamp() - seconds)
-        if abs(age) <= self.tolerance:
-            return None
-        where = "old" if age > timedelta(0) else "in the future"
-        return Mismatch(
-            f"the header {self.timestamp_header} is {_span(abs(age))} {where}, "
-            f"and {_span(self.tolerance)} are allowed"
-        )
+        return timedelta(seconds=now.timestamp() - seconds)
+
+    @property
+    def _time_place(self) -> str:
+        """Where the time stands, in words."""
+        if self.timestamp_header:
+            return f"the header {self.timestamp_header}"
+        if self.timestamp_prefix:
+            return f"the time ({self.timestamp_prefix}) in the header {self.header}"
+        return f"the body's {self.timestamp_field}"
+
+    def _time(self, request: Request) -> str | None:
+        if self.timestamp_header:
+            return request.headers.get(self.timestamp_header)
+        if self.timestamp_prefix:
+            text = request.headers.get(self.header, "")
+            times = {one[1] for one in islice(_after(self.timestamp_prefix).finditer(text), 2)}
+            return times.pop() if len(times) == 1 else None
+        return text_in(request.body, self.timestamp_field)
 
     def delivery_id(self, request: Request, body: object) -> str | None:
+        if self.identify is not None:
+            return self.identify(body)
+        if self.delivery_field:
+            return text_at(body, self.delivery_field)
         return request.headers.get(self.delivery_header, "").strip() or None
 
     def sign(
         self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
     ) -> dict[str, str]:
-        key = self.key_encoding.key(secret)
+        key = self.key(secret)
         if not key:
             raise SchemeError(no_secret([secret]).reason, "secret")
         headers: dict[str, str] = {}
+        time = str(int(now.timestamp()))
+        begins = f"{self.timestamp_prefix}{time}," if self.timestamp_prefix else ""
         if self.timestamp_header:
-            headers[self.timestamp_header] = str(int(now.timestamp()))
+            headers[self.timestamp_header] = time
         if "{id}" in self.signed:
             moment = now.astimezone(UTC).isoformat().encode()
             headers[self.delivery_header] = hashlib.sha256(moment + body).hexdigest()[:32]
-        request = Request(method, path, headers, {}, body)
-        return headers | {self.header: self.prefix + self.signature(request, key)}
+        request = Request(method, path, headers | {self.header: begins}, {}, body, url=path)
+        return headers | {self.header: begins + self.prefix + self.signature(request, key)}
 
 
 @lru_cache
@@ -257,13 +305,3 @@ def _after(prefix: str) -> re.Pattern[str]:
 @lru_cache
 def _parts(signed: str) -> list[str]:
     return _PLACEHOLDER.split(signed)
-
-
-def _span(length: timedelta) -> str:
-    """A length of time as the config writes durations, in whole seconds rounded up: ``1h5m``."""
-    rest = math.ceil(length.total_seconds())
-    text = ""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, rest = divmod(rest, size)
-        text += f"{count}{unit}" if count else ""
-    return text or "0s"

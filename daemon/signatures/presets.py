@@ -1,32 +1,44 @@
-"""Vendors whose signatures are the general HMAC shape, as data: what each means by its name.
-Every parameter can be overridden in the entry's ``auth``."""
+"""Vendors that are a general scheme with its parameters filled in, as data. Every parameter can be
+overridden in the entry's ``auth``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
+from daemon.signatures.preset import Preset
+from daemon.signatures.presets_apps import APPS
+from daemon.signatures.presets_code import CODE
 
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """``parameters`` are those of ``hmac``, as ``parse`` takes them."""
+PRESETS: Mapping[str, Preset] = MappingProxyType({**CODE, **APPS})
+"""Those of ``hmac``."""
 
-    description: str
-    parameters: Mapping[str, Any]
-
-
-PRESETS: Mapping[str, Preset] = MappingProxyType(
+TOKENS: Mapping[str, Preset] = MappingProxyType(
     {
-        # https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
-        "github": Preset(
-            "GitHub's X-Hub-Signature-256; deliveries are told apart by X-GitHub-Delivery",
-            {
-                "header": "x-hub-signature-256",
-                "prefix": "sha256=",
-                "delivery_header": "x-github-delivery",
-            },
+        # The ids that X-Gitlab-Event-UUID holds are no good: all hooks that an earlier one led to
+        # share one. Idempotency-Key is the same in all tries of one delivery.
+        "gitlab": Preset(
+            "GitLab's secret token, in X-Gitlab-Token",
+            {"header": "x-gitlab-token", "delivery_header": "idempotency-key"},
+            "Settings > Webhooks > Secret token. If the signing token can be set there, use "
+            "`gitlab_signed`: this token is no signature, and shows in every request",
+            ("https://docs.gitlab.com/user/project/integrations/webhooks/#delivery-headers",),
+        ),
+        # Confirmed against aiogram 3.31.0, which quotes the Bot API.
+        "telegram": Preset(
+            "the secret token of a Telegram bot, in X-Telegram-Bot-Api-Secret-Token",
+            {"header": "x-telegram-bot-api-secret-token", "delivery_field": "update_id"},
+            "the secret_token that you give to setWebhook: 1 to 256 of A-Z, a-z, 0-9, _ and -",
+            ("https://core.telegram.org/bots/api#setwebhook",),
+        ),
+        # Docker Hub signs nothing, and takes no header: from general knowledge, not confirmed.
+        "docker_hub": Preset(
+            "Docker Hub, which signs nothing: the secret is in the query of the webhook's URL",
+            {"query": "token"},
+            "Repository > Webhooks > Webhook URL: end it in ?token= and the secret. It shows in "
+            "the logs of whatever stands between",
+            ("https://docs.docker.com/docker-hub/repos/manage/webhooks/",),
         ),
     }
 )
+"""Those of ``token``."""

@@ -1,8 +1,10 @@
 """GitHub's endpoints that only read, as far as the stand-in has them: a repository, its workflows
-and its runs, and what is left of the rate limit."""
+and its runs, what is left of the rate limit, and where GitHub's requests come from."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -14,6 +16,20 @@ from daemon.simulator.validation import DISPATCH_DOCS, Rejection
 from daemon.simulator.world import World, workflow_id
 
 REPOSITORY = "/repos/{owner}/{name}"
+META = "/meta"
+
+HOOKS = (
+    "192.30.252.0/22",
+    "185.199.108.0/22",
+    "140.82.112.0/20",
+    "143.55.64.0/20",
+    "2a0a:a440::/29",
+    "2606:50c0::/32",
+)
+"""Where GitHub's webhooks come from, as it told in 2025."""
+
+HERE = ("127.0.0.1/32", "::1/128")
+"""Where they come from in a simulation."""
 
 
 class Lookups:
@@ -31,6 +47,7 @@ class Lookups:
             web.get(REPOSITORY + r"/actions/runs/{id:\d{1,18}}", self._run),
             web.get(f"{REPOSITORY}/actions/workflows", self._workflows),
             web.get("/rate_limit", self._rate_limit),
+            web.get(META, self._meta),
         ]
 
     async def _repository(self, request: web.Request) -> web.StreamResponse:
@@ -83,6 +100,21 @@ class Lookups:
     async def _rate_limit(self, request: web.Request) -> web.StreamResponse:
         rate = self._quota.as_json(self._clock())
         return web.json_response({"resources": {"core": rate}, "rate": rate})
+
+    async def _meta(self, request: web.Request) -> web.StreamResponse:
+        """The networks of its webhooks; of other parts of GitHub, which are many more, a few."""
+        document = {
+            "verifiable_password_authentication": False,
+            "hooks": [*HOOKS, *HERE],
+            "web": [*HOOKS, "20.201.28.151/32"],
+            "api": [*HOOKS, "20.201.28.148/32"],
+            "actions": ["4.148.0.0/16", "2603:1030:401:7::/64"],
+        }
+        body = json.dumps(document).encode()
+        etag = f'W/"{hashlib.sha256(body).hexdigest()}"'
+        if request.headers.get("If-None-Match") == etag:
+            return web.Response(status=304, headers={"ETag": etag})
+        return web.Response(body=body, content_type="application/json", headers={"ETag": etag})
 
 
 def named(request: web.Request, world: World) -> str:

@@ -14,7 +14,7 @@ from typing import Self
 from aiohttp import web
 
 from daemon.simulator.faults import Fault, FaultKind, Faults
-from daemon.simulator.lookups import REPOSITORY, Lookups, named
+from daemon.simulator.lookups import META, REPOSITORY, Lookups, named
 from daemon.simulator.quota import Quota
 from daemon.simulator.validation import DOCS, Rejection, read_dispatch
 from daemon.simulator.world import KEPT, Listener, ReceivedDispatch, Run, World
@@ -191,10 +191,13 @@ class Simulator:
         version = request.headers.get("X-GitHub-Api-Version")
         if version is not None and version not in API_VERSIONS:
             raise Rejection(400, f'"{version}" is not a supported API version.')
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() not in ("bearer", "token") or not token.strip():
+        credential = request.headers.get("Authorization", "")
+        scheme, _, token = credential.partition(" ")
+        if request.path == META and not credential:
+            pass  # it is open to everybody, but not to a wrong token
+        elif scheme.lower() not in ("bearer", "token") or not token.strip():
             raise Rejection(401, "Requires authentication")
-        if self._tokens is not None and token.strip() not in self._tokens:
+        elif self._tokens is not None and token.strip() not in self._tokens:
             raise Rejection(401, "Bad credentials")
         if request.path == "/rate_limit":
             return

@@ -1,28 +1,19 @@
 """What the daemon was told from outside and must not forget: secrets that senders handed over in
-their handshakes, and what it fetched."""
+their handshakes, and the networks that GitHub's webhooks come from."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from daemon.expressions import JSON
+from daemon.github_meta import HookRanges
 from daemon.ports import Learned
 from daemon.store import schema
 from daemon.store.engine import insert
 
 table = schema.learned
 fetched = schema.fetched
-
-
-class Fetched(NamedTuple):
-    """Something fetched: from where, what, and when."""
-
-    url: str
-    content: JSON
-    at: datetime
 
 
 def read(connection: Connection) -> dict[str, Learned]:
@@ -66,19 +57,27 @@ def learn(connection: Connection, trigger: str, secret: str, now: datetime) -> b
     )
 
 
-def note(connection: Connection, found: Fetched) -> None:
-    """Keeps what was fetched, over what was there of the same URL."""
+def keep_hook_ranges(connection: Connection, ranges: HookRanges) -> None:
+    """Keeps these in place of any before of the same source."""
     statement = insert(connection.dialect.name, fetched)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["url"],
             set_={"content": statement.excluded.content, "at": statement.excluded.at},
         ),
-        [found._asdict()],
+        [
+            {
+                "url": ranges.source,
+                "content": {"cidrs": ranges.cidrs, "etag": ranges.etag},
+                "at": ranges.told_at,
+            }
+        ],
     )
 
 
-def noted(connection: Connection, url: str) -> Fetched | None:
-    """What was fetched from there the last time."""
-    row = connection.execute(select(fetched).where(fetched.c.url == url)).one_or_none()
-    return None if row is None else Fetched(row.url, row.content, row.at)
+def hook_ranges(connection: Connection, source: str) -> HookRanges | None:
+    """Those that were kept last of this source."""
+    row = connection.execute(select(fetched).where(fetched.c.url == source)).one_or_none()
+    if row is None:
+        return None
+    return HookRanges(source, tuple(row.content["cidrs"]), row.content["etag"], row.at)

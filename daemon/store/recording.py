@@ -99,7 +99,7 @@ class _Past:
             for key in dedupe.keys:
                 first = self.firsts.get((verdict.entry, key))
                 if first is not None and first.bars(event.at):
-                    return _duplicate(verdict, dedupe, first)
+                    return _duplicate(verdict, dedupe, key, first)
         if limit is not None:
             retry_at = self.rates.admit(verdict.entry, limit, event)
             if retry_at is not None:
@@ -149,13 +149,21 @@ def _limited(verdict: Verdict, limit: RateLimit, retry_at: datetime) -> Verdict:
     )
 
 
-def _duplicate(verdict: Verdict, dedupe: DedupeKey, first: First) -> Verdict:
+def _duplicate(verdict: Verdict, dedupe: DedupeKey, key: str, first: First) -> Verdict:
     prints = (dedupe.fingerprint, first.fingerprint)
     conflict = all(prints) and prints[0] != prints[1]
+    reason = ""
+    if conflict:
+        reason = "the first request under this key was another one"
+    elif key == dedupe.also:
+        reason = (
+            "the same body came before under another id, which nothing signs: it may have been "
+            "captured and sent again (where equal bodies are no repetition, set `dedupe`)"
+        )
     return replace(
         verdict,
         outcome=Outcome.DUPLICATE,
-        reason="the first request under this key was another one" if conflict else "",
+        reason=reason,
         dispatches=(),
         duplicate_of=first.event_id,
         conflict=conflict,

@@ -16,6 +16,7 @@ from daemon.clockwatch import Step
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.event import Due, Event, Outcome, Verdict
+from daemon.github_meta import HookRanges
 from daemon.ports import Claim, FiringRecord, Learned
 from daemon.store import accounting, learned, lookups, migrate, outbox, retention, trial, waits
 from daemon.store.engine import (
@@ -229,6 +230,14 @@ class Store:
     async def learn(self, trigger: str, secret: str, now: datetime) -> bool:
         """Keeps the secret if the trigger waits for one, and has none; whether it did."""
         return await self._writing.alone(learned.learn, trigger, secret, now)
+
+    async def hook_ranges(self, source: str) -> HookRanges | None:
+        """The networks of GitHub's webhooks that were kept last, as the API there told them."""
+        return await self._reading.alone(learned.hook_ranges, source)
+
+    async def keep_hook_ranges(self, ranges: HookRanges) -> None:
+        """Keeps these in place of any before of the same source."""
+        await self._writing.alone(learned.keep_hook_ranges, ranges)
 
     # Look-ups; lists are newest first, ``before`` is the last id of the page before
 

@@ -1,0 +1,241 @@
+"""``dispatchd test --record``: a golden case of a stored event, which expects what today's config
+makes of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from daemon import config, json_text
+from daemon.body import parse_body
+from daemon.cli import names
+from daemon.cli.answers import Shape, misfit
+from daemon.cli.case import (
+    REPOSITORY,
+    Case,
+    Result,
+    play,
+    proof_headers,
+    usual_method,
+    without_metadata,
+)
+from daemon.cli.case_file import case_path, parsed_case
+from daemon.cli.connection import Connection
+from daemon.cli.differences import differences
+from daemon.cli.showing import look
+from daemon.cli.tables import say, warn
+from daemon.cli.target import Target
+from daemon.document import Document
+from daemon.errors import ConfigError, DispatchdError, Refused, UsageError
+from daemon.event import Outcome
+from daemon.expressions import JSON
+from daemon.spec import Config, TriggerSpec
+from daemon.store import Store
+from daemon.views import event_details
+
+STORED: Shape = {
+    "kind": str, "at": str, "source": str, "verdicts": [{"entry": str, "outcome": str}],
+}  # fmt: skip
+DELIVERED: Shape = {"method": str, "path": str, "headers": {}, "query": {}, "body": str}
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+_OF_THE_CONNECTION = frozenset(
+    {"accept-encoding", "connection", "content-length", "expect", "host", "keep-alive"}
+    | {"te", "trailer", "transfer-encoding", "upgrade"}
+)
+"""Headers that say how the request came, and nothing of what was sent."""
+
+
+def record_case(
+    target: Target, event_id: str, trigger_names: Sequence[str], name: str | None, *, as_json: bool
+) -> None:
+    """Writes a case for each of these triggers, or for each that judged the event, and prints the
+    paths. Raises UsageError for what cannot be a case, DispatchdError where a file is there
+    already or the event is not."""
+    names.event_id(event_id)
+    if name is not None and _NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"--name: {name!r} is no name of a file: letters, digits, dots, dashes, underscores"
+        )
+    directory = config.config_directory(target.config_dir, os.environ)
+    loaded = config.load(directory, os.environ, secrets=config.Secrets.OPTIONAL)
+    event = _stored(target, event_id)
+    written: list[Path] = []
+    cases = [
+        (case_path(directory, trigger.name, name or event_id), trigger)
+        for trigger in _judging(event, loaded, trigger_names)
+    ]
+    for path, _ in cases:
+        if path.exists():
+            raise DispatchdError(f"{path} is there already; give another --name, or remove it")
+    for path, trigger in cases:
+        text = _recorded(event, trigger, loaded, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+        written.append(path)
+        if not as_json:
+            say(str(path))
+    if as_json:
+        print(json.dumps({"written": [str(path) for path in written]}))
+
+
+def _stored(target: Target, event_id: str) -> Mapping[str, Any]:
+    async def from_daemon(daemon: Connection) -> dict[str, Any]:
+        return await daemon.get(f"/api/v1/events/{names.segment(event_id)}", STORED)
+
+    async def from_store(store: Store) -> dict[str, Any]:
+        event = await store.event(event_id)
+        if event is None:
+            raise DispatchdError(f"there is no event {event_id!r}; it may have aged out")
+        return event_details(event, (await store.verdicts([event_id]))[event_id])
+
+    event = look(target, from_daemon, from_store)
+    if event["kind"] != "delivery" or misfit(event, DELIVERED):
+        raise UsageError(f"{event_id} is no webhook delivery, and only such can be a case")
+    return event
+
+
+def _judging(event: Mapping[str, Any], loaded: Config, wanted: Sequence[str]) -> list[TriggerSpec]:
+    """The triggers whose case it is: they judged it, and are in today's config."""
+    believing = [
+        verdict["entry"]
+        for verdict in event["verdicts"]
+        # Of a handshake not everything is stored: it may hold a secret.
+        if verdict["outcome"] not in (Outcome.UNAUTHORIZED, Outcome.HANDSHAKE)
+    ]
+    for name in wanted:
+        if name not in believing:
+            judged = ", ".join(believing) or "none"
+            raise UsageError(f"{name!r} did not judge {event['id']}; these did: {judged}")
+    found: list[TriggerSpec] = []
+    for name in wanted or believing:
+        trigger = loaded.trigger(name)
+        if trigger is not None:
+            found.append(trigger)
+        elif wanted:
+            raise UsageError(f"there is no trigger {name!r} in today's config")
+        else:
+            warn(f"{name} judged it, and is not in today's config any more")
+    if not found:
+        raise UsageError(f"no trigger of today's config judged {event['id']}")
+    return found
+
+
+def _recorded(event: Mapping[str, Any], trigger: TriggerSpec, loaded: Config, path: Path) -> str:
+    """The text of the case: the most readable form of the body that comes to the same. Raises
+    DispatchdError where no form does."""
+    raw = _body(event)
+    headers = {
+        header: value
+        for header, value in event["headers"].items()
+        if not _of_no_use(header, trigger)
+    }
+    if headers.get("content-type") == "application/json":
+        del headers["content-type"]
+    request: dict[str, JSON] = {}
+    if event["method"] != usual_method(trigger):
+        request["method"] = event["method"]
+    if event["path"] != trigger.path:
+        request["path"] = event["path"]
+    if headers:
+        request["headers"] = headers
+    if event["query"]:
+        request["query"] = event["query"]
+    case = Case(
+        trigger=trigger.name,
+        name=path.stem,
+        body=raw,
+        method=event["method"],
+        path=event["path"],
+        headers=headers,
+        query=event["query"],
+        now=datetime.fromisoformat(event["at"]),
+    )
+    result = play(case, trigger, loaded)
+    expect = _expectation(result, loaded.settings.default_repository)
+    for body in _forms(raw):
+        data = {
+            "description": f"Recorded from {event['id']}",
+            "request": {**request, **body},
+            "now": event["at"],
+            "expect": expect,
+        }
+        text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+        if _comes_to_the_same(text, case, result, trigger, loaded):
+            return text
+    raise DispatchdError(f"{event['id']} cannot be written as a case")
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    if "body_base64" in event:
+        return base64.b64decode(event["body_base64"])
+    return str(event["body"]).encode()
+
+
+def _of_no_use(header: str, trigger: TriggerSpec) -> bool:
+    """Whether a header is left out. A genuine signature is: with it whoever reads the case could
+    send the request again."""
+    return header in _OF_THE_CONNECTION or "signature" in header or header in proof_headers(trigger)
+
+
+def _forms(raw: bytes) -> Iterator[dict[str, JSON]]:
+    if not raw:
+        yield {}
+        return
+    with suppress(ValueError, RecursionError):
+        yield {"body": json.loads(raw.decode())}
+    with suppress(ValueError):
+        yield {"body_text": raw.decode()}
+    yield {"body_base64": base64.b64encode(raw).decode()}
+
+
+def _comes_to_the_same(
+    text: str, case: Case, result: Result, trigger: TriggerSpec, loaded: Config
+) -> bool:
+    """Whether the text reads as a case whose body expressions see alike, and that agrees."""
+    if json_text.scan(text)[1]:
+        return False
+    try:
+        read = parsed_case(Document(case.name, text, json.loads(text)), case.trigger, case.name)
+    except ConfigError:
+        return False
+    if read.body != case.body and not _same_body(read, case):
+        return False
+    return not differences(read.expect, play(read, trigger, loaded))
+
+
+def _same_body(one: Case, other: Case) -> bool:
+    headers = {"content-type": "application/json", **other.headers}
+    try:
+        return parse_body(headers, one.body) == parse_body(headers, other.body)
+    except Refused:
+        return False
+
+
+def _expectation(result: Result, default_repository: str) -> dict[str, JSON]:
+    expect: dict[str, JSON] = {"outcome": result.outcome}
+    if result.outcome in ("error", "refused"):
+        expect["reason"] = result.reason
+    if result.dispatches:
+        expect["dispatches"] = [_expected(each, default_repository) for each in result.dispatches]
+    if result.response is not None:
+        expect["response"] = result.response
+    return expect
+
+
+def _expected(dispatch: Mapping[str, Any], default_repository: str) -> dict[str, JSON]:
+    expected = dict(dispatch)
+    if expected["repository"] in (default_repository, REPOSITORY):
+        del expected["repository"]  # whatever the default is elsewhere
+    if "client_payload" in expected:
+        expected["client_payload"] = without_metadata(expected["client_payload"])
+    return expected

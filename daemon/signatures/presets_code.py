@@ -1,0 +1,164 @@
+"""Presets of those that keep code, build it, plan it and watch it run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
+
+from daemon.signatures.alert_groups import alert_state
+from daemon.signatures.handshakes import GithubPing
+from daemon.signatures.preset import Preset
+from daemon.signatures.scheme import Acknowledgement
+
+CODE: Mapping[str, Preset] = MappingProxyType(
+    {
+        # Confirmed against the vendor's vector and its SDK @octokit/webhooks-methods 6.0.0.
+        "github": Preset(
+            "GitHub's X-Hub-Signature-256; deliveries are told apart by X-GitHub-Delivery",
+            {
+                "header": "x-hub-signature-256",
+                "prefix": "sha256=",
+                "delivery_header": "x-github-delivery",
+            },
+            "Settings > Webhooks > Secret, of the repository, the organization or the GitHub App",
+            ("https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",),
+            handshake=GithubPing(),
+        ),
+        # Confirmed against the vendor's documentation and merge request 230944 of GitLab.
+        "gitlab_signed": Preset(
+            "GitLab's signing token: the headers of Standard Webhooks",
+            {
+                "header": "webhook-signature",
+                "prefix": "v1,",
+                "encoding": "base64",
+                "signed": "{id}.{timestamp}.{body}",
+                "timestamp_header": "webhook-timestamp",
+                "key_encoding": "base64",
+                "key_prefix": "whsec_",
+                "delivery_header": "webhook-id",
+            },
+            "Settings > Webhooks > Signing token: whsec_…, shown once",
+            ("https://docs.gitlab.com/user/project/integrations/webhooks/",),
+        ),
+        # The vendor has no SDK; that the header's form is that of WebSub is as it documents.
+        # X-Request-UUID is from general knowledge, not confirmed.
+        "bitbucket": Preset(
+            "Bitbucket Cloud's X-Hub-Signature; deliveries are told apart by X-Request-UUID",
+            {
+                "header": "x-hub-signature",
+                "prefix": "sha256=",
+                "delivery_header": "x-request-uuid",
+            },
+            "Repository settings > Webhooks > Secret",
+            ("https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/",),
+        ),
+        # From the vendor's documentation; there is no SDK to confirm it against.
+        "bitbucket_server": Preset(
+            "Bitbucket Data Center's X-Hub-Signature; deliveries are told apart by X-Request-Id",
+            {
+                "header": "x-hub-signature",
+                "prefix": "sha256=",
+                "delivery_header": "x-request-id",
+            },
+            "Repository settings > Webhooks > Secret",
+            ("https://confluence.atlassian.com/bitbucketserver/event-payload-938025882.html",),
+        ),
+        # Confirmed against the vendor's documentation.
+        "gitea": Preset(
+            "Gitea's X-Gitea-Signature; deliveries are told apart by X-Gitea-Delivery",
+            {"header": "x-gitea-signature", "delivery_header": "x-gitea-delivery"},
+            "Settings > Webhooks > Secret",
+            ("https://docs.gitea.com/usage/webhooks",),
+        ),
+        # From general knowledge, not confirmed: Forgejo began as a fork of Gitea.
+        "forgejo": Preset(
+            "Forgejo's X-Forgejo-Signature; deliveries are told apart by X-Forgejo-Delivery",
+            {"header": "x-forgejo-signature", "delivery_header": "x-forgejo-delivery"},
+            "Settings > Webhooks > Secret",
+            ("https://forgejo.org/docs/latest/user/webhooks/",),
+        ),
+        # From general knowledge, not confirmed.
+        "gogs": Preset(
+            "Gogs's X-Gogs-Signature; deliveries are told apart by X-Gogs-Delivery",
+            {"header": "x-gogs-signature", "delivery_header": "x-gogs-delivery"},
+            "Settings > Webhooks > Secret",
+            ("https://gogs.io/docs/features/webhook",),
+        ),
+        # Confirmed against the vector in the vendor's documentation.
+        "circleci": Preset(
+            "CircleCI's circleci-signature; deliveries are told apart by the body's id",
+            {"header": "circleci-signature", "prefix": "v1=", "delivery_field": "id"},
+            "Project Settings > Webhooks > Secret token",
+            ("https://circleci.com/docs/outbound-webhooks/#validate-webhooks",),
+        ),
+        # From general knowledge, not confirmed.
+        "vercel": Preset(
+            "Vercel's x-vercel-signature, of SHA-1; deliveries are told apart by the body's id",
+            {"header": "x-vercel-signature", "algorithm": "sha1", "delivery_field": "id"},
+            "Team Settings > Webhooks, where it is shown once; an integration's is its client "
+            "secret",
+            ("https://vercel.com/docs/webhooks/webhooks-api#securing-webhooks",),
+        ),
+        # Confirmed against the vendor's SDK @linear/sdk 98.0.0, which goes by the body's time and
+        # not by the header Linear-Timestamp, that nothing vouches for. That only 200 is a success
+        # is in the documentation.
+        "linear": Preset(
+            "Linear's Linear-Signature, and the time that the signed body holds",
+            {
+                "header": "linear-signature",
+                "timestamp_field": "webhookTimestamp",
+                "tolerance": timedelta(minutes=1),
+                "delivery_header": "linear-delivery",
+            },
+            "Settings > API > Webhooks > Signing secret",
+            ("https://linear.app/developers/webhooks#securing-webhooks",),
+            acknowledgement=Acknowledgement(200),
+        ),
+        # From the vendor's documentation; the secret of WebSub, as of admin webhooks.
+        "jira": Preset(
+            "Jira's X-Hub-Signature; deliveries are told apart by X-Atlassian-Webhook-Identifier",
+            {
+                "header": "x-hub-signature",
+                "prefix": "sha256=",
+                "delivery_header": "x-atlassian-webhook-identifier",
+            },
+            "System > WebHooks > Secret, of an administrator's webhook: no other is signed so",
+            (
+                "https://developer.atlassian.com/cloud/jira/platform/webhooks/#secure-admin-webhooks",
+            ),
+        ),
+        # Confirmed against the vendor's documentation. Sentry-Hook-Timestamp is not signed.
+        "sentry": Preset(
+            "Sentry's Sentry-Hook-Signature; deliveries are told apart by Request-ID",
+            {"header": "sentry-hook-signature", "delivery_header": "request-id"},
+            "Settings > Developer Settings > the integration > Client Secret",
+            ("https://docs.sentry.io/organization/integrations/integration-platform/webhooks/",),
+        ),
+        # From the vendor's documentation, not confirmed: there is no SDK for it.
+        "pagerduty": Preset(
+            "PagerDuty's X-PagerDuty-Signature; deliveries are told apart by the body's event.id",
+            {
+                "header": "x-pagerduty-signature",
+                "prefix": "v1=",
+                "delivery_field": "event.id",
+            },
+            "Integrations > Generic Webhooks (v3), which shows it once, on creation",
+            ("https://developer.pagerduty.com/docs/verifying-webhook-signatures",),
+        ),
+        # Confirmed against the vendor's documentation.
+        "grafana": Preset(
+            "Grafana's X-Grafana-Alerting-Signature; with a timestamp_header, also over the time",
+            {"header": "x-grafana-alerting-signature"},
+            "Alerting > Contact points > Webhook > HMAC Signature > Secret. Set a timestamp header "
+            "there too, and the same as `timestamp_header`: else old requests can be sent again",
+            (
+                "https://grafana.com/docs/grafana/latest/alerting/configure-notifications/"
+                "manage-contact-points/integrations/webhook-notifier/",
+            ),
+            dedupe="the group of alerts and the state of each, so reminders are repetitions",
+            timed={"signed": "{timestamp}:{body}"},
+            identify=alert_state,
+        ),
+    }
+)
