@@ -23,6 +23,8 @@ ROWS: Mapping[str, Callable[[Plan], Iterator[Row]]] = {
     "intake-push": intake.push,
     "intake-pull-request": intake.pull_request,
     "intake-dispatch": intake.dispatch,
+    "intake-stripe": intake.stripe,
+    "intake-unmatched": intake.unmatched,
     "dispatch-backlog": end_to_end.backlog,
     "dispatch-live": end_to_end.live,
     "dispatch-latency": end_to_end.latency,

@@ -18,6 +18,7 @@ from bench.process import Server, served
 Entry = Mapping[str, Any]
 
 WEBHOOK_SECRET = "the-webhook-secret-of-the-bench"
+STRIPE_SECRET = "whsec_the-stripe-secret-of-the-bench"
 API_KEY = "the-api-key-of-the-bench"
 GH_TOKEN = "the-token-of-the-bench"
 
@@ -52,6 +53,7 @@ class Home:
             "GH_OWNER": "acme",
             "GH_REPO": "shop",
             "GH_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
             "API_KEY": API_KEY,
         }
 
@@ -63,11 +65,12 @@ class Home:
         environ = self.environ | {"GH_API_URL": github} | dict(settings or {})
         return served((dispatchd(), "run"), self.directory / "daemon.log", environ)
 
-    def dispatches(self) -> int:
-        """How many dispatches are in the database, the daemon running or not."""
+    def verdicts(self, outcome: str) -> int:
+        """How many of them are in the database, the daemon running or not."""
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as database:
-            (count,) = database.execute("SELECT count(*) FROM dispatches").fetchone()
-        return int(count)
+            count = "SELECT count(*) FROM verdicts WHERE outcome = ?"
+            (found,) = database.execute(count, (outcome,)).fetchone()
+        return int(found)
 
 
 def dispatchd() -> str:

@@ -7,18 +7,24 @@ import json
 import os
 import shutil
 import subprocess
-import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from math import ceil
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench import peers
 from bench.process import BenchError, module
-from bench.request import MARK, Request
+from bench.request import MARK, SIGNATURE, Prepared, Request, signatures_of
 
 CONNECTIONS = 64
+
+SIGNED_PER_SECOND = 50_000
+"""Copies of a request that are signed before a closed loop of one second: more than any server here
+answers. To sign them costs about a fiftieth of that second."""
+
 SCRIPT = Path(peers.__file__).with_name("wrk.lua")
 
 
@@ -65,23 +71,41 @@ class Generator:
         name = "wrk" if self.wrk else f"our own ({self.processes} × bench.peers.loader)"
         return f"{name}, {CONNECTIONS} connections"
 
-    def load(self, url: str, request: Request, place: Path, seconds: float) -> Served:
-        """Loads ``url``. Raises BenchError where any answer was another than 202."""
-        file = request.written(place)
-        if self.wrk is None:
-            each = CONNECTIONS // self.processes
-            options = (f"--connections={each}", f"--seconds={seconds}")
-            return _loaded([_loader(url, file, *options) for _ in range(self.processes)], url)
-        whole = f"-d{max(1, round(seconds))}s"  # wrk knows no parts of a second
-        script = ("-s", str(SCRIPT), f"{url}{request.path}", "--", str(file), MARK, _prefix())
-        return _loaded([(self.wrk, "-t1", f"-c{CONNECTIONS}", whole, *script)], url)
+    def load(
+        self,
+        url: str,
+        request: Request,
+        place: Path,
+        seconds: float,
+        status: int = HTTPStatus.ACCEPTED,
+    ) -> Served:
+        """Loads ``url``. Raises BenchError where any answer had another status."""
+        if self.wrk is not None:
+            seconds = max(1, round(seconds))  # it knows no parts of one
+        copies = ceil(SIGNED_PER_SECOND * seconds)
+        with ExitStack() as stack:
+
+            def prepared() -> Prepared:
+                return stack.enter_context(request.prepared(place, copies))
+
+            if self.wrk is None:
+                each = f"--connections={CONNECTIONS // self.processes}"
+                options = (each, f"--status={status}", f"--seconds={seconds}")
+                loaders = [_loader(url, prepared(), *options) for _ in range(self.processes)]
+                return _loaded(loaders, url, status)
+            load = (self.wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(SCRIPT))
+            target = (f"{url}{request.path}", "--")
+            return _loaded([(*load, *target, *_for_wrk(prepared(), status))], url, status)
 
 
-def send_all(url: str, request: Request, place: Path, count: int) -> Served:
-    """Sends ``count`` requests as fast as they are answered. Raises BenchError where any answer was
-    another than 202."""
-    options = (f"--connections={min(CONNECTIONS, count)}", f"--count={count}")
-    return _loaded([_loader(url, request.written(place), *options)], url)
+def send_all(
+    url: str, request: Request, place: Path, count: int, status: int = HTTPStatus.ACCEPTED
+) -> Served:
+    """Sends ``count`` requests as fast as they are answered. Raises BenchError where any answer had
+    another status."""
+    options = (f"--connections={min(CONNECTIONS, count)}", f"--status={status}", f"--count={count}")
+    with request.prepared(place, count) as prepared:
+        return _loaded([_loader(url, prepared, *options)], url, status)
 
 
 @contextmanager
@@ -90,27 +114,35 @@ def steadily(
 ) -> Iterator[list[Answer]]:
     """Sends ``rate`` requests a second while the context runs, for ``seconds`` in all. In the end
     the list holds the answers, by the time at which they came."""
-    file = request.written(place)
-    output = file.with_suffix(".answers")
-    options = (f"--rate={rate}", f"--seconds={seconds}")
-    command = module("peers.sender", _port(url), str(file), _prefix(), str(output), *options)
-    sender = subprocess.Popen(command)
-    answers: list[Answer] = []
-    try:
-        yield answers
-        if sender.wait():
-            raise BenchError(f"{command!r} failed")
-        answers.extend(Answer(*answer) for answer in json.loads(output.read_text()))
-    finally:
-        sender.kill()
-        sender.wait()
+    count = round(rate * seconds)
+    with request.prepared(place, count) as prepared:
+        output = prepared.file.with_suffix(".answers")
+        arguments = (_port(url), str(prepared.file), prepared.prefix, str(output))
+        options = (f"--rate={rate}", f"--count={count}")
+        command = module("peers.sender", *arguments, *options)
+        sender = subprocess.Popen(command)
+        answers: list[Answer] = []
+        try:
+            yield answers
+            if sender.wait():
+                raise BenchError(f"{command!r} failed")
+            answers.extend(Answer(*answer) for answer in json.loads(output.read_text()))
+        finally:
+            sender.kill()
+            sender.wait()
 
 
-def _loader(url: str, file: Path, *options: str) -> tuple[str, ...]:
-    return module("peers.loader", _port(url), str(file), _prefix(), *options)
+def _loader(url: str, prepared: Prepared, *options: str) -> tuple[str, ...]:
+    return module("peers.loader", _port(url), str(prepared.file), prepared.prefix, *options)
 
 
-def _loaded(commands: Sequence[Sequence[str]], url: str) -> Served:
+def _for_wrk(prepared: Prepared, status: int) -> tuple[str, ...]:
+    """The arguments of its script."""
+    files = (str(prepared.file), str(signatures_of(prepared.file)))
+    return (*files, MARK, SIGNATURE, prepared.prefix, str(status))
+
+
+def _loaded(commands: Sequence[Sequence[str]], url: str, status: int) -> Served:
     loaders = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]
     outputs = [loader.communicate()[0].decode() for loader in loaders]
     results = []
@@ -119,8 +151,10 @@ def _loaded(commands: Sequence[Sequence[str]], url: str) -> Served:
         if loader.returncode or not found:
             raise BenchError(f"{loader.args!r} failed: {output}")
         results.append(json.loads(found[-1]))
+    if any(result["unsigned"] for result in results):
+        raise BenchError(f"{url} is faster than copies are signed: raise SIGNED_PER_SECOND")
     if failed := sum(result["failed"] for result in results):
-        raise BenchError(f"{failed} requests to {url} were not answered 202")
+        raise BenchError(f"{failed} requests to {url} were not answered {status}")
     return Served(
         answered=sum(result["answered"] for result in results),
         seconds=max(result["seconds"] for result in results),
@@ -131,8 +165,3 @@ def _loaded(commands: Sequence[Sequence[str]], url: str) -> Served:
 
 def _port(url: str) -> str:
     return str(urlsplit(url).port)
-
-
-def _prefix() -> str:
-    """The beginning of a UUID, which GitHub's ids are; the loads add twelve digits."""
-    return str(uuid.uuid4())[:24]

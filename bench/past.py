@@ -4,6 +4,7 @@ than they could ever come in."""
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import sqlite3
 from collections.abc import Sequence
@@ -71,7 +72,7 @@ def owe(home: Home, count: int) -> None:
 
 def remember(home: Home, count: int) -> None:
     """Adds ``count`` deliveries that were dispatched and accepted, spread over `SPAN`: four rows
-    each, and a de-duplication key for those whose window is open. The daemon must not be running.
+    each, and two de-duplication keys for those whose window is open. The daemon must not be running.
     """
     now = datetime.now(UTC)
     with closing(_opened(home, now)) as database:
@@ -82,8 +83,10 @@ def remember(home: Home, count: int) -> None:
             key = f"past-{number}"
             event_id = _add(rows, ids, at, key, sent=True)
             if (expires_at := at + DEDUPE_WINDOW) > now:
-                taken = ("push", key, event_id, "", False, _micros(expires_at))
-                rows.waiting["dedupe"].append(taken)
+                signed = f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+                for taken in (key, signed):  # its id, and what was signed
+                    row = ("push", taken, event_id, "", False, _micros(expires_at))
+                    rows.waiting["dedupe"].append(row)
             if number % BATCH == 0:
                 rows.write()
             if number % (10 * BATCH) == 0:

@@ -63,7 +63,7 @@ class DispatchRoute:
         """Raises Refused with what is wrong with the call, StoreUnavailable where it could not be
         recorded (and then nothing is sent)."""
         signed = signed_request(request, await read_body(request, CALL_BYTES_MAX))
-        body = parse_json(signed.headers, signed.body)
+        body = parse_json(signed.headers, signed.body, CALL_BYTES_MAX)
         settings = self._settings
         now = self._clock()
         event_id, dispatch_id = self._ids.event(now), self._ids.dispatch(now)

@@ -109,7 +109,7 @@ class RangeRefresher:
         self._ranges = ranges
 
     def _due(self) -> bool:
-        if self._failures or self._ranges is None:
+        if self._ranges is None:
             return True
         # One that is still to come was noted by a clock that was wrong.
         return not timedelta() <= self._clock() - self._ranges.told_at < FRESH

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from daemon.body import parse_body, parse_json
+from daemon.body import parse_json
 from daemon.call import judge_call, parse_call
 from daemon.dispatch import Dispatch, State
 from daemon.errors import Refused
 from daemon.event import API_ENTRY, Delivery, Due, Event, Firing, FiringOutcome, Outcome, Verdict
 from daemon.facts import DispatchAdded, DispatchSettled, EventRecorded, Facts, FiringAccounted
 from daemon.ids import IdSource
-from daemon.judge import judge_delivery, judge_firing
+from daemon.judge import body_of, judge_delivery, judge_firing
 from daemon.ports import Ledger, Records
 from daemon.render import again
 from daemon.routes import Routes
@@ -157,9 +157,7 @@ class Intake:
         judgements = judge_delivery(
             event,
             replace(delivery, route=match.route.path, params=match.params),
-            parse_body(
-                delivery.headers, delivery.body, max(trigger.max_body for trigger in triggers)
-            ),
+            body_of(delivery, triggers),
             triggers,
             lambda: self._ids.dispatch(now),
             by_hand=True,

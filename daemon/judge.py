@@ -4,18 +4,18 @@ Pure: the same event under the same config, with the same ids, gets the same ver
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from daemon.body import fit_text
+from daemon.body import fit_text, parse_body
 from daemon.cloudevents import cloud_event
-from daemon.errors import ExpressionError
+from daemon.errors import ExpressionError, Refused
 from daemon.event import Burst, DedupeKey, Delivery, Event, Firing, Outcome, RateLimit, Verdict
 from daemon.expressions import JSON, Bindings, Expression, as_text, compact
 from daemon.render import render
 from daemon.routes import Match
-from daemon.signatures import Request
+from daemon.signatures import Request, Scheme
 from daemon.spec import CronSpec, ResponseSpec, TriggerSpec
 
 NewId = Callable[[], str]
@@ -52,16 +52,24 @@ def judge_delivery(
     *,
     by_hand: bool = False,
 ) -> tuple[Judgement, ...]:
-    """Each trigger's word on a verified delivery whose body is parsed. Raises Refused (400) for a
-    CloudEvent that is none.
+    """Each trigger's word on a verified delivery whose body is parsed.
 
     What came before only the store can tell, so a verdict carries its de-duplication key, its rate
     limit and its burst, and the store may still make a duplicate of it, or hold it to the limit.
     A replay ``by_hand`` is judged without any of these.
     """
-    base = Bindings(delivery_values(event, delivery, body), size=_size(delivery))
+    base, fault = bindings_of(event, delivery, body)
     first = None if by_hand else _First(request_of(delivery), body)
-    return tuple(_judge_trigger(event, first, trigger, base, new_id) for trigger in triggers)
+    judged = (_judge_trigger(event, first, trigger, base, new_id) for trigger in triggers)
+    return tuple(_with_fault(each, fault) if fault else each for each in judged)
+
+
+def _with_fault(judgement: Judgement, fault: str) -> Judgement:
+    """An error says what was wrong with the request as well: it may be for that."""
+    verdict = judgement.verdict
+    if verdict.outcome is not Outcome.ERROR:
+        return judgement
+    return replace(judgement, verdict=replace(verdict, reason=f"{verdict.reason}; {fault}"))
 
 
 def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) -> Verdict:
@@ -83,9 +91,11 @@ def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) ->
     return Verdict(entry=cron.name, outcome=Outcome.DISPATCHED, dispatches=dispatches)
 
 
-def delivery_values(event: Event, delivery: Delivery, body: JSON) -> dict[str, object]:
-    """The names that a trigger's expressions see; ``event.trigger`` is added for each trigger."""
-    return {
+def bindings_of(event: Event, delivery: Delivery, body: JSON) -> tuple[Bindings, str]:
+    """The names that a trigger's expressions see, but for ``event.trigger``, which each trigger
+    adds; and what is wrong with the request's CloudEvent, which is no name then. Most triggers do
+    not ask for it."""
+    values: dict[str, object] = {
         "body": body,
         "headers": _fit(delivery.headers),
         "query": _fit(delivery.query),
@@ -93,9 +103,16 @@ def delivery_values(event: Event, delivery: Delivery, body: JSON) -> dict[str, o
         "event.id": event.id,
         "event.received_at": delivery.received_at,
         "event.client_ip": delivery.client_ip,
-        "event.cloudevent": cloud_event(delivery.headers, body, delivery.body),
         **{f"params.{name}": fit_text(value) for name, value in delivery.params.items()},
     }
+    fault = ""
+    try:
+        values["event.cloudevent"] = cloud_event(delivery.headers, body, delivery.body)
+    except Refused as refusal:
+        fault = f"the CloudEvent cannot be read: {refusal.message}"
+    # What was compressed is larger than it came.
+    size = None if "content-encoding" in delivery.headers else _size(delivery)
+    return Bindings(values, size=size), fault
 
 
 def evaluate_variables(trigger: TriggerSpec, base: Bindings) -> Bindings:
@@ -114,19 +131,22 @@ class _First:
     """A delivery that came in by itself, and was not replayed by hand: what tells it from others
     is looked at once, however many triggers ask."""
 
-    __slots__ = ("_digest", "body", "request")
+    __slots__ = ("_digests", "body", "request")
 
     def __init__(self, request: Request, body: JSON) -> None:
         self.request = request
         self.body = body
-        self._digest = ""
+        self._digests: dict[bytes, str] = {b"": ""}
 
-    @property
-    def digest(self) -> str:
-        """A key for the body as it was signed; empty where there is none."""
-        if not self._digest and self.request.body:
-            self._digest = f"sha256:{hashlib.sha256(self.request.body).hexdigest()}"
-        return self._digest
+    def digest(self, scheme: Scheme) -> str:
+        """A key for what was signed, where nothing vouches for the delivery's id: who holds a
+        genuine request could send it under another one. Empty where something does."""
+        if not scheme.replayable:
+            return ""
+        signed = scheme.signed_part(self.request)
+        if signed not in self._digests:
+            self._digests[signed] = f"sha256:{hashlib.sha256(signed).hexdigest()}"
+        return self._digests[signed]
 
 
 def _judge_trigger(
@@ -190,8 +210,7 @@ def _dedupe_key(
         return DedupeKey(text, expires_at) if text else None
     scheme = trigger.auth.scheme
     id_ = _text(scheme.delivery_id(first.request, first.body)) or _cloud_event_id(base)
-    # Nothing vouches for such an id: who holds a genuine request could send it under another one.
-    digest = first.digest if scheme.replayable else ""
+    digest = first.digest(scheme)
     if not id_:
         return DedupeKey(digest, expires_at) if digest else None
     return DedupeKey(id_, expires_at, also=digest)
@@ -199,7 +218,7 @@ def _dedupe_key(
 
 def _cloud_event_id(base: Bindings) -> str:
     """What tells CloudEvents apart: the id is the source's own (CloudEvents 1.0.2, `id`)."""
-    found = base.values["event.cloudevent"]
+    found = base.values.get("event.cloudevent")
     return f"{found['source']} {found['id']}" if found else ""
 
 
@@ -230,6 +249,16 @@ def _key(expression: Expression | None, bindings: Bindings, where: str) -> str:
 def _text(key: JSON) -> str:
     # A header's bytes need not be UTF-8, and other ones must stay another key.
     return "" if key is None else as_text(key).encode(errors="backslashreplace").decode()
+
+
+def body_of(delivery: Delivery, triggers: Collection[TriggerSpec]) -> JSON:
+    """The delivery's body as the triggers see it, which believed its sender. Raises Refused: 400,
+    413 for one that is too large once it is decompressed, 415."""
+    headers = delivery.headers
+    kind = next(filter(None, (trigger.auth.scheme.body_type for trigger in triggers)), "")
+    if kind:
+        headers = {**headers, "content-type": kind}
+    return parse_body(headers, delivery.body, max(trigger.max_body for trigger in triggers))
 
 
 def delivery_of(request: Request, match: Match, client_ip: str, now: datetime) -> Delivery:

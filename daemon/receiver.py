@@ -11,13 +11,12 @@ from datetime import datetime
 from aiohttp import web
 
 from daemon.addresses import Networks
-from daemon.body import parse_body
 from daemon.errors import Refused, StoreUnavailable
 from daemon.event import Event, Outcome, Verdict
 from daemon.facts import Facts, Trouble
 from daemon.greeting import Greeter, Greeting
 from daemon.ids import IdSource
-from daemon.judge import Judgement, delivery_of, judge_delivery
+from daemon.judge import Judgement, body_of, delivery_of, judge_delivery
 from daemon.learning import Learning
 from daemon.ports import Fetch, Record
 from daemon.proving import Doubts, Prover
@@ -108,8 +107,7 @@ class Receiver:
             raise Refused(401, "Unauthorized", why=_why(doubts))
         delivery = delivery_of(signed, match, address, now)
         event = Event(self._ids.event(now), delivery)
-        limit = max(trigger.max_body for trigger in believing)
-        body = parse_body(delivery.headers, delivery.body, limit)
+        body = body_of(delivery, believing)
         if admitted.greeting:
             greeting = await self._greeter.proven(admitted, signed, body, believing)
             if greeting is not None:

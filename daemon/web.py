@@ -64,20 +64,23 @@ def client_ip(request: web.Request) -> str:
     """The client's address: the peer's, or what trusted proxies say; empty over the Unix socket."""
     peer = request.remote or ""
     trusted = request.app.get(TRUSTED, NOBODY)
-    if not trusted.networks:
+    # An IPv4 address in its IPv6 form is read below.
+    if not trusted.networks and not peer.startswith("::"):
         return peer
     return client_address(peer, headers_of(request), trusted)
 
 
 def url_of(request: web.Request, public_url: str) -> str:
     """The URL that the sender called, as it wrote it; empty where that cannot be told."""
-    target = request.rel_url.raw_path_qs
+    target = request.raw_path  # with its query, as sent
     if public_url:
         return called_url(public_url, "", "", {}, target, proxied=False)
     trusted = request.app.get(TRUSTED, NOBODY)
     proxied = bool(trusted.networks) and trusted.contains(request.remote or "")
     headers = headers_of(request) if proxied else {}
-    return called_url("", request.scheme, request.host, headers, target, proxied=proxied)
+    return called_url(
+        "", request.scheme, request.headers.get("Host", ""), headers, target, proxied=proxied
+    )
 
 
 def json_response(

@@ -140,6 +140,10 @@ about, with what to write in its place; `name` may be free text there and is mad
 """
 
 
+LISTED_MAX = 20
+"""Values of a key that are named in its row."""
+
+
 def page() -> str:
     """The whole page, as it should stand in docs/configuration.md."""
     crons, triggers, daemon = schema("crons"), schema("triggers"), schema("daemon")
@@ -189,6 +193,8 @@ def _table(keys: Mapping[str, Any], required: set[str]) -> str:
 
 def _type(one: Mapping[str, Any]) -> str:
     if "enum" in one:
+        if len(one["enum"]) > LISTED_MAX:
+            return "one of those that `dispatchd schemes` lists ([webhooks](webhooks.md))"
         later = one.get("x-not-yet", [])
         return ", ".join(_code(value) for value in one["enum"] if value not in later)
     form = one.get("x-form", "")

@@ -73,6 +73,7 @@ async def serving(
     triggers: Sequence[Mapping[str, Any]] = (),
     crons: Sequence[Mapping[str, Any]] = (),
     environ: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
     simulator: Simulator | None = None,
     clock: Callable[[], datetime] = wall_clock,
     elapsed: Callable[[], float] = elapsed,
@@ -92,7 +93,7 @@ async def serving(
     }
     facts, seen = Facts(), list[Fact]()
     facts.subscribe(seen.append)
-    loaded = config(triggers, crons, {k: v for k, v in surroundings.items() if v})
+    loaded = config(triggers, crons, {k: v for k, v in surroundings.items() if v}, settings)
     try:
         async with (
             running(loaded, facts, Surroundings(surroundings), clock=clock, elapsed=elapsed),

@@ -28,11 +28,14 @@ def config(
     triggers: Sequence[Mapping[str, Any]] = (),
     crons: Sequence[Mapping[str, Any]] = (),
     environ: Mapping[str, str] = ENVIRON,
+    settings: Mapping[str, Any] | None = None,
 ) -> Config:
     with TemporaryDirectory() as directory:
         place = Path(directory)
         (place / "TRIGGERS.json").write_text(json.dumps(list(triggers)))
         (place / "CRONS.json").write_text(json.dumps(list(crons)))
+        if settings is not None:
+            (place / "DAEMON.yaml").write_text(json.dumps(settings))
         return load(place, environ, secrets=Secrets.REQUIRED)
 
 

@@ -18,8 +18,9 @@ from bench.payloads import pull_request, push
 from bench.peers.wire import Copies, Wire
 from bench.plan import Plan
 from bench.process import BenchError, module, served
-from bench.request import MARK, Request
+from bench.request import MARK, Request, Seal
 from bench.row import Row, at_least, at_most
+from bench.rows import intake
 from bench.rows.intake import PULL_REQUEST_BYTES, PUSH_BYTES
 from bench.rows.memory import growth
 from bench.table import show
@@ -143,12 +144,52 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
         pass
 
 
-def test_each_copy_of_a_request_has_an_id_of_its_own() -> None:
-    copies = Copies(Request("/a", {"X-Id": MARK}, b"{}").raw(), "0b989ba4-242f-11e5-81e1-")
-    ids, raws = zip(*[copies.next() for _ in range(3)], strict=True)
+def copies(request: Request, directory: Path, count: int) -> list[tuple[str, bytes]]:
+    """What a load sends: ids and bytes."""
+    with request.prepared(directory, count) as prepared:
+        made = Copies(prepared.file, prepared.prefix)
+        return [made.next() for _ in range(count)]
+
+
+def test_each_copy_of_a_request_has_an_id_of_its_own(tmp_path: Path) -> None:
+    ids, raws = zip(*copies(Request("/a", {"X-Id": MARK}, b"{}"), tmp_path, 3), strict=True)
     assert len(set(ids)) == 3
     assert all(len(id_) == 36 for id_ in ids)
     assert all(f"X-Id: {id_}\r\n".encode() in raw for id_, raw in zip(ids, raws, strict=True))
+    assert list(tmp_path.iterdir()) == []
+
+
+SIGNED = {
+    "push": (intake.push_request, "github", WEBHOOK_SECRET),
+    "pull_request": (intake.pull_request_request, "github", WEBHOOK_SECRET),
+    "stripe": (intake.stripe_request, "stripe", STRIPE_SECRET),
+}
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_each_copy_has_a_body_of_its_own_and_is_believed(name: str, tmp_path: Path) -> None:
+    """Else it would be refused, or a duplicate of the one before."""
+    make, scheme, secret = SIGNED[name]
+    bodies = set()
+    for id_, raw in copies(make(), tmp_path, 3):
+        head, _, body = raw.partition(b"\r\n\r\n")
+        lines = [line.partition(": ") for line in head.decode().splitlines()[1:]]
+        headers = {name.lower(): value for name, _, value in lines}
+        assert int(headers["content-length"]) == len(body)
+        request = SignedRequest("POST", "/", headers, {}, body)
+        proof = preset(scheme)
+        assert proof.verify(request, [Secret(secret)], datetime.now(UTC)) is None
+        assert id_ in str(proof.delivery_id(request, json.loads(body)))
+        bodies.add(body)
+    assert len(bodies) == 3
+
+
+def test_a_load_that_runs_out_of_signatures_fails(tmp_path: Path) -> None:
+    """The bare handler looks at none, and would take the rest all the same."""
+    request = Request("/", {"X-Signature": SIGNATURE}, b"{}", seal=Seal("secret"))
+    with request.prepared(tmp_path, 2) as prepared:
+        made = Copies(prepared.file, prepared.prefix)
+        assert [made.used_up, made.next(), made.next(), made.used_up]
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import urlencode
+import tracemalloc
+from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 import aiohttp
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon.body import DEPTH_MAX, FORM_FIELDS_MAX, parse_body
 from daemon.body.multipart_body import BOUNDARY_MAX, PART_HEADER_BYTES_MAX, PART_HEADERS_MAX
@@ -57,6 +60,31 @@ def test_a_payload_in_a_form_is_made_to_fit_as_any_json_is() -> None:
     assert parse_body(AS_FORM, urlencode({"payload": r'{"a": "\u0000"}'}).encode()) == {"a": "�"}
     deep = "[" * (DEPTH_MAX + 1) + "]" * (DEPTH_MAX + 1)
     assert parse_body(AS_FORM, urlencode({"payload": deep}).encode()) == {"payload": deep}
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b=", "&", "%", "%4", "%41", "%e4", "%C3%A4", "+", "=", "ä"]))
+)
+def test_a_form_is_read_as_the_standard_library_reads_it(parts: list[str]) -> None:
+    text = "".join(parts)
+    fields: dict[str, list[str]] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        fields.setdefault(name, []).append(value)
+    expected = {name: each if len(each) > 1 else each[0] for name, each in fields.items()}
+    assert parse_body(AS_FORM, text.encode()) == (expected if text else None)
+
+
+@pytest.mark.parametrize("unit", [b"%C3%A4", b"a%41", b"+", b"ab%4"])
+def test_a_long_field_is_decoded_whole_in_little_more_room_than_it_takes(unit: bytes) -> None:
+    body = b"a=" + unit * (2**20 // len(unit))
+    tracemalloc.start()
+    try:
+        value = parse_body(AS_FORM, body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert value == {"a": unquote_plus(body[2:].decode())}
+    assert peak < 10 * len(body)
 
 
 # Multipart

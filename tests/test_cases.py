@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from daemon.cli.case import SECRET as MADE_UP
 from daemon.cli.case import Result
-from daemon.cli.differences import Difference, differences
+from daemon.cli.differences import differences
 from daemon.schemas import schema
 from tests.console import Terminal, steps
 from tests.examples import examples
@@ -298,9 +299,7 @@ async def test_one_thing_is_asked_at_a_time(shell: Shell) -> None:
 def test_values_are_compared_as_json_has_them(expected: Any, actual: Any, differs: bool) -> None:
     result = Result("dispatched", "", response={"status": 200, "body": {"v": actual}})
     expect = {"outcome": "dispatched", "response": {"body": {"v": expected}}}
-    found = differences(expect, result)
-    assert bool(found) is differs
-    assert all(isinstance(each, Difference) for each in found)
+    assert bool(differences(expect, result)) is differs
 
 
 BODY = {"ref": "refs/heads/main", "after": "ä", "n": 2**70, "f": 1.0}
@@ -335,6 +334,18 @@ class TestRecording:
         assert (await shell.run("test", "--cases")).code == 0
         shell.write(triggers=[PUSH | {"when": "false"}])
         assert (await shell.run("test", "--cases")).code == 1
+
+    async def test_a_failing_expression_is_expected_to_fail_likewise(
+        self, shell: Shell, tmp_path: Path
+    ) -> None:
+        async with serving(tmp_path, triggers=[PUSH]) as daemon:
+            _, answer = await daemon.deliver("/hook", {})
+        (path,) = (await self.recorded(shell, answer["event_id"], "--json")).json["written"]
+        expected = read(path)["expect"]
+        assert expected["outcome"] == "error"
+        assert expected["reason"].startswith("when: there is no key 'ref'")
+        shell.write(triggers=[PUSH | {"when": "'refs/heads/main' == body.ref"}])
+        assert (await shell.run("test", "--cases")).code == 0
 
     async def test_from_the_database_when_no_daemon_runs(
         self, shell: Shell, tmp_path: Path
@@ -408,11 +419,32 @@ class TestRecording:
         gone = await self.recorded(shell, event, "--name", "x")
         assert (gone.code, "no trigger of today's config" in gone.err) == (2, True)
 
-    async def test_a_firing_is_no_request(self, shell: Shell, tmp_path: Path) -> None:
+    async def test_a_secret_that_the_sender_repeats_in_the_body_is_left_out(
+        self, shell: Shell, tmp_path: Path
+    ) -> None:
+        graph = {"scheme": "microsoft_graph", "secret": "env:GH_WEBHOOK_SECRET"}
+        entry = trigger_entry("graph", auth=graph)
+        shell.write(triggers=[entry])
+        notification = {"clientState": SECRET, "subscriptionId": "s", "changeType": "updated"}
+        body = json.dumps({"value": [notification]})
+        async with serving(tmp_path, triggers=[entry]) as daemon:
+            _, answer = await daemon.deliver("/hook", body.encode())
+            escaped = body.replace(SECRET, "\\u0061" + SECRET[1:]).encode()
+            _, odd = await daemon.deliver("/hook", escaped)
+        ran = await self.recorded(shell, answer["event_id"], "--json")
+        assert SECRET not in Path(ran.json["written"][0]).read_text()  # noqa: ASYNC240
+        assert (await shell.run("test", "--cases")).code == 0
+        refused = await self.recorded(shell, odd["event_id"])
+        assert (refused.code, "repeats the secret of graph" in refused.err) == (1, True)
+
+    async def test_what_no_webhook_brought_is_no_case(self, shell: Shell, tmp_path: Path) -> None:
         async with serving(tmp_path, crons=[cron_entry("nightly")]) as daemon:
             _, fired = await daemon.call("POST", "/api/v1/crons/nightly/fire")
-        ran = await self.recorded(shell, fired["event_id"])
-        assert (ran.code, "no webhook delivery" in ran.err) == (2, True)
+            _, sent = await daemon.call("POST", "/dispatch", json={"event_type": "x"})
+            _, called = await daemon.call("GET", f"/api/v1/dispatches/{sent['dispatch_id']}")
+        for event in (fired["event_id"], called["event_id"]):
+            ran = await self.recorded(shell, event)
+            assert (ran.code, "no webhook delivery" in ran.err) == (2, True)
 
 
 async def test_a_handshake_is_a_case_too(shell: Shell) -> None:
@@ -423,6 +455,22 @@ async def test_a_handshake_is_a_case_too(shell: Shell) -> None:
     assert (await run_one(shell, {"request": {"body": body}, "expect": expect}, "slack"))["agrees"]
     stranger = {"request": {"body": body}, "sign": False, "expect": {"outcome": "unauthorized"}}
     assert (await run_one(shell, stranger, "slack"))["agrees"]
+
+
+async def test_a_handshake_by_a_token_knows_the_made_up_one(shell: Shell) -> None:
+    auth = {"scheme": "meta", "secret": "env:NOT_SET", "verify_token": "env:NOT_SET_EITHER"}
+    shell.write(triggers=[trigger_entry("meta", auth=auth)])
+    query = {"hub.mode": "subscribe", "hub.challenge": "77", "hub.verify_token": MADE_UP.reveal()}
+    answer = {"status": 200, "body": "77"}
+    asked = {
+        "request": {"method": "GET", "query": query},
+        "sign": False,
+        "expect": {"outcome": "handshake", "response": answer},
+    }
+    assert (await run_one(shell, asked, "meta"))["differences"] == []
+    query["hub.verify_token"] = "a guess"
+    asked["expect"] = {"outcome": "unauthorized"}
+    assert (await run_one(shell, asked, "meta"))["agrees"]
 
 
 async def test_the_page_can_be_followed(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 
 def test_the_routes_listed_are_those_that_are_served() -> None:
     unused: Any = None
-    api = Api(unused, unused, unused, unused, unused, unused)
+    api = Api(unused, unused, unused, unused, unused, unused, unused)
     served = {(route.method, route.path) for route in api.routes(trusted=True)}
     text = (DOCS / "http.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `(GET|POST) (\S+)` \|", text, re.MULTILINE))

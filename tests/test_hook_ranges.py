@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import orjson
 import pytest
@@ -16,11 +17,14 @@ from hypothesis import strategies as st
 from daemon.addresses import AllowList, Networks
 from daemon.client import GitHub
 from daemon.errors import FetchError, StoreError, StoreUnavailable
-from daemon.facts import Fact, Facts, Trouble
+from daemon.facts import Fact, Facts, RequestRefused, Trouble
 from daemon.github_meta import META_MAX, RANGES_MAX, HookRanges, meta_request, ranges_told
 from daemon.hook_ranges import FIRST_PAUSE, FRESH, LONGEST_PAUSE, RangeRefresher
 from daemon.secret import Secret
 from daemon.simulator import Simulator
+from daemon.store import Store
+from tests.inprocess import serving
+from tests.specs import SIGNED, trigger_entry
 from tests.wires import SHORT, T0, TOKEN, now, response, saying, wire
 
 SOURCE = "https://api.github.com"
@@ -328,3 +332,40 @@ class TestRefreshing:
         await days.pass_by(1)
         assert days.refresher.known() == Networks.parse(KEPT.cidrs)
         assert "they are fetched again" in days.troubles[0]
+
+
+class TestInTheDaemon:
+    """A trigger that allows ``github`` alone, and a sender on this machine."""
+
+    TRIGGER = trigger_entry(auth=SIGNED, allow_from=["github"])
+
+    async def test_what_an_earlier_start_was_told_admits_the_first_delivery(
+        self, tmp_path: Path
+    ) -> None:
+        async with Simulator(now, tokens=["another"]) as simulator:  # which tells nothing today
+            url = f"sqlite:///{tmp_path}/dispatchd.sqlite"
+            store = Store.open(url, owner="earlier", now=T0)
+            await store.keep_hook_ranges(HookRanges(simulator.url, ("127.0.0.1/32",), "", T0))
+            await store.close()
+            async with serving(tmp_path, triggers=[self.TRIGGER], simulator=simulator) as daemon:
+                assert (await daemon.deliver("/hook", {}))[0] == 202
+
+    async def test_while_they_were_never_told_a_delivery_is_refused_with_the_reason(
+        self, tmp_path: Path
+    ) -> None:
+        github = Simulator(now, tokens=["another"])
+        async with serving(tmp_path, triggers=[self.TRIGGER], simulator=github) as daemon:
+            await daemon.until(lambda fact: isinstance(fact, Trouble))
+            assert (await daemon.deliver("/hook", {}))[0] == 403
+            (refused,) = (fact for fact in daemon.seen if isinstance(fact, RequestRefused))
+        assert "could not be fetched yet" in refused.reason
+
+    async def test_githubs_networks_are_not_asked_for_where_no_trigger_needs_them(
+        self, tmp_path: Path
+    ) -> None:
+        disabled = self.TRIGGER | {"enabled": False}
+        own = trigger_entry("own", auth=SIGNED, allow_from=["127.0.0.0/8"])
+        async with serving(tmp_path, triggers=[disabled, own]) as daemon:
+            await daemon.deliver("/hook", {})
+            await daemon.simulator.until(lambda: bool(daemon.simulator.received))
+        assert daemon.simulator.requests == 1

@@ -4,7 +4,6 @@ the files changes."""
 from __future__ import annotations
 
 import json
-import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,8 @@ from daemon.cli.config_files import put_in_place
 from daemon.config import Secrets, load
 from daemon.signatures import ALIASES, SCHEMES
 from daemon.starter import VENDORS, new_file, trigger_starter, with_entry
+from tests.console import Terminal, steps
+from tests.examples import examples
 from tests.shell import Shell
 from tests.specs import ENVIRON, OPEN, cron_entry, trigger_entry
 
@@ -39,6 +40,10 @@ def entries(shell: Shell, file: str, key: str) -> list[dict[str, Any]]:
 
 def triggers(shell: Shell) -> list[dict[str, Any]]:
     return entries(shell, "TRIGGERS.json", "triggers")
+
+
+def names_in(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}
 
 
 def contents(shell: Shell) -> dict[str, bytes]:
@@ -150,11 +155,7 @@ async def test_init_alone_creates_the_files_that_are_not_there(shell: Shell) -> 
     directory = shell.config / "new"
     ran = await shell.run("init", "--config-dir", str(directory))
     assert ran.code == 0
-    assert {path.name for path in directory.iterdir()} == {
-        "CRONS.json",
-        "TRIGGERS.json",
-        "DAEMON.yaml",
-    }
+    assert names_in(directory) == {"CRONS.json", "TRIGGERS.json", "DAEMON.yaml"}
     assert (await shell.run("validate", str(directory))).code == 0
     (directory / "CRONS.json").write_text("[]")
     (directory / "DAEMON.yaml").unlink()
@@ -246,7 +247,7 @@ async def test_a_file_keeps_its_mode_and_a_link_stays_a_link(shell: Shell, tmp_p
     assert (await shell.run("init", "trigger", "github")).code == 0
     assert file.is_symlink()
     assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o640
-    assert set(os.listdir(tmp_path)) == {"config", "elsewhere.json"}
+    assert names_in(tmp_path) == {"config", "elsewhere.json"}
     assert [entry["name"] for entry in triggers(shell)] == ["github"]
 
 
@@ -254,7 +255,7 @@ def test_a_file_that_cannot_be_replaced_is_whole_and_alone(tmp_path: Path) -> No
     (tmp_path / "file").mkdir()
     with pytest.raises(OSError, match="file"):
         put_in_place(tmp_path / "file", "text")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert names_in(tmp_path) == {"file"}
 
 
 async def test_a_byte_order_mark_and_windows_line_ends_stay(shell: Shell) -> None:
@@ -268,7 +269,7 @@ async def test_a_byte_order_mark_and_windows_line_ends_stay(shell: Shell) -> Non
     assert new.count(b"\n") == new.count(b"\r\n") > 10
 
 
-SMALL = {"name": "new", "auth": {"scheme": "none"}}
+SMALL: Mapping[str, Any] = {"name": "new", "auth": {"scheme": "none"}}
 
 
 @pytest.mark.parametrize(
@@ -481,3 +482,13 @@ async def test_a_starter_is_believed_when_its_sender_signs(shell: Shell) -> None
     tried = ["test", "stripe", "--payload", "-", "--json"]
     assert (await shell.run(*tried, "--sign", stdin=body)).json["verified"] is True
     assert (await shell.run(*tried, stdin=body)).json["verified"] is False
+
+
+async def test_the_page_can_be_followed_from_the_top_to_the_bottom(
+    tmp_path: Path,
+) -> None:
+    """Its commands are typed in order, and print what it shows."""
+    async with Terminal(tmp_path, {"COLUMNS": "200"}, {}) as terminal:
+        for example in examples(ROOT / "docs" / "starting.md"):
+            for step in steps(example):
+                await terminal.type(step)

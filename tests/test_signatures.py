@@ -58,7 +58,16 @@ AUTHS: Mapping[str, Mapping[str, Any]] = {
         "timestamp_header": "x-timestamp",
         "delivery_header": "x-id",
     },
-    "token": {"scheme": "token", "header": "x-token"},
+    "hmac with the time beside it": {
+        "scheme": "hmac",
+        "header": "x-signature",
+        "prefix": "v1=",
+        "signed": "{timestamp}.{body}",
+        "timestamp_prefix": "t=",
+        "delivery_field": "event.id",
+    },
+    "hmac of the URL": {"scheme": "hmac", "header": "x-signature", "signed": "{url}{body}"},
+    "token": {"scheme": "token", "header": "x-token", "delivery_field": "id"},
     "api_key": {"scheme": "api_key"},
     "bearer": {"scheme": "bearer"},
     "basic": {"scheme": "basic", "username": "ann"},
@@ -72,7 +81,7 @@ def request(
     method: str = "POST",
     path: str = "/hooks/team",
 ) -> Request:
-    return Request(method, path, headers or {}, query or {}, body)
+    return Request(method, path, headers or {}, query or {}, body, url=path)
 
 
 def signed(scheme: Scheme, secret: Secret = SECRET, body: bytes = BODY) -> Request:
@@ -212,9 +221,9 @@ def test_equal_auths_are_one_key(scheme: Scheme) -> None:
 ANY_TEXT = st.text(st.one_of(st.characters(), st.sampled_from("\ud800\udc80")), max_size=80)
 PROOF = st.one_of(
     ANY_TEXT,
-    st.sampled_from(["sha256=", "v1,", "Basic ", "Bearer ", "basic =", "1772366400"]).flatmap(
-        lambda start: ANY_TEXT.map(lambda rest: start + rest)
-    ),
+    st.sampled_from(
+        ["sha256=", "v1,", "Basic ", "Bearer ", "basic =", "1772366400", "t=1772366400,v1=", "t="]
+    ).flatmap(lambda start: ANY_TEXT.map(lambda rest: start + rest)),
     st.binary(max_size=60).map(lambda raw: "Basic " + base64.b64encode(raw).decode()),
     st.binary(max_size=60).map(lambda raw: raw.decode("utf-8", "surrogateescape")),
 )
@@ -561,6 +570,12 @@ def test_none_asks_for_nothing() -> None:
 )
 def test_the_older_handler_s_proofs_are_taken(headers: dict[str, str], believed: bool) -> None:
     assert (LEGACY.verify(request(headers), [SECRET], NOW) is None) == believed
+
+
+def test_the_older_handler_s_deliveries_are_known_by_their_body_too() -> None:
+    """As GitHub's: the id is not signed."""
+    assert LEGACY.replayable == GITHUB.replayable
+    assert LEGACY.replayable
 
 
 def test_the_older_handler_s_header_is_github_s_scheme_s_no_more() -> None:

@@ -3,6 +3,7 @@ gets a verdict that says so, at once, and whoever else is there is served."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from datetime import UTC, datetime
@@ -146,3 +147,16 @@ async def test_a_daemon_answers_such_a_delivery_and_everybody_else(tmp_path: Pat
         assert dispatch["reason"].startswith("all: could take ")
         status, answer = await daemon.deliver("/other", {"ref": "main"})
         assert (status, answer["matched"]) == (202, ["other"])
+
+
+async def test_compression_hides_no_work_from_the_bound(tmp_path: Path) -> None:
+    """What 300 bytes come to is what counts."""
+    body = gzip.compress(b'{"a":[%b],"b":[%b]}' % (b"1," * 40_000 + b"1", b"2," * 40_000 + b"2"))
+    entry = trigger_entry(when="body.a.exists(x, x in body.b)")
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    async with serving(tmp_path, triggers=[entry]) as daemon:
+        status, answer = await daemon.call("POST", "/hook", key=None, data=body, headers=headers)
+        assert status == 202
+        _, event = await daemon.call("GET", f"/api/v1/events/{answer['event_id']}")
+        assert event["verdicts"][0]["outcome"] == "error"
+        assert "could take" in event["verdicts"][0]["reason"]

@@ -66,6 +66,10 @@ ONLY_LOOKED_UP = {
     "API_KEY is not set here",
     "'…' is not an id: ids are evt_… or dsp_…",
     "there is no event '…'; it may have aged out",
+    "… is not in its allow_from …",
+    "above the rate limit; try again in … s",
+    "it takes no secret from its sender now: …",
+    "the same body came before under another id, which nothing signs: …",
 }
 """Messages whose circumstances other tests provoke: here it is enough that the code holds them."""
 

@@ -1,6 +1,6 @@
 """An open loop: requests leave at their time, whatever has become of those before, as events do.
 
-python -m bench.peers.sender PORT FILE PREFIX OUTPUT --rate 200 --seconds 10
+python -m bench.peers.sender PORT FILE PREFIX OUTPUT --rate 200 --count 2000
 """
 
 from __future__ import annotations
@@ -83,11 +83,10 @@ def main() -> None:
     parser.add_argument("prefix")
     parser.add_argument("output", type=Path)
     parser.add_argument("--rate", type=float, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--count", type=int, required=True)
     given = parser.parse_args()
-    count = round(given.rate * given.seconds)
-    sender = Sender(Copies(given.file.read_bytes(), given.prefix), count)
-    asyncio.run(send(given.port, sender, given.rate, count))
+    sender = Sender(Copies(given.file, given.prefix), given.count)
+    asyncio.run(send(given.port, sender, given.rate, given.count))
     given.output.write_text(json.dumps(sender.answers))
 
 

@@ -4,12 +4,15 @@ is read than its status and its length."""
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
-from itertools import count
+from pathlib import Path
 
-from bench.request import MARK
+from bench.request import MARK, SIGNATURE, id_of, signatures_of
 
 LENGTH = b"content-length:"
+
+MARKS = re.compile(f"({MARK}|{SIGNATURE})".encode())
 
 
 class Wire(asyncio.Protocol):
@@ -59,17 +62,32 @@ async def connected(port: int, answered: Callable[[Wire, int], None]) -> Wire:
 
 
 class Copies:
-    """The request, each time with another id in the place that is marked for it."""
+    """The request in ``file``, each time with another id and its signature in the places that are
+    marked for them."""
 
-    def __init__(self, raw: bytes, prefix: str) -> None:
-        self._head, self._mark, self._tail = raw.partition(MARK.encode())
+    def __init__(self, file: Path, prefix: str) -> None:
+        self._pieces = MARKS.split(file.read_bytes())
+        self._signatures = signatures_of(file).read_bytes()
         self._prefix = prefix
-        self._numbers = count()
+        self._number = 0
+
+    @property
+    def used_up(self) -> bool:
+        """Whether there are no more signatures."""
+        return 0 < len(self._signatures) <= self._number * len(SIGNATURE)
 
     def next(self) -> tuple[str, bytes]:
         """The id, and the bytes."""
-        id_ = f"{self._prefix}{next(self._numbers):012d}"
-        return id_, self._head + id_.encode() + self._tail if self._mark else self._head
+        id_ = id_of(self._prefix, self._number)
+        at = self._number * len(SIGNATURE)
+        pieces = self._pieces.copy()
+        for place in range(1, len(pieces), 2):  # the pattern has a group: the odd ones are marks
+            if pieces[place] == MARK.encode():
+                pieces[place] = id_.encode()
+            else:
+                pieces[place] = self._signatures[at : at + len(SIGNATURE)]
+        self._number += 1
+        return id_, b"".join(pieces)
 
 
 def _length(head: bytes) -> int:

@@ -3,17 +3,21 @@ against an aiohttp handler that only reads the same body."""
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
 from statistics import median
 
-from bench import payloads
-from bench.home import API_KEY, WEBHOOK_SECRET, Entry, Home, github_away
+from bench import payloads, stripe_events
+from bench.home import API_KEY, STRIPE_SECRET, WEBHOOK_SECRET, Entry, Home, github_away
 from bench.load import Served, send_all
 from bench.plan import Plan
 from bench.process import BenchError, Server, module, served
-from bench.request import MARK, Request
-from bench.row import Row, at_least
+from bench.request import Request, Seal
+from bench.row import Goal, Row, at_least
 from bench.turns import in_turns
 
 PUSH_BYTES = 7 * 1024
@@ -78,15 +82,59 @@ TWENTY: tuple[Entry, ...] = tuple(
 )
 
 
+OTHERS = (
+    *((f"issue-{n}", "issues", f"body.issue.number == {n}") for n in range(20)),
+    *((f"service-{n}", "push", f"body.repository.name == 'service-{n}'") for n in range(20)),
+    *((f"release-{n}", "push", f"body.ref == 'refs/heads/release/{n}'") for n in range(20)),
+    *((f"bot-{n}", "push", f"body.pusher.name == 'bot-{n}'") for n in range(20)),
+    *(
+        (
+            *(f"folder-{n}", "push"),
+            f"body.commits.exists(c, c.modified.exists(f, f.startsWith('services/{n}/')))",
+        )
+        for n in range(20)
+    ),
+)
+
+HUNDRED: tuple[Entry, ...] = tuple(
+    {**PUSH, "name": name, "when": f"headers['x-github-event'] == '{event}' && {condition}"}
+    for name, event, condition in OTHERS
+)
+"""Triggers that share a path, none of which wants `payloads.push`."""
+
+STRIPE: Entry = {
+    "name": "invoice",
+    "path": "/hooks/stripe",
+    "auth": {"scheme": "stripe", "secret": "env:STRIPE_WEBHOOK_SECRET"},
+    "when": "body.type == 'invoice.paid'",
+    "dispatch": {
+        "event_type": "invoice-paid",
+        "client_payload": {
+            "invoice": "{{ body.data.object.id }}",
+            "customer": "{{ body.data.object.customer }}",
+            "amount": "{{ body.data.object.amount_paid }}",
+        },
+    },
+}
+
+
 def push_request() -> Request:
-    body = payloads.push(PUSH_BYTES)
-    return Request(PATH, payloads.github_headers("push", body, WEBHOOK_SECRET, MARK), body)
+    seal = Seal(WEBHOOK_SECRET)
+    headers = payloads.github_headers("push")
+    return Request(PATH, headers, payloads.push(PUSH_BYTES), seal=seal)
 
 
 def pull_request_request() -> Request:
-    body = payloads.pull_request(PULL_REQUEST_BYTES)
-    headers = payloads.github_headers("pull_request", body, WEBHOOK_SECRET, MARK)
-    return Request(PATH, headers, body)
+    seal = Seal(WEBHOOK_SECRET)
+    headers = payloads.github_headers("pull_request")
+    return Request(PATH, headers, payloads.pull_request(PULL_REQUEST_BYTES), seal=seal)
+
+
+def stripe_request() -> Request:
+    """Its signatures are good for five minutes."""
+    now = int(time.time())
+    seal = stripe_events.seal(STRIPE_SECRET, now)
+    return Request("/hooks/stripe", stripe_events.headers(now), stripe_events.paid(), seal=seal)
 
 
 def call_request() -> Request:
@@ -98,23 +146,47 @@ def call_request() -> Request:
     return Request("/dispatch", headers, payloads.call())
 
 
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What is sent to which triggers. Each delivery has to be answered with ``status`` and to leave
+    as many ``verdicts`` of one outcome on disk."""
+
+    triggers: tuple[Entry, ...]
+    request: Callable[[], Request]
+    status: int = HTTPStatus.ACCEPTED
+    outcome: str = "dispatched"
+    verdicts: int = 1
+
+
 def push(plan: Plan) -> Iterator[Row]:
     what = "a signed push of 7 KB, against a bare handler"
-    yield _against_bare(plan, "intake-push", what, (PUSH,), push_request())
+    yield _against_bare(plan, "intake-push", what, Intake((PUSH,), push_request), GOAL)
 
 
 def pull_request(plan: Plan) -> Iterator[Row]:
     what = "a signed pull_request of 25 KB that 1 of 20 triggers wants, against a bare handler"
-    yield _against_bare(plan, "intake-pull-request", what, TWENTY, pull_request_request())
+    intake = Intake(TWENTY, pull_request_request)
+    yield _against_bare(plan, "intake-pull-request", what, intake, GOAL)
 
 
 def dispatch(plan: Plan) -> Iterator[Row]:
     what = "POST /dispatch with respond-async, against a bare handler"
-    yield _against_bare(plan, "intake-dispatch", what, (PUSH,), call_request())
+    yield _against_bare(plan, "intake-dispatch", what, Intake((PUSH,), call_request), GOAL)
+
+
+def stripe(plan: Plan) -> Iterator[Row]:
+    what = "a signed Stripe event of 6 KB, against a bare handler"
+    yield _against_bare(plan, "intake-stripe", what, Intake((STRIPE,), stripe_request))
+
+
+def unmatched(plan: Plan) -> Iterator[Row]:
+    what = "a signed push of 7 KB that none of 100 triggers wants, against a bare handler"
+    intake = Intake(HUNDRED, push_request, HTTPStatus.OK, "unmatched", len(HUNDRED))
+    yield _against_bare(plan, "intake-unmatched", what, intake)
 
 
 def _against_bare(
-    plan: Plan, name: str, what: str, triggers: tuple[Entry, ...], request: Request
+    plan: Plan, name: str, what: str, intake: Intake, goal: Goal | None = None
 ) -> Row:
     """The daemon and the bare handler in turns. GitHub is away, so that the dispatches wait."""
     place = plan.directory(name)
@@ -122,25 +194,31 @@ def _against_bare(
     loads: dict[int, list[Served]] = defaultdict(list)
     costs: dict[int, list[float]] = defaultdict(list)
 
-    def rate(server: Server) -> float:
+    def rate(server: Server, status: int) -> float:
         before = server.busy()
-        load = plan.generator.load(server.url, request, place, seconds)
+        load = plan.generator.load(server.url, intake.request(), place, seconds, status)
         loads[server.pid].append(load)
         costs[server.pid].append((server.busy() - before) / load.answered * 1e6)
         return load.rate
 
-    home = Home(place, triggers=triggers)
+    home = Home(place, triggers=intake.triggers)
     with github_away() as github, served(module("peers.bare"), place / "bare.log") as bare:
         with home.daemon(github) as daemon:
-            send_all(bare.url, request, place, plan.count(2000, 50))  # to warm up
-            send_all(daemon.url, request, place, plan.count(2000, 50))
-            before = home.dispatches()
-            turns = in_turns(plan, name, lambda: rate(daemon), lambda: rate(bare))
+            warm = plan.count(2000, 50)
+            send_all(bare.url, intake.request(), place, warm)
+            send_all(daemon.url, intake.request(), place, warm, intake.status)
+            before = home.verdicts(intake.outcome)
+            ours = partial(rate, daemon, intake.status)
+            turns = in_turns(plan, name, ours, partial(rate, bare, HTTPStatus.ACCEPTED))
         answered = sum(load.answered for load in loads[daemon.pid])
-        if (owed := home.dispatches() - before) < answered:
-            raise BenchError(f"{answered} were answered 202, {owed} dispatches are on disk")
+        kept = home.verdicts(intake.outcome) - before
+        if kept < answered * intake.verdicts:
+            raise BenchError(
+                f"{answered} were answered {intake.status}, with {intake.verdicts} × "
+                f"{intake.outcome} for each, and {kept} of these are on disk"
+            )
     beside = turns.beside("dispatchd", "bare") | {
         "CPU": f"{median(costs[daemon.pid]):.0f} µs to {median(costs[bare.pid]):.0f} µs each",
         "p99": f"{median(load.p99 for load in loads[daemon.pid]):.0f} ms",
     }
-    return Row.of(name, what, turns.ratios, goal=GOAL, beside=beside)
+    return Row.of(name, what, turns.ratios, goal=goal, beside=beside)

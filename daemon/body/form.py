@@ -4,7 +4,7 @@ object."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from daemon.body.fitting import fit
 from daemon.body.json_body import fitting_json
@@ -12,6 +12,9 @@ from daemon.errors import Refused
 from daemon.expressions import JSON
 
 FORM_FIELDS_MAX = 1000
+
+_AT_ONCE = 64 * 1024
+"""Bytes of a form's field that are decoded in one go."""
 
 
 def parse_form(body: bytes) -> JSON:
@@ -22,23 +25,35 @@ def parse_form(body: bytes) -> JSON:
     that are not UTF-8 become U+FFFD. Source: https://url.spec.whatwg.org/#urlencoded-parsing.
     """
     try:
-        text = body.decode("utf-8")
+        body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Refused(
             400, f"the form is not valid utf-8 (byte {error.start}); percent-encode it as UTF-8"
         ) from None
-    try:
-        pairs = parse_qsl(
-            text, keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX, errors="replace"
-        )
-    except ValueError:
+    if body.count(b"&") >= FORM_FIELDS_MAX:
         raise Refused(
             400, f"the form has more than {FORM_FIELDS_MAX} fields; send fewer, or send JSON"
-        ) from None
+        )
+    pairs = [
+        (_unquoted(name), _unquoted(value))
+        for name, _, value in (field.partition(b"=") for field in body.split(b"&") if field)
+    ]
     match pairs:
         case [("payload", value)] if value.lstrip().startswith(("{", "[")):
             return _payload(value)
     return fit(object_of(pairs))
+
+
+def _unquoted(text: bytes) -> str:
+    """Without its percent-encoding. That is undone some at a time: Python's own way keeps an object
+    for every percent sign, and so takes seventy times the room of a text of nothing else."""
+    parts: list[bytes] = []
+    start = 0
+    while start < len(text):
+        end = text.find(b"%", start + _AT_ONCE)
+        parts.append(unquote_to_bytes(text[start : end if end > 0 else None].replace(b"+", b" ")))
+        start = end if end > 0 else len(text)
+    return b"".join(parts).decode("utf-8", "replace")
 
 
 def _payload(text: str) -> JSON:

@@ -120,7 +120,7 @@ def proof_headers(trigger: TriggerSpec) -> frozenset[str]:
 def _with_made_up(trigger: TriggerSpec) -> TriggerSpec:
     return replace(
         trigger,
-        auth=replace(trigger.auth, secrets=(SECRET,)),
+        auth=replace(trigger.auth, secrets=(SECRET,), verify_tokens=(SECRET,)),
         dispatches=tuple(
             replace(each, repository=each.repository or REPOSITORY) for each in trigger.dispatches
         ),

@@ -345,7 +345,8 @@ EventType = Annotated[
     str | None, typer.Option("--event-type", metavar="TYPE", help="What workflows listen to.")
 ]
 EntryName = Annotated[
-    str | None, typer.Option("--name", metavar="NAME", help="The entry's name; default: the scheme.")
+    str | None,
+    typer.Option("--name", metavar="NAME", help="The entry's name; default: the scheme."),
 ]
 
 

@@ -19,6 +19,7 @@ from daemon.cli import names
 from daemon.cli.answers import Shape, misfit
 from daemon.cli.case import (
     REPOSITORY,
+    SECRET,
     Case,
     Result,
     play,
@@ -34,8 +35,9 @@ from daemon.cli.tables import say, warn
 from daemon.cli.target import Target
 from daemon.document import Document
 from daemon.errors import ConfigError, DispatchdError, Refused, UsageError
-from daemon.event import Outcome
+from daemon.event import API_ENTRY, Outcome
 from daemon.expressions import JSON
+from daemon.signatures.scheme import octets
 from daemon.spec import Config, TriggerSpec
 from daemon.store import Store
 from daemon.views import event_details
@@ -46,6 +48,9 @@ STORED: Shape = {
 DELIVERED: Shape = {"method": str, "path": str, "headers": {}, "query": {}, "body": str}
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+SECRET_MIN = 8
+"""Characters of a secret that is looked for in the body."""
 
 _OF_THE_CONNECTION = frozenset(
     {"accept-encoding", "connection", "content-length", "expect", "host", "keep-alive"}
@@ -77,7 +82,7 @@ def record_case(
         if path.exists():
             raise DispatchdError(f"{path} is there already; give another --name, or remove it")
     for path, trigger in cases:
-        text = _recorded(event, trigger, loaded, path)
+        text = _recorded(event, trigger, loaded, path.stem)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -99,7 +104,8 @@ def _stored(target: Target, event_id: str) -> Mapping[str, Any]:
         return event_details(event, (await store.verdicts([event_id]))[event_id])
 
     event = look(target, from_daemon, from_store)
-    if event["kind"] != "delivery" or misfit(event, DELIVERED):
+    hooked = event["kind"] == "delivery" and event["source"] != API_ENTRY
+    if not hooked or misfit(event, DELIVERED):
         raise UsageError(f"{event_id} is no webhook delivery, and only such can be a case")
     return event
 
@@ -117,7 +123,7 @@ def _judging(event: Mapping[str, Any], loaded: Config, wanted: Sequence[str]) ->
             judged = ", ".join(believing) or "none"
             raise UsageError(f"{name!r} did not judge {event['id']}; these did: {judged}")
     found: list[TriggerSpec] = []
-    for name in wanted or believing:
+    for name in dict.fromkeys(wanted or believing):
         trigger = loaded.trigger(name)
         if trigger is not None:
             found.append(trigger)
@@ -130,39 +136,13 @@ def _judging(event: Mapping[str, Any], loaded: Config, wanted: Sequence[str]) ->
     return found
 
 
-def _recorded(event: Mapping[str, Any], trigger: TriggerSpec, loaded: Config, path: Path) -> str:
+def _recorded(event: Mapping[str, Any], trigger: TriggerSpec, loaded: Config, name: str) -> str:
     """The text of the case: the most readable form of the body that comes to the same. Raises
     DispatchdError where no form does."""
-    raw = _body(event)
-    headers = {
-        header: value
-        for header, value in event["headers"].items()
-        if not _of_no_use(header, trigger)
-    }
-    if headers.get("content-type") == "application/json":
-        del headers["content-type"]
-    request: dict[str, JSON] = {}
-    if event["method"] != usual_method(trigger):
-        request["method"] = event["method"]
-    if event["path"] != trigger.path:
-        request["path"] = event["path"]
-    if headers:
-        request["headers"] = headers
-    if event["query"]:
-        request["query"] = event["query"]
-    case = Case(
-        trigger=trigger.name,
-        name=path.stem,
-        body=raw,
-        method=event["method"],
-        path=event["path"],
-        headers=headers,
-        query=event["query"],
-        now=datetime.fromisoformat(event["at"]),
-    )
-    result = play(case, trigger, loaded)
-    expect = _expectation(result, loaded.settings.default_repository)
-    for body in _forms(raw):
+    case = _case(event, trigger, name)
+    request = _request(case, trigger)
+    expect = _expectation(play(case, trigger, loaded), loaded.settings.default_repository)
+    for body in _forms(case.body):
         data = {
             "description": f"Recorded from {event['id']}",
             "request": {**request, **body},
@@ -170,21 +150,67 @@ def _recorded(event: Mapping[str, Any], trigger: TriggerSpec, loaded: Config, pa
             "expect": expect,
         }
         text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-        if _comes_to_the_same(text, case, result, trigger, loaded):
+        if any(_written(secret) in text for secret in _secrets(trigger)):
+            raise DispatchdError(f"{event['id']} repeats the secret of {trigger.name} in its body")
+        if _comes_to_the_same(text, case, trigger, loaded):
             return text
     raise DispatchdError(f"{event['id']} cannot be written as a case")
 
 
-def _body(event: Mapping[str, Any]) -> bytes:
+def _case(event: Mapping[str, Any], trigger: TriggerSpec, name: str) -> Case:
+    proof = proof_headers(trigger)
+    if trigger.auth.scheme.needs_secret and not (proof or trigger.auth.secrets):
+        warn(f"no secret of {trigger.name} resolves here: see that the body does not repeat it")
+    left_out = _OF_THE_CONNECTION | proof
+    return Case(
+        trigger=trigger.name,
+        name=name,
+        body=_body(event, trigger),
+        method=event["method"],
+        path=event["path"],
+        headers={
+            header: value
+            for header, value in event["headers"].items()
+            # With a genuine signature, whoever reads the case could send the request again.
+            if header not in left_out and "signature" not in header
+        },
+        query=event["query"],
+        now=datetime.fromisoformat(event["at"]),
+    )
+
+
+def _request(case: Case, trigger: TriggerSpec) -> dict[str, JSON]:
+    """What the case says of its request beside the body; not what goes without saying."""
+    given: dict[str, JSON] = {
+        "method": case.method,
+        "path": case.path,
+        "headers": dict(case.headers),
+        "query": dict(case.query),
+    }
+    usual = {"method": usual_method(trigger), "path": trigger.path, "headers": {}, "query": {}}
+    return {key: value for key, value in given.items() if value != usual[key]}
+
+
+def _body(event: Mapping[str, Any], trigger: TriggerSpec) -> bytes:
+    """The body, in which a secret that its sender repeats there (Microsoft Graph does) is the one
+    that cases make up."""
     if "body_base64" in event:
-        return base64.b64decode(event["body_base64"])
-    return str(event["body"]).encode()
+        raw = base64.b64decode(event["body_base64"])
+    else:
+        raw = str(event["body"]).encode()
+    for secret in _secrets(trigger):
+        raw = raw.replace(octets(secret), octets(SECRET.reveal()))
+    return raw
 
 
-def _of_no_use(header: str, trigger: TriggerSpec) -> bool:
-    """Whether a header is left out. A genuine signature is: with it whoever reads the case could
-    send the request again."""
-    return header in _OF_THE_CONNECTION or "signature" in header or header in proof_headers(trigger)
+def _secrets(trigger: TriggerSpec) -> list[str]:
+    """Those long enough not to be in a body by chance."""
+    known = (*trigger.auth.secrets, *trigger.auth.verify_tokens)
+    return [secret.reveal() for secret in known if len(secret.reveal()) >= SECRET_MIN]
+
+
+def _written(secret: str) -> str:
+    return json.dumps(secret, ensure_ascii=False)[1:-1]
 
 
 def _forms(raw: bytes) -> Iterator[dict[str, JSON]]:
@@ -198,9 +224,7 @@ def _forms(raw: bytes) -> Iterator[dict[str, JSON]]:
     yield {"body_base64": base64.b64encode(raw).decode()}
 
 
-def _comes_to_the_same(
-    text: str, case: Case, result: Result, trigger: TriggerSpec, loaded: Config
-) -> bool:
+def _comes_to_the_same(text: str, case: Case, trigger: TriggerSpec, loaded: Config) -> bool:
     """Whether the text reads as a case whose body expressions see alike, and that agrees."""
     if json_text.scan(text)[1]:
         return False
@@ -224,7 +248,8 @@ def _same_body(one: Case, other: Case) -> bool:
 def _expectation(result: Result, default_repository: str) -> dict[str, JSON]:
     expect: dict[str, JSON] = {"outcome": result.outcome}
     if result.outcome in ("error", "refused"):
-        expect["reason"] = result.reason
+        # Without the expression, which may be written in another way one day.
+        expect["reason"] = result.reason.partition(" — in: ")[0]
     if result.dispatches:
         expect["dispatches"] = [_expected(each, default_repository) for each in result.dispatches]
     if result.response is not None:

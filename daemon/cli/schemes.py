@@ -108,7 +108,7 @@ def _dedupe(scheme: Scheme) -> Iterator[str]:
     if field := getattr(scheme, "delivery_field", ""):
         yield f"the body's {field}"
     if scheme.replayable:
-        yield "the hash of the body, since no id is signed"
+        yield "the body's hash, since no id is signed"
 
 
 def _text(value: object) -> str:

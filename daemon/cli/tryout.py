@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from daemon.body import parse_body
 from daemon.dispatch import Dispatch
 from daemon.errors import ExpressionError, Refused
 from daemon.event import Delivery, Event, Outcome
-from daemon.expressions import JSON, Bindings
+from daemon.expressions import JSON
 from daemon.expressions.parts import Part, take_apart
-from daemon.judge import Answer, delivery_values, judge_delivery
+from daemon.judge import Answer, bindings_of, body_of, judge_delivery
 from daemon.signatures import Mismatch, Reply, Request
 from daemon.spec import TriggerSpec
 
@@ -80,7 +79,7 @@ def tried(
     if delivery.method not in trigger.methods:
         return _refused(405, f"{delivery.method} is not among its methods")
     try:
-        body = parse_body(delivery.headers, delivery.body, trigger.max_body)
+        body = body_of(delivery, [trigger])
         if handshake := trigger.auth.scheme.handshake:
             reply = handshake.proven(request, body, trigger.auth.secrets)
             if isinstance(reply, Mismatch):
@@ -121,7 +120,8 @@ def _looked_into(
     trigger: TriggerSpec, event: Event, delivery: Delivery, body: JSON
 ) -> tuple[tuple[Variable, ...], Part | None]:
     """The values of the variables, and the parts of the condition."""
-    bindings = Bindings({**delivery_values(event, delivery, body), "event.trigger": trigger.name})
+    base, _ = bindings_of(event, delivery, body)
+    bindings = base.extended({"event.trigger": trigger.name})
     variables: list[Variable] = []
     for name, expression in trigger.variables:
         try:

@@ -112,6 +112,11 @@ class TriggerReader:
             place.at(("verify_token",)).fault(
                 f"the scheme {scheme.name} takes no verify_token", key=True
             )
+        if scheme.handshake and scheme.handshake.takes_token and token is None:
+            place.warn(
+                f"without a `verify_token` no check of the address by {scheme.name} is answered",
+                'for example "verify_token": "env:META_VERIFY_TOKEN"',
+            )
         if scheme.needs_secret and given is None and not scheme.learns_secret:
             place.fault(
                 f"the scheme {scheme.name} needs a `secret`", 'for example "secret": "env:NAME"'

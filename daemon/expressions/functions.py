@@ -9,7 +9,7 @@ from typing import Any
 import re2
 from cel_expr_python import cel
 
-from daemon.expressions.values import compact, to_json
+from daemon.expressions.values import compact_in_order, to_json
 
 
 def compiled_pattern(pattern: str) -> Any:
@@ -31,7 +31,7 @@ def _regex_extract(text: str, pattern: str) -> str:
 
 
 def _json_encode(value: Any) -> str:
-    return compact(to_json(value))
+    return compact_in_order(to_json(value))  # it may be hashed, or be a key
 
 
 def _sha256(text: str) -> str:

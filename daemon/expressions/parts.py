@@ -25,7 +25,7 @@ for the id of each node the character at which its operator stands."""
 
 _TOKEN = re.compile(
     r"""(?P<space>(?:\s|//[^\n]*)+)
-    |(?P<text>[rR][bB]?(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')
+    |(?P<text>(?:[rR][bB]?|[bB][rR])(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')
         |(?:\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'))
     |(?P<open>\()|(?P<close>\))|(?P<word>\w+)""",
     re.DOTALL | re.VERBOSE,

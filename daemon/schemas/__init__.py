@@ -1,4 +1,4 @@
-"""The JSON Schemas of the three configuration files and of golden cases, and the check against them.
+"""The JSON Schemas of the configuration files and of golden cases, and the check against them.
 
 The schemas say everything that one value can be judged by; ``daemon.config`` judges the rest."""
 

@@ -163,7 +163,7 @@ _GENERAL: Mapping[str, SchemeEntry] = {
         "the password that you share with the sender",
         sources=("https://www.rfc-editor.org/rfc/rfc7617",),
     ),
-    # Confirmed against the vendor's documentation.
+    # From general knowledge of the vendor's documentation, not confirmed.
     "alertmanager": SchemeEntry(
         "Prometheus Alertmanager, by a Bearer token or, with a username, by Basic",
         ("username",),

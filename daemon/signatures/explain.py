@@ -27,7 +27,7 @@ def explain(
     """What ``scheme.verify`` says, with the likely cause and how to mend it where one is found.
 
     Call it once the sender has its answer: its time depends on what it finds. It hashes the body
-    some twenty times, a body up to ``slips.REWRITE_LIMIT`` some fifteen times more.
+    some forty times, a body up to ``slips.REWRITE_LIMIT`` some fifteen times more.
     """
     mismatch = scheme.verify(request, secrets, now)
     if mismatch is None:

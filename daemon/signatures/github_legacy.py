@@ -26,6 +26,10 @@ class GithubLegacyScheme(Scheme):
     name: ClassVar[str] = "github_legacy"
     credential_headers: ClassVar[frozenset[str]] = frozenset({OLD_HEADER})
 
+    @property
+    def replayable(self) -> bool:
+        return self.signature.replayable
+
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         mismatch = self.signature.verify(request, secrets, now)
         if mismatch is None or OLD_HEADER not in request.headers:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import islice
 
 from daemon.secret import Secret
 from daemon.signatures.body_field import PATH, text_at, text_in
@@ -180,7 +179,7 @@ class HmacScheme(Scheme):
     def signatures(self, request: Request) -> list[str]:
         """The signatures that the header holds, without their prefix."""
         text = request.headers.get(self.header, "")
-        found = [one[1] for one in islice(_after(self.prefix).finditer(text), SIGNATURES_MAX)]
+        found = _after(self.prefix).findall(text)[:SIGNATURES_MAX]
         if self.encoding is Encoding.HEX:
             # Some libraries write hex in upper case throughout (.NET's Convert.ToHexString).
             return [one.lower() if one == one.upper() else one for one in found]
@@ -268,7 +267,7 @@ class HmacScheme(Scheme):
             return request.headers.get(self.timestamp_header)
         if self.timestamp_prefix:
             text = request.headers.get(self.header, "")
-            times = {one[1] for one in islice(_after(self.timestamp_prefix).finditer(text), 2)}
+            times = set(_after(self.timestamp_prefix).findall(text))
             return times.pop() if len(times) == 1 else None
         return text_in(request.body, self.timestamp_field)
 

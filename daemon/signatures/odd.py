@@ -22,7 +22,7 @@ ODD: Mapping[str, SchemeEntry] = MappingProxyType(
             (),
             lambda given: TwilioScheme(),
             "Console > Account > API keys & tokens > Auth Token",
-            "the header i-twilio-idempotency-token, and the hash of the body, since no id is signed",
+            "the header i-twilio-idempotency-token, and the body's hash, since no id is signed",
             ("https://www.twilio.com/docs/usage/webhooks/webhooks-security",),
         ),
         "hubspot": SchemeEntry(
@@ -49,7 +49,7 @@ ODD: Mapping[str, SchemeEntry] = MappingProxyType(
             (),
             lambda given: NetlifyScheme(),
             "Notifications > HTTP POST request > JWS secret token",
-            "the hash of the body, since no id is signed",
+            "the body's hash, since no id is signed",
             ("https://docs.netlify.com/deploy/deploy-notifications/#payload-signature",),
         ),
         "discord": SchemeEntry(

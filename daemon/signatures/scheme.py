@@ -73,6 +73,11 @@ class Scheme(ABC):
         return USUAL
 
     @property
+    def body_type(self) -> str:
+        """The media type of its bodies, where their own Content-Type does not say it; or empty."""
+        return ""
+
+    @property
     def handshake(self) -> Handshake | None:
         """How the sender checks the address before it uses it."""
         return None
@@ -92,6 +97,11 @@ class Scheme(ABC):
         """The URL of what must be fetched before the request can be verified, a certificate say;
         None for nothing. Its host is one that the scheme trusts, whoever sent the request."""
         return None
+
+    def signed_part(self, request: Request) -> bytes:
+        """Of a replayable request what stays the same however it is sent again; empty where there
+        is nothing such."""
+        return request.body
 
     def delivery_id(self, request: Request, body: object) -> str | None:
         """The sender's own id of this delivery, or None where it names none. ``body`` is the

@@ -101,6 +101,10 @@ class TwilioScheme(Scheme):
             )
         return None
 
+    def signed_part(self, request: Request) -> bytes:
+        # Of a form the decoded fields are signed, so that its bytes may differ.
+        return octets(request.headers.get(_HEADER, ""))
+
     def delivery_id(self, request: Request, body: object) -> str | None:
         return request.headers.get("i-twilio-idempotency-token", "").strip() or None
 

@@ -3,7 +3,6 @@ expression that fills it."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ PREFIX = "PAYLOAD_"
 NAME_MAX = 60
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_PLAIN_KEY = re.compile(r"[^\x00-\x1f{}]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +91,15 @@ def _variables(keys: Iterable[str]) -> dict[str, str]:
 
 
 def _expression(key: str, *, nested: bool) -> str:
-    """How GitHub's expressions name the key. They have no escapes in text but a doubled quote, so
-    what could end the expression or the line goes through ``fromJSON``.
+    """How GitHub's expressions name the key. In their text a doubled quote is the only escape, and
+    braces in it do not end the expression.
 
-    https://docs.github.com/en/actions/reference/workflows-and-actions/expressions#literals
+    https://docs.github.com/en/actions/reference/workflows-and-actions/expressions#literals;
+    the braces: TemplateReader.cs of actions/runner, from general knowledge, not confirmed.
     """
     payload = "github.event.client_payload"
-    if _IDENTIFIER.fullmatch(key):
-        path = f"{payload}.{key}"
-    elif _PLAIN_KEY.fullmatch(key) and key.isprintable():
-        path = f"{payload}[{_quoted(key)}]"
-    else:
-        escaped = json.dumps(key).replace("{", r"\u007b").replace("}", r"\u007d")
-        path = f"{payload}[fromJSON({_quoted(escaped)})]"
+    plain = _IDENTIFIER.fullmatch(key)
+    path = f"{payload}.{key}" if plain else f"{payload}[{_quoted(key)}]"
     return f"toJSON({path})" if nested else path
 
 
