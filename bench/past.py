@@ -72,7 +72,8 @@ def owe(home: Home, count: int) -> None:
 
 def remember(home: Home, count: int) -> None:
     """Adds ``count`` deliveries that were dispatched and accepted, spread over `SPAN`: four rows
-    each, and two de-duplication keys for those whose window is open. The daemon must not be running.
+    each, and two de-duplication keys for those whose window is open. The daemon must not be
+    running.
     """
     now = datetime.now(UTC)
     with closing(_opened(home, now)) as database:

@@ -1,5 +1,5 @@
-"""A delivery as Stripe sends it: an ``invoice.paid`` event, pretty-printed, signed together with the
-time.
+"""A delivery as Stripe sends it: an ``invoice.paid`` event, pretty-printed, its signature also over
+the time.
 
 The fields are those of the vendor's SDK stripe 16.1.0; their order and the layout are from general
 knowledge, except that the event's id comes last here (see ``bench/payloads.py``). Source of the

@@ -31,7 +31,8 @@ _TIMESTAMP = re.compile(
     r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):(\d\d)(?:\.\d+)?(?:Z|[+-]([01]\d|2[0-3]):[0-5]\d)",
     re.ASCII | re.IGNORECASE,
 )
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+# One that is left open goes to the end: looking for the next within it would take quadratic time.
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)("|\\?\Z)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -110,7 +111,9 @@ def _header_value(name: str, value: str) -> str:
     """Source: HTTP binding 1.0.2, 3.1.3.2. First what is quoted, as older senders do, then one
     round of percent-decoding."""
     if '"' in value:
-        value = _QUOTED.sub(lambda quoted: _ESCAPED.sub(r"\1", quoted[1]), value)
+        value = _QUOTED.sub(
+            lambda quoted: _ESCAPED.sub(r"\1", quoted[1]) if quoted[2] == '"' else quoted[0], value
+        )
     try:
         return unquote_to_bytes(value).decode()
     except UnicodeError:

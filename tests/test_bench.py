@@ -6,29 +6,35 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.__main__ import ROWS, main
+from bench.home import STRIPE_SECRET, WEBHOOK_SECRET
 from bench.load import Generator, send_all
 from bench.machine import filesystem, real_disk
 from bench.payloads import pull_request, push
 from bench.peers.wire import Copies, Wire
 from bench.plan import Plan
 from bench.process import BenchError, module, served
-from bench.request import MARK, Request, Seal
+from bench.request import MARK, SIGNATURE, Request, Seal
 from bench.row import Row, at_least, at_most
 from bench.rows import intake
 from bench.rows.intake import PULL_REQUEST_BYTES, PUSH_BYTES
 from bench.rows.memory import growth
 from bench.table import show
 from bench.turns import in_turns
+from daemon.secret import Secret
+from daemon.signatures import Request as SignedRequest
+from daemon.signatures.catalogue import parse
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 EXPLAINED = set(re.findall(r"^\| `([a-z-]+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
 NEEDS = {"webhook": ("webhook", "curl")}
+NEEDS_WRK = pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
 
 
 def measured(tmp_path: Path, *arguments: str) -> list[dict[str, Any]]:
@@ -58,11 +64,11 @@ def test_every_row_explained_is_measured() -> None:
     assert {name for name in EXPLAINED if not name.startswith(tuple(ROWS))} == set()
 
 
-@pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
+@NEEDS_WRK
 def test_the_load_of_wrk_is_accepted_too_and_no_delivery_of_it_is_a_duplicate(
     tmp_path: Path,
 ) -> None:
-    """The row compares the dispatches on disk with the answers, and would fail."""
+    """The row compares the verdicts on disk with the answers, and would fail."""
     (row,) = measured(tmp_path, "intake-push")
     assert row["figure"] > 0
 
@@ -177,19 +183,26 @@ def test_each_copy_has_a_body_of_its_own_and_is_believed(name: str, tmp_path: Pa
         headers = {name.lower(): value for name, _, value in lines}
         assert int(headers["content-length"]) == len(body)
         request = SignedRequest("POST", "/", headers, {}, body)
-        proof = preset(scheme)
-        assert proof.verify(request, [Secret(secret)], datetime.now(UTC)) is None
+        proof = parse({"scheme": scheme})
+        assert proof.verify(request, [Secret(secret, "env:SECRET")], datetime.now(UTC)) is None
         assert id_ in str(proof.delivery_id(request, json.loads(body)))
         bodies.add(body)
     assert len(bodies) == 3
 
 
-def test_a_load_that_runs_out_of_signatures_fails(tmp_path: Path) -> None:
-    """The bare handler looks at none, and would take the rest all the same."""
-    request = Request("/", {"X-Signature": SIGNATURE}, b"{}", seal=Seal("secret"))
-    with request.prepared(tmp_path, 2) as prepared:
-        made = Copies(prepared.file, prepared.prefix)
-        assert [made.used_up, made.next(), made.next(), made.used_up]
+@pytest.mark.parametrize("own", [True, pytest.param(False, marks=NEEDS_WRK)])
+def test_a_load_that_is_not_what_it_should_be_fails(
+    own: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """wrk by itself minds no status below 400, and the bare handler no signature."""
+    monkeypatch.setattr("bench.load.SIGNED_PER_SECOND", 10)
+    generator = Generator.found(own=own)
+    signed = Request("/", {"X-Signature": SIGNATURE}, b"{}", seal=Seal("secret"))
+    with served(module("peers.bare"), tmp_path / "log") as bare:
+        with pytest.raises(BenchError, match="raise SIGNED_PER_SECOND"):
+            generator.load(bare.url, signed, tmp_path, 0.2)
+        with pytest.raises(BenchError, match=r"requests to .* were not answered 200"):
+            generator.load(bare.url, Request("/", body=b"{}"), tmp_path, 0.2, 200)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

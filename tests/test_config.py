@@ -298,7 +298,7 @@ class TestDisabledEntries:
             {"methods": "POST"},
             {"auth": {"scheme": "hmac", "secret": "env:NOT_SET"}},
             {"dispatch": {"event_type": "e", "client_payload": {"dispatchd": 1}}},
-            {"coalesce": {"window": "5s"}},
+            {"coalesce": {"window": "5s", "max_wait": "1s"}},
             {"name": "Not A Slug"},
         ],
     )

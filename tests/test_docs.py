@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from daemon import app, dispatcher, janitor, scheduler
 from daemon.api import LISTED_BY_DEFAULT, LISTED_MAX, Api
+from daemon.arming import Arming
 from daemon.body import DEPTH_MAX, FORM_FIELDS_MAX
 from daemon.cli.commands import app as command_line
 from daemon.client import REDIRECTS_MAX
@@ -137,7 +138,7 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 
 def test_the_routes_listed_are_those_that_are_served() -> None:
     unused: Any = None
-    api = Api(unused, unused, unused, unused, unused, unused, unused)
+    api = Api(unused, unused, Arming((), unused, unused), unused, unused, unused, unused)
     served = {(route.method, route.path) for route in api.routes(trusted=True)}
     text = (DOCS / "http.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `(GET|POST) (\S+)` \|", text, re.MULTILINE))

@@ -21,7 +21,7 @@ from daemon.event import Delivery, Event, Outcome
 from daemon.expressions import DECLARED, JSON, Bindings, Vocabulary
 from daemon.expressions import Path as ValuePath
 from daemon.ids import IdSource
-from daemon.judge import Judgement, delivery_values, judge_delivery
+from daemon.judge import Judgement, bindings_of, judge_delivery
 from daemon.routes import Routes
 from tests.console import agrees
 from tests.examples import Example, examples
@@ -75,10 +75,8 @@ class Sample:
         return parse_body(self.delivery.headers, self.delivery.body)
 
     def values(self) -> dict[str, object]:
-        return delivery_values(self.event, self.delivery, self.body) | {
-            "event.trigger": "trigger",
-            "dispatch_id": "dsp_1",
-        }
+        bindings, _ = bindings_of(self.event, self.delivery, self.body)
+        return {**bindings.values, "event.trigger": "trigger", "dispatch_id": "dsp_1"}
 
     @property
     def event(self) -> Event:

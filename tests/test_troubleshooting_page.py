@@ -134,7 +134,7 @@ def of_the_config(home: Path) -> Iterator[str]:
         secret("hunter2", "literal"),
         trigger_entry("unknown-key", wen="true"),
         trigger_entry("unknown-name", when="dispatch_id == ''"),
-        trigger_entry("later", rate_limit={"max": 1, "per": "1m"}),
+        trigger_entry("later", parent="body.parent"),
         trigger_entry(
             "wide", dispatch={"event_type": "x", "client_payload": dict.fromkeys("abcdefghij", 1)}
         ),

@@ -12,6 +12,7 @@ from cel_expr_python import cel
 from daemon.errors import ExpressionError
 from daemon.expressions.appending import linear
 from daemon.expressions.bounds import size
+from daemon.expressions.nulls import keep_none
 from daemon.expressions.reach import Reach
 from daemon.expressions.syntax import parsed, path_of
 from daemon.expressions.values import JSON, to_json
@@ -26,6 +27,8 @@ DEPTH_MAX = 256
 
 STATUS_PREFIX = re.compile(r"^[A-Z_]+: ")
 """What the engine puts before its errors."""
+
+keep_none()
 
 _ERROR = cel.Type.ERROR
 _MISSING: Any = object()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import resource
 import time
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.fuzz.targets import Target
@@ -30,12 +31,26 @@ class Finding:
     data: bytes = field(repr=False)
 
     def save(self, directory: Path) -> Path:
-        directory.mkdir(parents=True, exist_ok=True)
+        """Writes the input, and what became of it beside it; gives the input's place."""
         name = hashlib.sha256(self.place.encode()).hexdigest()[:12]
         path = directory / f"{self.target}-{name}.input"
         path.write_bytes(self.data)
         path.with_suffix(".txt").write_text(f"{self.place}\n\n{self.detail}\n", encoding="utf-8")
         return path
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How far a run came. ``slowest`` is in seconds of processor time; ``findings`` are the places
+    of faults, each with the file that holds the input."""
+
+    count: int = 0
+    slowest: float = 0.0
+    findings: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Report:
+        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else cls()
 
 
 class Watch:
@@ -58,6 +73,15 @@ class Watch:
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
         if grown > MEMORY_MAX:
             self._found("memory", f"the peak grew by {grown:,} KiB", data)
+
+    def write(self, report: Path) -> None:
+        """Leaves the findings' inputs beside the report: this process may be ended at any time."""
+        found = {each.place: str(each.save(report.parent)) for each in self.findings.values()}
+        so_far = asdict(Report(self.count, self.slowest, found))
+        # At once: who reads it finds the one before, or this.
+        unfinished = report.with_suffix(".new")
+        unfinished.write_text(json.dumps(so_far), encoding="utf-8")
+        unfinished.replace(report)
 
     def _found(self, place: str, detail: str, data: bytes) -> None:
         self.findings.setdefault(place, Finding(self.name, place, detail, data))
