@@ -58,3 +58,19 @@ async def test_each_command_warns_once_that_nothing_reaches_github(shell: Shell)
 async def test_it_is_not_github_that_took_a_dispatch(shell: Shell) -> None:
     sent = await shell.run("dispatch", "release")
     assert sent.out.startswith("release: the simulated GitHub took it (dsp_")
+
+
+async def test_after_its_end_it_is_told_where_the_simulations_database_is(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """What it did is not lost, though the real database is not there, or holds nothing of it."""
+    environ = {**ENVIRON, "DISPATCHD_DATABASE_URL": f"sqlite:///{tmp_path}/dispatchd.sqlite"}
+    surroundings = Surroundings({**environ, "DISPATCHD_LISTEN": "127.0.0.1:0"}, simulate=True)
+    async with running(config(environ=surroundings.environ), Facts(), surroundings):
+        pass
+    there = f"--database sqlite:///{tmp_path}/dispatchd-simulation.sqlite"
+    without = await shell.run("events")
+    assert (without.code, there in without.err) == (1, True)
+    (_, database) = there.split(" ")
+    found = await shell.run("events", "--database", database)
+    assert (found.code, "no daemon answers" in found.err) == (0, True)

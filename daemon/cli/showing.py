@@ -20,6 +20,8 @@ from daemon.cli.target import Target
 from daemon.dispatch import State
 from daemon.errors import DispatchdError, StoreError, UsageError
 from daemon.event import Outcome
+from daemon.places import simulation_database, sqlite_file
+from daemon.spec import Settings
 from daemon.store import Store
 from daemon.views import dispatch_details, dispatch_view, event_details, event_view
 
@@ -137,15 +139,24 @@ def look(
                     settings.database_url, owner="", now=datetime.now(UTC), read_only=True
                 )
             except StoreError as error:
-                raise NoDaemon(f"{silence}; and {error}") from None
+                raise NoDaemon(f"{silence}; and {error}{_simulated(settings)}") from None
             try:
                 answer = await from_store(store)
             finally:
                 await store.close()
-            warn(f"no daemon answers; this is what stands in {store.database}")
+            warn(
+                f"no daemon answers; this is what stands in {store.database}{_simulated(settings)}"
+            )
             return answer
 
     return asyncio.run(looking())
+
+
+def _simulated(settings: Settings) -> str:
+    """Where what a simulation did is to be found, if there was one beside this database."""
+    url = simulation_database(settings.database_url)
+    file = sqlite_file(url)
+    return f"; a simulation's is beside it: --database {url}" if file and file.exists() else ""
 
 
 def _print(answer: Answer, as_json: bool, render: Callable[[Answer], Listing | Fields]) -> None:
