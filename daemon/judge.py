@@ -3,7 +3,6 @@ Pure: the same event under the same config, with the same ids, gets the same ver
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,10 +11,11 @@ from daemon.body import fit_text, parse_body
 from daemon.cloudevents import cloud_event
 from daemon.errors import ExpressionError, Refused
 from daemon.event import Burst, DedupeKey, Delivery, Event, Firing, Outcome, RateLimit, Verdict
-from daemon.expressions import JSON, Bindings, Expression, as_text, compact
+from daemon.expressions import JSON, Bindings, compact
 from daemon.render import render
+from daemon.repetition import First, burst, dedupe_key, rate_limit
 from daemon.routes import Match
-from daemon.signatures import Request, Scheme
+from daemon.signatures import Request
 from daemon.spec import CronSpec, ResponseSpec, TriggerSpec
 
 NewId = Callable[[], str]
@@ -59,7 +59,7 @@ def judge_delivery(
     A replay ``by_hand`` is judged without any of these.
     """
     base, fault = bindings_of(event, delivery, body)
-    first = None if by_hand else _First(request_of(delivery), body)
+    first = None if by_hand else First(request_of(delivery), body)
     judged = (_judge_trigger(event, first, trigger, base, new_id) for trigger in triggers)
     return tuple(_with_fault(each, fault) if fault else each for each in judged)
 
@@ -127,45 +127,23 @@ def evaluate_variables(trigger: TriggerSpec, base: Bindings) -> Bindings:
     return bindings
 
 
-class _First:
-    """A delivery that came in by itself, and was not replayed by hand: what tells it from others
-    is looked at once, however many triggers ask."""
-
-    __slots__ = ("_digests", "body", "request")
-
-    def __init__(self, request: Request, body: JSON) -> None:
-        self.request = request
-        self.body = body
-        self._digests: dict[bytes, str] = {b"": ""}
-
-    def digest(self, scheme: Scheme) -> str:
-        """A key for what was signed, where nothing vouches for the delivery's id: who holds a
-        genuine request could send it under another one. Empty where something does."""
-        if not scheme.replayable:
-            return ""
-        signed = scheme.signed_part(self.request)
-        if signed not in self._digests:
-            self._digests[signed] = f"sha256:{hashlib.sha256(signed).hexdigest()}"
-        return self._digests[signed]
-
-
 def _judge_trigger(
-    event: Event, first: _First | None, trigger: TriggerSpec, base: Bindings, new_id: NewId
+    event: Event, first: First | None, trigger: TriggerSpec, base: Bindings, new_id: NewId
 ) -> Judgement:
     base = base.extended({"event.trigger": trigger.name})
     key: DedupeKey | None = None
     limit: RateLimit | None = None
-    burst: Burst | None = None
+    together: Burst | None = None
     try:
         if first is not None:
-            key = _dedupe_key(event, first, trigger, base)
+            key = dedupe_key(event, first, trigger, base)
         bindings = evaluate_variables(trigger, base)
         if not _matches(trigger, bindings):
             return Judgement(
                 Verdict(trigger.name, Outcome.UNMATCHED, "its `when` is false", dedupe=key)
             )
         if first is not None:
-            limit, burst = _rate_limit(trigger, bindings), _burst(trigger, bindings)
+            limit, together = rate_limit(trigger, bindings), burst(trigger, bindings)
     except ExpressionError as error:
         reason = f"{error.message} — in: {error.source}" if error.source else error.message
         return Judgement(Verdict(trigger.name, Outcome.ERROR, reason, dedupe=key))
@@ -179,7 +157,7 @@ def _judge_trigger(
         dispatches=dispatches,
         dedupe=key,
         limit=limit,
-        burst=burst,
+        burst=together,
     )
     if trigger.response is None:
         return Judgement(verdict)
@@ -196,59 +174,6 @@ def _matches(trigger: TriggerSpec, bindings: Bindings) -> bool:
         return trigger.when is None or trigger.when.holds(bindings)
     except ExpressionError as error:
         raise error.at("when") from None
-
-
-def _dedupe_key(
-    event: Event, first: _First, trigger: TriggerSpec, base: Bindings
-) -> DedupeKey | None:
-    rule = trigger.dedupe
-    if rule is None:
-        return None
-    expires_at = event.at + rule.window
-    if rule.key is not None:
-        text = _key(rule.key, base, "dedupe.key")
-        return DedupeKey(text, expires_at) if text else None
-    scheme = trigger.auth.scheme
-    id_ = _text(scheme.delivery_id(first.request, first.body)) or _cloud_event_id(base)
-    digest = first.digest(scheme)
-    if not id_:
-        return DedupeKey(digest, expires_at) if digest else None
-    return DedupeKey(id_, expires_at, also=digest)
-
-
-def _cloud_event_id(base: Bindings) -> str:
-    """What tells CloudEvents apart: the id is the source's own (CloudEvents 1.0.2, `id`)."""
-    found = base.values.get("event.cloudevent")
-    return f"{found['source']} {found['id']}" if found else ""
-
-
-def _rate_limit(trigger: TriggerSpec, bindings: Bindings) -> RateLimit | None:
-    rule = trigger.rate_limit
-    if rule is None:
-        return None
-    return RateLimit(_key(rule.key, bindings, "rate_limit.key"), rule.max, rule.per)
-
-
-def _burst(trigger: TriggerSpec, bindings: Bindings) -> Burst | None:
-    rule = trigger.coalesce
-    if rule is None:
-        return None
-    return Burst(_key(rule.key, bindings, "coalesce.key"), rule.window, rule.max_wait)
-
-
-def _key(expression: Expression | None, bindings: Bindings, where: str) -> str:
-    """What the expression comes to, as text; empty where there is none, or nothing."""
-    if expression is None:
-        return ""
-    try:
-        return _text(expression.evaluate(bindings))
-    except ExpressionError as error:
-        raise error.at(where) from None
-
-
-def _text(key: JSON) -> str:
-    # A header's bytes need not be UTF-8, and other ones must stay another key.
-    return "" if key is None else as_text(key).encode(errors="backslashreplace").decode()
 
 
 def body_of(delivery: Delivery, triggers: Collection[TriggerSpec]) -> JSON:

@@ -1,0 +1,92 @@
+"""What keeps a delivery from being dispatched once too often: the keys by which it is known again,
+its rate limit, and the burst that it belongs to. The store, which knows what came before, applies
+them."""
+
+from __future__ import annotations
+
+import hashlib
+
+from daemon.errors import ExpressionError
+from daemon.event import Burst, DedupeKey, Event, RateLimit
+from daemon.expressions import JSON, Bindings, Expression, as_text
+from daemon.signatures import Request, Scheme
+from daemon.spec import TriggerSpec
+
+
+class First:
+    """A delivery that came in by itself, and was not replayed by hand: what tells it from others
+    is looked at once, however many triggers ask."""
+
+    __slots__ = ("_digests", "body", "request")
+
+    def __init__(self, request: Request, body: JSON) -> None:
+        self.request = request
+        self.body = body
+        self._digests: dict[bytes, str] = {b"": ""}
+
+    def digest(self, scheme: Scheme) -> str:
+        """A key for what was signed, where nothing vouches for the delivery's id: who holds a
+        genuine request could send it under another one. Empty where something does."""
+        if not scheme.replayable:
+            return ""
+        signed = scheme.signed_part(self.request)
+        if signed not in self._digests:
+            self._digests[signed] = f"sha256:{hashlib.sha256(signed).hexdigest()}"
+        return self._digests[signed]
+
+
+def dedupe_key(
+    event: Event, first: First, trigger: TriggerSpec, base: Bindings
+) -> DedupeKey | None:
+    """The keys of the delivery to this trigger; None where nothing tells it from others. Raises
+    ExpressionError."""
+    rule = trigger.dedupe
+    if rule is None:
+        return None
+    expires_at = event.at + rule.window
+    if rule.key is not None:
+        text = _key(rule.key, base, "dedupe.key")
+        return DedupeKey(text, expires_at) if text else None
+    scheme = trigger.auth.scheme
+    id_ = _text(scheme.delivery_id(first.request, first.body)) or _cloud_event_id(base)
+    digest = first.digest(scheme)
+    if not id_:
+        return DedupeKey(digest, expires_at) if digest else None
+    return DedupeKey(id_, expires_at, also=digest)
+
+
+def _cloud_event_id(base: Bindings) -> str:
+    """What tells CloudEvents apart: the id is the source's own (CloudEvents 1.0.2, `id`)."""
+    found = base.values.get("event.cloudevent")
+    return f"{found['source']} {found['id']}" if found else ""
+
+
+def rate_limit(trigger: TriggerSpec, bindings: Bindings) -> RateLimit | None:
+    """What the delivery counts towards. Raises ExpressionError."""
+    rule = trigger.rate_limit
+    if rule is None:
+        return None
+    return RateLimit(_key(rule.key, bindings, "rate_limit.key"), rule.max, rule.per)
+
+
+def burst(trigger: TriggerSpec, bindings: Bindings) -> Burst | None:
+    """What the delivery is coalesced with. Raises ExpressionError."""
+    rule = trigger.coalesce
+    if rule is None:
+        return None
+    return Burst(_key(rule.key, bindings, "coalesce.key"), rule.window, rule.max_wait)
+
+
+def _key(expression: Expression | None, bindings: Bindings, where: str) -> str:
+    """What the expression comes to, as text; empty where there is none, or nothing."""
+    if expression is None:
+        return ""
+    try:
+        return _text(expression.evaluate(bindings))
+    except ExpressionError as error:
+        raise error.at(where) from None
+
+
+def _text(key: JSON) -> str:
+    # A header's bytes need not be UTF-8, and other ones must stay another key.
+    return "" if key is None else as_text(key).encode(errors="backslashreplace").decode()
