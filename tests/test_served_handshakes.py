@@ -97,6 +97,18 @@ async def test_metas_check_comes_by_get_and_needs_the_verify_token(tmp_path: Pat
         assert "an API key" not in repr(recorded.event)
 
 
+async def test_a_sender_of_cloudevents_may_ask_whether_it_may_send(tmp_path: Path) -> None:
+    entry = trigger_entry(auth={"scheme": "bearer", "secret": "env:GH_WEBHOOK_SECRET"})
+    async with serving(tmp_path, triggers=[entry]) as daemon:
+        url = daemon.url + "/hook"
+        asked = {"WebHook-Request-Origin": "eventgrid.azure.net"}
+        answer = await daemon.session.options(url, headers=asked)
+        assert answer.status == 200
+        assert answer.headers["WebHook-Allowed-Origin"] == "eventgrid.azure.net"
+        assert outcomes(daemon) == ["handshake"]
+        assert (await daemon.session.options(url)).status == 405
+
+
 async def test_a_check_that_anybody_may_ask_is_answered_always_and_recorded_once_a_minute(
     tmp_path: Path,
 ) -> None:

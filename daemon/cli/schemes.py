@@ -18,6 +18,7 @@ from daemon.starter import trigger_starter
 _HANDSHAKES: Mapping[type, str] = {
     handshakes.AsanaHandshake: "the first request hands the secret over: it is answered, and the "
     "secret kept, while the trigger is armed (`dispatchd arm`)",
+    handshakes.CloudEventsValidation: "CloudEvents' OPTIONS, by which a sender asks whether it may",
     handshakes.DiscordPing: "pings are answered",
     handshakes.DropboxChallenge: "a GET with a challenge, which is repeated",
     handshakes.GithubPing: "the ping event is taken, and nothing dispatched",

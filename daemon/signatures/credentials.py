@@ -12,8 +12,13 @@ from typing import ClassVar
 
 from daemon.secret import Secret
 from daemon.signatures.body_field import PATH, text_at
+from daemon.signatures.handshake import Handshake
+from daemon.signatures.handshakes import CloudEventsValidation
 from daemon.signatures.request import Mismatch, Request
 from daemon.signatures.scheme import Scheme, SchemeError, equals_any, is_blank, no_secret, octets
+
+ANYBODYS = CloudEventsValidation()
+"""The check that senders of any kind may make who prove themselves by the secret itself."""
 
 _AUTHORIZATION = re.compile(r"(?P<kind>[A-Za-z0-9!#$%&'*+.^_`|~-]+) +(?P<value>.+)", re.DOTALL)
 
@@ -59,6 +64,11 @@ class TokenScheme(Scheme):
     delivery_header: str = ""
     delivery_field: str = ""
     name: str = "token"
+
+    @property
+    def handshake(self) -> Handshake | None:
+        # Its presets are vendors', who have no such check.
+        return ANYBODYS if self.name in ("token", "api_key") else None
 
     def __post_init__(self) -> None:
         if bool(self.header) == bool(self.query):
@@ -122,6 +132,10 @@ class BearerScheme(Scheme):
     kind: ClassVar[str] = "bearer"
     credential_headers: ClassVar[frozenset[str]] = frozenset({"authorization"})
 
+    @property
+    def handshake(self) -> Handshake | None:
+        return ANYBODYS if self.name == self.kind else None
+
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         token = authorization(request, "bearer")
         return _compare(
@@ -151,6 +165,10 @@ class BasicScheme(Scheme):
 
     kind: ClassVar[str] = "basic"
     credential_headers: ClassVar[frozenset[str]] = frozenset({"authorization"})
+
+    @property
+    def handshake(self) -> Handshake | None:
+        return ANYBODYS if self.name == self.kind else None
 
     def __post_init__(self) -> None:
         if not self.username or ":" in self.username:
@@ -189,6 +207,7 @@ class NoScheme(Scheme):
     """Anyone may send."""
 
     name: ClassVar[str] = "none"
+    handshake: ClassVar[Handshake] = ANYBODYS
     needs_secret: ClassVar[bool] = False
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
