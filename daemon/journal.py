@@ -104,7 +104,11 @@ class Journal:
                         event_id=event.id,
                         entry=verdict.entry,
                         dispatches=[dispatch.id for dispatch in verdict.dispatches],
-                        **_given(reason=verdict.reason, duplicate_of=verdict.duplicate_of),
+                        **_given(
+                            reason=verdict.reason,
+                            duplicate_of=verdict.duplicate_of,
+                            supersedes=", ".join(verdict.supersedes),
+                        ),
                     )
             case DispatchAdded(dispatch=dispatch):
                 log.info("dispatch replayed", dispatch_id=dispatch.id, replay_of=dispatch.replay_of)

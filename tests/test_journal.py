@@ -60,7 +60,7 @@ def written(*facts: Fact) -> list[dict[str, Any]]:
 
 def test_each_decision_is_one_line_with_the_ids_that_lead_on() -> None:
     verdicts = (
-        Verdict("push", Outcome.DISPATCHED, dispatches=(DISPATCH,)),
+        Verdict("push", Outcome.DISPATCHED, dispatches=(DISPATCH,), supersedes=("dsp_0",)),
         Verdict("other", Outcome.ERROR, "when: there is no key"),
         Verdict("third", Outcome.DUPLICATE, duplicate_of="evt_0"),
     )
@@ -71,7 +71,7 @@ def test_each_decision_is_one_line_with_the_ids_that_lead_on() -> None:
         ("verdict duplicate", "info"),
     ]
     assert {line["event_id"] for line in lines} == {"evt_1"}
-    assert lines[0]["dispatches"] == ["dsp_1"]
+    assert (lines[0]["dispatches"], lines[0]["supersedes"]) == (["dsp_1"], "dsp_0")
     assert lines[1]["reason"] == "when: there is no key"
     assert lines[2]["duplicate_of"] == "evt_0"
 

@@ -15,10 +15,16 @@ STYLES = {
     "accepted": "green",
     "dispatched": "green",
     "fired": "green",
+    "handshake": "green",
+    "agrees": "green",
+    "true": "green",
     "pending": "cyan",
     "sending": "cyan",
     "unsure": "yellow",
     "held": "yellow",
+    "limited": "yellow",
+    "false": "yellow",
+    "superseded": "dim",
     "duplicate": "dim",
     "unmatched": "dim",
     "dead": "bold red",
@@ -27,6 +33,7 @@ STYLES = {
     "refused (401)": "red",
     "refused": "red",
     "missed": "red",
+    "differs": "bold red",
 }
 
 
