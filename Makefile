@@ -5,8 +5,9 @@ BIN := .venv/bin
 ONCE ?=
 BENCH ?=
 TORTURE ?=
+FUZZ ?=
 
-.PHONY: demo test check bench torture format clean
+.PHONY: demo test check bench torture fuzz format clean
 
 demo: .venv/installed  ## the main job against a stand-in for GitHub; ONCE=1 ends by itself
 	@$(BIN)/python -m daemon.demo $(if $(ONCE),--once)
@@ -30,6 +31,9 @@ torture: .venv/installed  ## kill -9 a thousand times (TORTURE="--kills 100" for
 	$(BIN)/python -m tests.torture --json build/torture.json $(TORTURE)
 	$(BIN)/python -m tests.faults.sigstop
 
+fuzz: .venv/fuzz  ## ten minutes of made-up input; FUZZ="--minutes 1 --target body" for less
+	$(BIN)/python -m tests.fuzz $(FUZZ)
+
 format: .venv/dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -45,6 +49,10 @@ format: .venv/dev
 
 .venv/test: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+.venv/fuzz: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	@touch $@
 
 .venv/dev: pyproject.toml | .venv/bin/python

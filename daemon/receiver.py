@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from aiohttp import web
 
 from daemon.addresses import Networks
 from daemon.errors import Refused, StoreUnavailable
-from daemon.event import Event, Outcome, Verdict
+from daemon.event import Delivery, Event, Outcome, Verdict
 from daemon.facts import Facts, Trouble
 from daemon.greeting import Greeter, Greeting
 from daemon.ids import IdSource
@@ -22,7 +22,7 @@ from daemon.ports import Fetch, Record
 from daemon.proving import Doubts, Prover
 from daemon.reading import read_body
 from daemon.routes import Match, Panel, Routes
-from daemon.signatures import Acknowledgement
+from daemon.signatures import Acknowledgement, Request
 from daemon.spec import TriggerSpec
 from daemon.web import (
     answered,
@@ -39,6 +39,24 @@ ACKNOWLEDGED = frozenset({Outcome.DISPATCHED, Outcome.HELD, Outcome.ERROR})
 
 VERIFIED = frozenset({Outcome.UNMATCHED, Outcome.DUPLICATE})
 """Those that answer 200 where none of the former is there: there is nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A request whose body is read. ``panel`` are the triggers that judge it, ``admitted`` those of
+    them that take anything from its ``address``."""
+
+    match: Match
+    panel: Panel
+    admitted: Panel
+    address: str
+    request: Request
+    at: datetime
+
+    @property
+    def delivery(self) -> Delivery:
+        """The request as it is stored."""
+        return delivery_of(self.request, self.match, self.address, self.at)
 
 
 class Receiver:
@@ -80,46 +98,58 @@ class Receiver:
         if panel is None:
             raise _not_allowed(request, match)
         address = client_ip(request)
-        doubts = self._turned_away(panel, address) if panel.guarded else {}
-        admitted = panel.without(doubts) if doubts else panel
+        turned_away = self._turned_away(panel, address) if panel.guarded else {}
+        admitted = panel.without(turned_away) if turned_away else panel
         if admitted.empty:
-            raise Refused(403, "Forbidden", why=_why(doubts))
-        signed = signed_request(
-            request,
-            await read_body(request, admitted.max_body),
-            url_of(request, self._public_url),
-        )
-        now = self._clock()
+            raise Refused(403, "Forbidden", why=_why(turned_away))
+        body = await read_body(request, admitted.max_body)
+        signed = signed_request(request, body, url_of(request, self._public_url))
+        arrival = _Arrival(match, panel, admitted, address, signed, self._clock())
+        unanswered: Doubts = {}
         if admitted.greeting:
-            found = self._greeter.opening(admitted, signed, now)
+            found = self._greeter.opening(admitted, signed, arrival.at)
             if isinstance(found, Greeting):
                 # Its query may hold a token, its body a secret.
-                kept = replace(signed, query={}, body=b"")
-                event = Event(self._ids.event(now), delivery_of(kept, match, address, now))
-                return await self._greet(event, found)
-            doubts |= found
-        if not admitted.triggers and not doubts:
+                bare = replace(arrival, request=replace(signed, query={}, body=b""))
+                return await self._greet(self._event(bare.delivery), found)
+            unanswered = found
+        if not admitted.triggers and not unanswered:
             raise _not_allowed(request, match)
-        doubts = await self._prover.doubts(signed, admitted, now) | doubts
+        doubts = await self._prover.doubts(signed, admitted, arrival.at)
+        # What could not be answered as a handshake may still be believed as a delivery.
+        judging = {trigger.name for trigger in admitted.triggers}
+        told = {
+            name: why for name, why in unanswered.items() if name in doubts or name not in judging
+        }
+        return await self._believe(arrival, turned_away | doubts | told)
+
+    async def _believe(self, arrival: _Arrival, doubts: Doubts) -> web.Response:
+        """What comes of a request that all but those with ``doubts`` believe."""
+        admitted = arrival.admitted
         believing = [trigger for trigger in admitted.triggers if trigger.name not in doubts]
         if not believing:
             # The sender learns nothing; the operator learns why, trigger by trigger.
             raise Refused(401, "Unauthorized", why=_why(doubts))
-        delivery = delivery_of(signed, match, address, now)
-        event = Event(self._ids.event(now), delivery)
+        delivery = arrival.delivery
+        event = self._event(delivery)
         body = body_of(delivery, believing)
         if admitted.greeting:
-            greeting = await self._greeter.proven(admitted, signed, body, believing)
+            greeting = await self._greeter.proven(admitted, arrival.request, body, believing)
             if greeting is not None:
                 return await self._greet(event, greeting)
-        judged = judge_delivery(event, delivery, body, believing, lambda: self._ids.dispatch(now))
+        judged = judge_delivery(
+            event, delivery, body, believing, lambda: self._ids.dispatch(arrival.at)
+        )
         by_name = {judgement.verdict.entry: judgement for judgement in judged}
         judgements = [
             by_name.get(trigger.name) or _unauthorized(trigger.name, doubts)
-            for trigger in panel.triggers
+            for trigger in arrival.panel.triggers
         ]
         verdicts = await self._recorded(event, [each.verdict for each in judgements])
-        return self._answer(event, panel, judgements, verdicts)
+        return self._answer(event, arrival.panel, judgements, verdicts)
+
+    def _event(self, delivery: Delivery) -> Event:
+        return Event(self._ids.event(delivery.received_at), delivery)
 
     def _turned_away(self, panel: Panel, address: str) -> Doubts:
         """The triggers that take nothing from this address, and why."""

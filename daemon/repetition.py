@@ -8,7 +8,7 @@ import hashlib
 
 from daemon.errors import ExpressionError
 from daemon.event import Burst, DedupeKey, Event, RateLimit
-from daemon.expressions import JSON, Bindings, Expression, as_text
+from daemon.expressions import JSON, Bindings, Expression, compact_in_order
 from daemon.signatures import Request, Scheme
 from daemon.spec import TriggerSpec
 
@@ -89,4 +89,6 @@ def _key(expression: Expression | None, bindings: Bindings, where: str) -> str:
 
 def _text(key: JSON) -> str:
     # A header's bytes need not be UTF-8, and other ones must stay another key.
-    return "" if key is None else as_text(key).encode(errors="backslashreplace").decode()
+    # The engine has an order of its own for the keys of a map, another one after each restart.
+    text = "" if key is None else key if isinstance(key, str) else compact_in_order(key)
+    return text.encode(errors="backslashreplace").decode()

@@ -61,7 +61,7 @@ async def test_of_a_burst_the_last_delivery_is_dispatched_and_each_is_answered_2
         ids = [answer["dispatches"][0] for _, answer in answers]
         await daemon.simulator.until(lambda: len(daemon.simulator.received) == 2)
         sent = [each.client_payload["n"] for each in daemon.simulator.received]
-        assert sorted(sent) == [2, 9]
+        assert set(sent) == {2, 9}
         superseded = [State.SUPERSEDED.value] * 2
         assert [await state(daemon, each) for each in ids[:2]] == superseded
 
@@ -289,4 +289,6 @@ async def test_a_restart_within_a_burst_and_within_a_rate_changes_nothing(tmp_pa
         assert await state(daemon, first["dispatches"][0]) == State.SUPERSEDED.value
         await daemon.simulator.until(lambda: len(daemon.simulator.received) == 1)
         (sent,) = daemon.simulator.received
-        assert sent.client_payload["dispatchd"]["id"] == second["dispatches"][0]
+        metadata = sent.client_payload["dispatchd"]
+        assert isinstance(metadata, dict)
+        assert metadata["id"] == second["dispatches"][0]

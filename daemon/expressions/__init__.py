@@ -14,7 +14,15 @@ from daemon.expressions.evaluation import Bindings, Condition, Expression
 from daemon.expressions.functions import DECLARED, Function
 from daemon.expressions.reach import Reach
 from daemon.expressions.templates import Template, Tree
-from daemon.expressions.values import JSON, Path, as_text, compact, rfc3339, to_json
+from daemon.expressions.values import (
+    JSON,
+    Path,
+    as_text,
+    compact,
+    compact_in_order,
+    rfc3339,
+    to_json,
+)
 from daemon.expressions.vocabulary import Vocabulary
 
 __all__ = [
@@ -31,6 +39,7 @@ __all__ = [
     "Vocabulary",
     "as_text",
     "compact",
+    "compact_in_order",
     "rfc3339",
     "to_json",
 ]

@@ -1,2 +1,2 @@
-"""Fuzzing of what strangers can send: ``python -m tests.fuzz`` runs it, ``docs/reliability.md`` says
-what it found."""
+"""Fuzzing of what strangers can send: ``python -m tests.fuzz`` runs it, ``docs/reliability.md``
+says what it found."""

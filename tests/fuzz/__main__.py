@@ -23,9 +23,9 @@ GRACE = 120.0
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.fuzz",
-        description="Gives the rules that strangers can reach made-up input, and looks for anything "
-        "but values and refusals: other exceptions, too much time or memory, crashes. Guided by "
-        "what code an input reaches, where atheris is installed; by chance otherwise.",
+        description="Gives made-up input to the rules that strangers can reach, and looks for "
+        "anything but values and refusals: other exceptions, too much time or memory, crashes. "
+        "Guided by what code an input reaches, where atheris is installed; by chance otherwise.",
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="in all (%(default)g)")
     parser.add_argument(

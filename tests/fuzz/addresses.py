@@ -1,5 +1,5 @@
-"""What proxies say of a client and of the URL, and networks as a config names them. The first line is
-the peer's address, and networks after it."""
+"""What proxies say of a client and of the URL, and networks as a config names them. The first line
+is the peer's address, and networks after it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def run(data: bytes) -> None:
     for text in texts[:20]:
         try:
             assert Networks((network(text),)).networks
-        except NetworkError as error:
-            assert error.hint
+        except NetworkError:
+            continue
     client = client_address(peer, message.headers, TRUSTED)
     assert not client or str(ip_address(client)) == client, client
     assert AllowList(TRUSTED, github=True).objection(client, None).isprintable()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemon.body import parse_body, parse_json
@@ -16,7 +17,10 @@ LIMIT = 200_000
 """Bytes that a body may have once it is decompressed."""
 
 EXPRESSION = Vocabulary.for_trigger([]).expression("[body]")
-PACKERS = {"gzip": gzip.compress, "deflate": zlib.compress}
+PACKERS: Mapping[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+}
 
 WORDS = (
     b"content-type: ", b"content-encoding: ", b"application/json", b"+json", b"+xml", b"text/plain",

@@ -16,7 +16,7 @@ HEADERS = {"x-github-event": "push"}
 _RUNS = count()
 
 WORDS = (
-    b"body", b"headers", b"query", b"event.id", b"event.received_at", b"params.team", b"variables.x",
+    b"body", b"headers", b"query", b"event.id", b"event.received_at", b"params.team", b"query.a",
     b".map(x, ", b".filter(x, ", b".all(x, ", b".exists(x, ", b".exists_one(x, ", b"cel.bind(x, ",
     b".?a", b"[?0]", b".orValue(1)", b".or(", b"optional.of(", b"optional.none()", b".hasValue()",
     b"optional.ofNonZeroValue(", b".optMap(x, ", b".matches('", b"regex.extract(", b"json.encode(",

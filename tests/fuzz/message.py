@@ -1,5 +1,5 @@
-"""The form that inputs have: like an HTTP message, so that a finding can be read, and a change to one
-line of it leaves the others what they are."""
+"""The form that inputs have: like an HTTP message, so that a finding can be read, and a change to
+one line of it leaves the others what they are."""
 
 from __future__ import annotations
 

@@ -54,8 +54,9 @@ class Report:
 
 
 class Watch:
-    """Runs inputs of one target. ``findings`` holds the first of each kind, and ``slowest`` the most
-    processor time that one took, in seconds. ``patience`` multiplies what an input may take."""
+    """Runs inputs of one target. ``findings`` holds the first of each kind, and ``slowest`` the
+    most processor time that one took, in seconds. ``patience`` multiplies what an input may take.
+    """
 
     def __init__(self, name: str, target: Target, *, patience: float = 1.0) -> None:
         self.name = name
