@@ -65,8 +65,9 @@ class Greeter:
         """For a request that ``believing`` have believed. What has to be fetched for it is fetched.
         Raises Refused: 400 for a handshake that cannot be answered, 503 where it needs something
         that cannot be fetched now."""
+        names = {trigger.name for trigger in believing}
         for party, handshake in _handshakes(panel):
-            triggers = tuple(trigger for trigger in party.triggers if trigger in believing)
+            triggers = tuple(trigger for trigger in party.triggers if trigger.name in names)
             if not triggers:
                 continue
             name = triggers[0].name

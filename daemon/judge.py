@@ -59,7 +59,7 @@ def judge_delivery(
     A replay ``by_hand`` is judged without any of these.
     """
     base, fault = bindings_of(event, delivery, body)
-    first = None if by_hand else First(request_of(delivery), body)
+    first = None if by_hand else First(event.at, request_of(delivery), body, base)
     judged = (_judge_trigger(event, first, trigger, base, new_id) for trigger in triggers)
     return tuple(_with_fault(each, fault) if fault else each for each in judged)
 

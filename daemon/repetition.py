@@ -5,6 +5,7 @@ them."""
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime, timedelta
 
 from daemon.errors import ExpressionError
 from daemon.event import Burst, DedupeKey, Event, RateLimit
@@ -15,24 +16,33 @@ from daemon.spec import TriggerSpec
 
 class First:
     """A delivery that came in by itself, and was not replayed by hand: what tells it from others
-    is looked at once, however many triggers ask."""
+    is looked at once for each scheme and window, however many triggers ask."""
 
-    __slots__ = ("_digests", "body", "request")
+    __slots__ = ("_at", "_base", "_body", "_keys", "_request")
 
-    def __init__(self, request: Request, body: JSON) -> None:
-        self.request = request
-        self.body = body
-        self._digests: dict[bytes, str] = {b"": ""}
+    def __init__(self, at: datetime, request: Request, body: JSON, base: Bindings) -> None:
+        self._at = at
+        self._request = request
+        self._body = body
+        self._base = base
+        self._keys: dict[tuple[int, timedelta], DedupeKey | None] = {}
 
-    def digest(self, scheme: Scheme) -> str:
-        """A key for what was signed, where nothing vouches for the delivery's id: who holds a
-        genuine request could send it under another one. Empty where something does."""
-        if not scheme.replayable:
-            return ""
-        signed = scheme.signed_part(self.request)
-        if signed not in self._digests:
-            self._digests[signed] = f"sha256:{hashlib.sha256(signed).hexdigest()}"
-        return self._digests[signed]
+    def key(self, scheme: Scheme, window: timedelta) -> DedupeKey | None:
+        """By the sender's id, and by what was signed where nothing vouches for that id: who holds a
+        genuine request could send it under another one. None where there is neither."""
+        asked = id(scheme), window  # it takes longer to see that two schemes are equal
+        if asked not in self._keys:
+            self._keys[asked] = self._key(scheme, self._at + window)
+        return self._keys[asked]
+
+    def _key(self, scheme: Scheme, expires_at: datetime) -> DedupeKey | None:
+        id_ = _text(scheme.delivery_id(self._request, self._body)) or _cloud_event_id(self._base)
+        digest = ""
+        if scheme.replayable and (signed := scheme.signed_part(self._request)):
+            digest = f"sha256:{hashlib.sha256(signed).hexdigest()}"
+        if not id_:
+            return DedupeKey(digest, expires_at) if digest else None
+        return DedupeKey(id_, expires_at, also=digest)
 
 
 def dedupe_key(
@@ -43,16 +53,10 @@ def dedupe_key(
     rule = trigger.dedupe
     if rule is None:
         return None
-    expires_at = event.at + rule.window
-    if rule.key is not None:
-        text = _key(rule.key, base, "dedupe.key")
-        return DedupeKey(text, expires_at) if text else None
-    scheme = trigger.auth.scheme
-    id_ = _text(scheme.delivery_id(first.request, first.body)) or _cloud_event_id(base)
-    digest = first.digest(scheme)
-    if not id_:
-        return DedupeKey(digest, expires_at) if digest else None
-    return DedupeKey(id_, expires_at, also=digest)
+    if rule.key is None:
+        return first.key(trigger.auth.scheme, rule.window)
+    text = _key(rule.key, base, "dedupe.key")
+    return DedupeKey(text, event.at + rule.window) if text else None
 
 
 def _cloud_event_id(base: Bindings) -> str:

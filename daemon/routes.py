@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from urllib.parse import unquote
 
@@ -55,7 +55,7 @@ class Panel:
 
     @classmethod
     def of(cls, triggers: Iterable[TriggerSpec], method: str) -> Panel:
-        triggers = tuple(triggers)
+        triggers = _sharing_auth(triggers)
         greeting = [each for each in triggers if method in _asked_by(each)]
         judging = [each for each in triggers if method in each.methods]
         return cls(tuple(judging), _parties(judging), _parties(greeting))
@@ -93,6 +93,16 @@ def _asked_by(trigger: TriggerSpec) -> frozenset[str]:
     """The methods of the trigger's handshake."""
     handshake = trigger.auth.scheme.handshake
     return handshake.methods if handshake else frozenset()
+
+
+def _sharing_auth(triggers: Iterable[TriggerSpec]) -> tuple[TriggerSpec, ...]:
+    """The triggers, of which those that ask for the same proof have the same object for it: what
+    follows from a scheme is worked out once for a delivery, and to find schemes equal takes long.
+    """
+    shared: dict[Auth, Auth] = {}
+    return tuple(
+        replace(trigger, auth=shared.setdefault(trigger.auth, trigger.auth)) for trigger in triggers
+    )
 
 
 def _parties(triggers: Iterable[TriggerSpec]) -> tuple[Party, ...]:

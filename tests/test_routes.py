@@ -45,7 +45,10 @@ def test_a_param_is_one_segment_that_is_not_empty(path: str) -> None:
     assert ROUTES.match(path) is None
 
 
-def test_a_route_has_the_methods_of_its_triggers() -> None:
+def test_a_route_has_the_methods_of_its_triggers_and_of_their_handshakes() -> None:
     match = ROUTES.match("/hooks/github")
     assert match is not None
-    assert list(match.route.panels) == ["POST", "PUT"]
+    assert match.route.methods == ("POST", "PUT")
+    assert list(match.route.panels) == ["OPTIONS", "POST", "PUT"]
+    asking = match.route.panels["OPTIONS"]
+    assert (asking.triggers, bool(asking.greeting)) == ((), True)

@@ -1,16 +1,23 @@
-"""Statements that are run for many rows, without what SQLAlchemy does anew for each of them: that
-would take longer than the database itself."""
+"""Statements that are run for many rows, without what SQLAlchemy and the driver do anew for each of
+them: that would take longer than the database itself."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Dialect, Insert, Update
 
 Statement = Insert | Update
+
+TOGETHER = 50
+"""Rows that one INSERT takes: SQLite's driver begins and ends a statement for each row, else."""
+
+_POSITIONAL = re.compile(r"(INSERT INTO .* VALUES )(\([?, ]+\))")
 
 
 class Prepared:
@@ -19,6 +26,8 @@ class Prepared:
     def __init__(self, statement: Statement, dialect: Dialect, names: tuple[str, ...]) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=names)
         self.text = str(compiled)
+        insert = _POSITIONAL.fullmatch(self.text)
+        self.together = insert[1] + ", ".join([insert[2]] * TOGETHER) if insert else ""
         self._named = not compiled.positional
         self._names = tuple(compiled.positiontup or names)
         self._values = itemgetter(*self._names)
@@ -45,3 +54,20 @@ def run_for_each(
     at least one, all with the same keys in the same order, two or more."""
     prepared = _prepared(statement, connection.dialect, tuple(rows[0]))
     return connection.exec_driver_sql(prepared.text, [prepared.parameters(row) for row in rows])
+
+
+def insert_all(
+    connection: Connection, statement: Insert, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Inserts ``rows``, which are as for `run_for_each`, or none: many at once where that is
+    faster."""
+    if not rows:
+        return
+    prepared = _prepared(statement, connection.dialect, tuple(rows[0]))
+    parameters = [prepared.parameters(row) for row in rows]
+    one_by_one = len(parameters) % TOGETHER if prepared.together else len(parameters)
+    if one_by_one:
+        connection.exec_driver_sql(prepared.text, parameters[:one_by_one])
+    for start in range(one_by_one, len(parameters), TOGETHER):
+        some = parameters[start : start + TOGETHER]
+        connection.exec_driver_sql(prepared.together, tuple(chain.from_iterable(some)))

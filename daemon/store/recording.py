@@ -14,7 +14,7 @@ from daemon.dispatch import Dispatch, State
 from daemon.event import Burst, DedupeKey, Event, Outcome, RateLimit, Verdict
 from daemon.expressions import rfc3339
 from daemon.store import outbox, schema
-from daemon.store.bulk import run_for_each
+from daemon.store.bulk import insert_all, run_for_each
 from daemon.store.bursts import Bursts
 from daemon.store.engine import Upsert, chunks, insert
 from daemon.store.rates import Rates
@@ -224,12 +224,8 @@ def _insert(
         for event, several in zip(events, verdicts, strict=True)
         for position, verdict in enumerate(several)
     ]
-    for statement, rows in (
-        (EVENTS, [event_row(event) for event in events]),
-        (VERDICTS, verdict_rows),
-    ):
-        if rows:
-            run_for_each(connection, statement, rows)
+    insert_all(connection, EVENTS, [event_row(event) for event in events])
+    insert_all(connection, VERDICTS, verdict_rows)
     outbox.add(connection, [verdict.dispatches for several in verdicts for verdict in several])
 
 
