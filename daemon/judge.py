@@ -64,12 +64,18 @@ def judge_delivery(
     return tuple(_with_fault(each, fault) if fault else each for each in judged)
 
 
+UNBOUND = 'No value with name "event.cloudevent" found in Activation'
+"""The engine's words for the name that is not bound where the request's CloudEvent is wrong."""
+
+
 def _with_fault(judgement: Judgement, fault: str) -> Judgement:
-    """An error says what was wrong with the request as well: it may be for that."""
+    """An error for want of that name says what is wrong instead."""
     verdict = judgement.verdict
-    if verdict.outcome is not Outcome.ERROR:
+    if UNBOUND not in verdict.reason:
         return judgement
-    return replace(judgement, verdict=replace(verdict, reason=f"{verdict.reason}; {fault}"))
+    return replace(
+        judgement, verdict=replace(verdict, reason=verdict.reason.replace(UNBOUND, fault))
+    )
 
 
 def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) -> Verdict:

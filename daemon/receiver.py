@@ -22,7 +22,7 @@ from daemon.ports import Fetch, Record
 from daemon.proving import Doubts, Prover
 from daemon.reading import read_body
 from daemon.routes import Match, Panel, Routes
-from daemon.signatures import Acknowledgement, Request
+from daemon.signatures import Acknowledgement, Mismatch, Request
 from daemon.spec import TriggerSpec
 from daemon.web import (
     answered,
@@ -269,7 +269,15 @@ def _not_allowed(request: web.Request, match: Match) -> Refused:
 
 
 def _why(doubts: Doubts) -> str:
-    return "; ".join(f"{name}: {doubt}" for name, doubt in doubts.items())
+    return "; ".join(f"{name}: {_told(name, doubt)}" for name, doubt in doubts.items())
+
+
+def _told(name: str, doubt: Mismatch | str) -> str:
+    """The doubt for the log. What it is for cannot always be told in the time that a stranger's
+    request is worth."""
+    if isinstance(doubt, str) or doubt.hint:
+        return str(doubt)
+    return f"{doubt} (with its body and headers `dispatchd test {name}` finds out why)"
 
 
 def _unauthorized(name: str, doubts: Doubts) -> Judgement:

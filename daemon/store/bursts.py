@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 
 from daemon.dispatch import Dispatch, State
 from daemon.event import Burst, Event
+from daemon.expressions import rfc3339
 from daemon.store import schema
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import Upsert, insert
@@ -63,7 +64,8 @@ class Bursts:
         started_at = before.started_at if before else event.at
         # The clock may have been set back meanwhile: nothing waits longer for that.
         due_at = max(event.at, min(event.at + burst.window, started_at + burst.max_wait))
-        waiting = tuple(replace(dispatch, due_at=due_at) for dispatch in dispatches)
+        why = f"waits until {rfc3339(due_at)} for the end of its burst"
+        waiting = tuple(replace(each, due_at=due_at, reason=why) for each in dispatches)
         self._open[key] = _Open(started_at, event, waiting, written=False)
         if before is None:
             return Place(waiting)
