@@ -16,7 +16,13 @@ from daemon.render import render
 from daemon.repetition import First, burst, dedupe_key, rate_limit
 from daemon.routes import Match
 from daemon.signatures import Request
+from daemon.signatures.credentials import NoScheme
 from daemon.spec import CronSpec, ResponseSpec, TriggerSpec
+
+STRANGERS_ROOM = 64 * 1024
+STRANGERS_RATIO = 10
+"""What a compressed body may come to where nothing proves its sender: so many bytes, and so many
+times its own. JSON is compressed to a tenth as a rule."""
 
 NewId = Callable[[], str]
 
@@ -189,13 +195,20 @@ def body_of(delivery: Delivery, triggers: Collection[TriggerSpec]) -> JSON:
     kind = next(filter(None, (trigger.auth.scheme.body_type for trigger in triggers)), "")
     if kind:
         headers = {**headers, "content-type": kind}
-    return parse_body(headers, delivery.body, max(trigger.max_body for trigger in triggers))
+    limit = max(trigger.max_body for trigger in triggers)
+    if all(trigger.auth.scheme.name == NoScheme.name for trigger in triggers):
+        # Anybody sends it: a hundred bytes must not become megabytes that everybody waits for.
+        limit = min(limit, STRANGERS_ROOM + STRANGERS_RATIO * len(delivery.body))
+    return parse_body(headers, delivery.body, limit)
 
 
 def delivery_of(request: Request, match: Match, client_ip: str, now: datetime) -> Delivery:
     """The request as it is stored and shown to expressions: without the credentials of any
     trigger that shares its path, whatever that trigger's methods."""
     withheld, withheld_query = match.route.withheld_headers, match.route.withheld_query
+    body = request.body
+    for scheme in match.route.redacting:
+        body = scheme.without_secret(body)
     return Delivery(
         route=match.route.path,
         method=request.method,
@@ -203,7 +216,7 @@ def delivery_of(request: Request, match: Match, client_ip: str, now: datetime) -
         headers={k: v for k, v in request.headers.items() if k not in withheld},
         query={k: v for k, v in request.query.items() if k not in withheld_query},
         params=match.params,
-        body=request.body,
+        body=body,
         client_ip=client_ip,
         received_at=now,
     )

@@ -7,7 +7,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from daemon.errors import FetchError
 from daemon.learning import Learning
@@ -23,6 +23,11 @@ larger one is checked on a thread, for who sends it may be anybody."""
 KEPT = 32
 """Certificates that are kept: a sender has one or two at a time."""
 
+FETCHED_AT_ONCE = 4
+FAILED_FOR = timedelta(seconds=10)
+"""Anybody may name one that is not there: so many are asked for at once, and not again for a
+while."""
+
 Doubts = dict[str, Mismatch | str]
 """Why the sender is not believed, by the name of the trigger that does not believe it."""
 
@@ -34,13 +39,14 @@ class Prover:
         self._learning = learning
         self._fetch = fetch
         self._certificates: OrderedDict[str, bytes] = OrderedDict()
-        self._fetching = asyncio.Lock()
+        self._fetching: dict[str, asyncio.Future[bytes]] = {}
+        self._failed: dict[str, datetime] = {}
 
     async def doubts(self, request: Request, panel: Panel, now: datetime) -> Doubts:
         """Who does not believe the sender, and why."""
         for party in panel.parties:
             if (url := party.auth.scheme.needs(request)) is not None:
-                request = replace(request, fetched={**request.fetched, **await self._at(url)})
+                request = replace(request, fetched={**request.fetched, **await self._at(url, now)})
         if len(request.body) > HASHED_ON_THE_LOOP:
             secrets = [self.secrets(party) for party in panel.parties]
             return await asyncio.to_thread(_doubts, request, panel.parties, secrets, now)
@@ -53,20 +59,36 @@ class Prover:
             return auth.secrets
         return self._learning.secrets(party.triggers[0].name)
 
-    async def _at(self, url: str) -> Mapping[str, bytes]:
-        """What is there, by its URL; nothing where it cannot be fetched, and then the scheme says
-        that it lacks it. One is fetched at a time: anybody may ask for any of them."""
-        if url not in self._certificates:
-            async with self._fetching:
-                if url not in self._certificates:
-                    try:
-                        self._certificates[url] = await self._fetch(url)
-                    except FetchError:
-                        return {}
-                    if len(self._certificates) > KEPT:
-                        self._certificates.popitem(last=False)
-        self._certificates.move_to_end(url)
-        return {url: self._certificates[url]}
+    async def _at(self, url: str, now: datetime) -> Mapping[str, bytes]:
+        """What is there, by its URL; nothing where it cannot be had, and then the scheme says that
+        it lacks it."""
+        if url in self._certificates:
+            self._certificates.move_to_end(url)
+            return {url: self._certificates[url]}
+        failed = self._failed.get(url)
+        if failed is not None and timedelta() <= now - failed < FAILED_FOR:
+            return {}
+        fetching = self._fetching.get(url)
+        if fetching is None:
+            if len(self._fetching) >= FETCHED_AT_ONCE:
+                return {}
+            fetching = self._fetching[url] = asyncio.ensure_future(self._fetch(url))
+            fetching.add_done_callback(lambda done: self._keep(url, done, now))
+        try:
+            # Another sender may wait for the same.
+            return {url: await asyncio.shield(fetching)}
+        except FetchError:
+            return {}
+
+    def _keep(self, url: str, fetched: asyncio.Future[bytes], now: datetime) -> None:
+        del self._fetching[url]
+        if fetched.cancelled() or fetched.exception() is not None:
+            self._failed = {each: at for each, at in self._failed.items() if now - at < FAILED_FOR}
+            self._failed[url] = now
+            return
+        self._certificates[url] = fetched.result()
+        if len(self._certificates) > KEPT:
+            self._certificates.popitem(last=False)
 
 
 def _doubts(

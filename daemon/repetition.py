@@ -7,11 +7,17 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 
+import orjson
+
+from daemon.body import is_json, media_type_of
 from daemon.errors import ExpressionError
 from daemon.event import Burst, DedupeKey, Event, RateLimit
 from daemon.expressions import JSON, Bindings, Expression, compact_in_order
 from daemon.signatures import Request, Scheme
 from daemon.spec import TriggerSpec
+
+KEY_MAX = 256
+"""Characters of a key that are stored: one can be as long as a body."""
 
 
 class First:
@@ -36,13 +42,27 @@ class First:
         return self._keys[asked]
 
     def _key(self, scheme: Scheme, expires_at: datetime) -> DedupeKey | None:
-        id_ = _text(scheme.delivery_id(self._request, self._body)) or _cloud_event_id(self._base)
+        id_ = _text(scheme.delivery_id(self._request, self._json)) or _cloud_event_id(self._base)
         digest = ""
-        if scheme.replayable and (signed := scheme.signed_part(self._request)):
-            digest = f"sha256:{hashlib.sha256(signed).hexdigest()}"
+        if (scheme.replayable or (scheme.timed and not id_)) and (
+            signed := scheme.signed_part(self._request)
+        ):
+            digest = _digest(signed)
         if not id_:
             return DedupeKey(digest, expires_at) if digest else None
         return DedupeKey(id_, expires_at, also=digest)
+
+    @property
+    def _json(self) -> JSON:
+        """The body as JSON, if it is that, whatever its content type says: nobody signs that one,
+        and under another one the body's id would be another, or none."""
+        if is_json(media_type_of(self._request.headers.get("content-type", ""))):
+            return self._body
+        try:
+            value: JSON = orjson.loads(self._request.body)
+        except ValueError:
+            return self._body
+        return value
 
 
 def dedupe_key(
@@ -95,4 +115,9 @@ def _text(key: JSON) -> str:
     # A header's bytes need not be UTF-8, and other ones must stay another key.
     # The engine has an order of its own for the keys of a map, another one after each restart.
     text = "" if key is None else key if isinstance(key, str) else compact_in_order(key)
-    return text.encode(errors="backslashreplace").decode()
+    text = text.encode(errors="backslashreplace").decode()
+    return text if len(text) <= KEY_MAX else _digest(text.encode())
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"

@@ -154,6 +154,14 @@ class Route:
         """Likewise, names of query parameters."""
         return frozenset[str]().union(*(each.credential_query for each in self._askers))
 
+    @cached_property
+    def redacting(self) -> tuple[Scheme, ...]:
+        """The schemes that take a secret out of the body."""
+        schemes = {trigger.auth.scheme for trigger in self.triggers}
+        return tuple(
+            each for each in schemes if type(each).without_secret is not Scheme.without_secret
+        )
+
     @property
     def _askers(self) -> Iterator[Scheme | Handshake]:
         for trigger in self.triggers:

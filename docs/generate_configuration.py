@@ -140,6 +140,9 @@ about, with what to write in its place; `name` may be free text there and is mad
 """
 
 
+NESTED = ("auth", "dedupe", "coalesce", "rate_limit", "response")
+"""Keys of a trigger that are objects, with a table of their own."""
+
 LISTED_MAX = 20
 """Values of a key that are named in its row."""
 
@@ -153,7 +156,7 @@ def page() -> str:
         INTRODUCTION.replace("$FAULT", str(fault)),
         section("CRONS.json", cron, required=_always(crons)),
         section("TRIGGERS.json", trigger, required=_always(triggers)),
-        *(section(key, trigger["properties"][key], 3) for key in ("auth", "dedupe", "response")),
+        *(section(key, trigger["properties"][key], 3) for key in NESTED),
         section("dispatch", crons["$defs"]["dispatch"], required=["event_type"]),
         "## Older entries\n\n" + OLDER,
         older("In CRONS.json", cron["properties"]),

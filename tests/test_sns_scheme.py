@@ -131,10 +131,18 @@ def test_a_certificate_from_elsewhere_is_not_asked_for(url: str) -> None:
     ],
 )
 def test_the_certificate_is_asked_for_where_amazon_has_it(url: str) -> None:
-    sent = sns(notification(SigningCertURL=url))
+    topic = TOPIC.replace("eu-west-1", url.split(".")[1])
+    message = sns(notification(SigningCertURL=url, TopicArn=topic))
+    sent = replace(message, scheme=SnsScheme(topic))
     assert sent.scheme.needs(sent.request) == url
     assert sent.verify(fetched={url: certificate()}) is None
     assert "fetched" in refusal(sent.verify(fetched={})).reason
+
+
+def test_nothing_is_fetched_outside_of_the_topics_region() -> None:
+    url = CERTIFICATE_URL.replace("eu-west-1", "us-east-1")
+    sent = sns(notification(SigningCertURL=url))
+    assert sent.scheme.needs(sent.request) is None
 
 
 def test_a_certificate_that_does_not_hold_now_is_refused() -> None:

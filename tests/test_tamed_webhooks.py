@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,6 +130,91 @@ async def test_a_captured_delivery_under_a_made_up_id_is_a_duplicate(tmp_path: P
         assert again[1]["duplicate_of"] == none[1]["duplicate_of"] == first[1]["event_id"]
         _, stored = await daemon.call("GET", f"/api/v1/events/{again[1]['event_id']}")
         assert "captured" in stored["verdicts"][0]["reason"]
+
+
+@pytest.mark.parametrize("relabelled", ["text/plain", "application/x-www-form-urlencoded"])
+async def test_another_content_type_makes_no_other_delivery(
+    tmp_path: Path, relabelled: str
+) -> None:
+    """Nobody signs it, and the id is in the body."""
+    entry = trigger_entry(auth={"scheme": "stripe", "secret": "env:GH_WEBHOOK_SECRET"})
+    body, moment = b'{"id": "evt_1"}', str(int(time.time()))
+    proof = hmac.new(SECRET.encode(), moment.encode() + b"." + body, hashlib.sha256).hexdigest()
+    async with serving(tmp_path, triggers=[entry]) as daemon:
+        statuses = []
+        for kind in ("application/json", relabelled):
+            headers = {"content-type": kind, "stripe-signature": f"t={moment},v1={proof}"}
+            answer = await daemon.call("POST", "/hook", key=None, data=body, headers=headers)
+            statuses.append(answer[0])
+        assert statuses == [202, 200]
+
+
+async def test_a_signed_request_without_an_id_is_taken_once_while_its_time_holds(
+    tmp_path: Path,
+) -> None:
+    """Slack's slash commands name no id; the same words a second later are another command."""
+    entry = trigger_entry(auth={"scheme": "slack", "secret": "env:GH_WEBHOOK_SECRET"})
+    body, now = b"command=%2Fdeploy&text=main", int(time.time())
+
+    def sent(moment: int) -> dict[str, str]:
+        signed = f"v0:{moment}:".encode() + body
+        proof = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
+        return {
+            "content-type": "application/x-www-form-urlencoded",
+            "x-slack-request-timestamp": str(moment),
+            "x-slack-signature": f"v0={proof}",
+        }
+
+    async with serving(tmp_path, triggers=[entry]) as daemon:
+        for moment in (now, now, now - 1):
+            await daemon.session.post(daemon.url + "/hook", data=body, headers=sent(moment))
+        recorded = [fact for fact in daemon.seen if isinstance(fact, EventRecorded)]
+        told = [fact.verdicts[0].outcome.value for fact in recorded]
+        assert told == ["dispatched", "duplicate", "dispatched"]
+
+
+async def test_a_long_key_is_stored_as_its_hash(tmp_path: Path) -> None:
+    entry = trigger_entry(dedupe={"key": "body.key"})
+    async with serving(tmp_path, triggers=[entry]) as daemon:
+        keys = ["x" * 100_000, "x" * 100_000, "x" * 99_999 + "y"]
+        statuses = [(await post(daemon, {"key": key}))[0] for key in keys]
+        assert statuses == [202, 200, 202]
+        recorded = [fact for fact in daemon.seen if isinstance(fact, EventRecorded)]
+        stored = [fact.verdicts[0].dedupe for fact in recorded]
+        assert all(each is not None and len(each.key) < 100 for each in stored)
+
+
+async def test_of_a_stranger_a_compressed_body_is_taken_only_if_it_comes_to_little(
+    tmp_path: Path,
+) -> None:
+    """A hundred bytes must not become five megabytes that everybody waits for."""
+    bomb = gzip.compress(gzip.compress(b"[" + b"[]," * 1_000_000 + b"[]]"))
+    usual = gzip.compress(
+        json.dumps([{"n": n, "name": f"number {n}"} for n in range(9000)]).encode()
+    )
+    async with serving(tmp_path, triggers=[trigger_entry()]) as daemon:
+        statuses = []
+        for coding, body in (("gzip, gzip", bomb), ("gzip", usual)):
+            headers = {"content-type": "application/json", "content-encoding": coding}
+            answer = await daemon.call("POST", "/hook", key=None, data=body, headers=headers)
+            statuses.append(answer[0])
+        assert statuses == [413, 202]
+
+
+async def test_a_secret_within_the_body_is_neither_stored_nor_shown(tmp_path: Path) -> None:
+    entry = trigger_entry(
+        auth={"scheme": "microsoft_graph", "secret": "env:GH_WEBHOOK_SECRET"},
+        dispatch={"event_type": "b", "client_payload": {"all": "{{ body }}"}},
+    )
+    body = {"value": [{"id": "1", "clientState": SECRET, "resource": "me/events"}]}
+    async with serving(tmp_path, triggers=[entry]) as daemon:
+        status, answer = await post(daemon, body)
+        assert status == 202
+        await daemon.simulator.until(lambda: bool(daemon.simulator.received))
+        sent = daemon.simulator.received[0].client_payload["all"]
+        assert sent == {"value": [{"id": "1", "clientState": "***", "resource": "me/events"}]}
+        _, event = await daemon.call("GET", f"/api/v1/events/{answer['event_id']}")
+        assert SECRET not in json.dumps(event)
 
 
 async def test_a_key_of_ones_own_leaves_equal_bodies_apart(tmp_path: Path) -> None:

@@ -67,13 +67,18 @@ def run(
 
 @app.command()
 def validate(
-    directory: Annotated[Path | None, typer.Argument(metavar="[DIR]")] = None,
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="The same as --config-dir.")
+    ] = None,
+    config_dir: ConfigDir = None,
     secrets: Secrets = False,
 ) -> None:
     """Check the config files: every fault of all of them, with its place and a hint."""
     from daemon.cli.offline import validate_config
 
-    validate_config(directory, secrets=secrets)
+    if directory is not None and config_dir is not None:
+        raise typer.BadParameter("give the directory once")
+    validate_config(directory or config_dir, secrets=secrets)
 
 
 @app.command(name="next")

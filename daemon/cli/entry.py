@@ -13,12 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def run_program(program: Callable[[], object]) -> None:
-    """Runs ``program`` and exits with the code that it comes to."""
+def run_program(program: Callable[[], object], *, refused: str = "") -> None:
+    """Runs ``program`` and exits with the code that it comes to. ``refused`` is what to say where
+    its config has faults, beside how many."""
     _open_streams()
     try:
         try:
-            _run(program)
+            _run(program, refused)
         finally:
             # Now: what goes wrong with this at the interpreter's end, nobody could catch.
             sys.stdout.flush()
@@ -33,7 +34,7 @@ def run_program(program: Callable[[], object]) -> None:
         sys.exit(1)
 
 
-def _run(program: Callable[[], object]) -> None:
+def _run(program: Callable[[], object], refused: str) -> None:
     """Turns the errors that a person can act on into text and an exit code."""
     from daemon.errors import ConfigError, DispatchdError, StoreError, UsageError
 
@@ -42,7 +43,9 @@ def _run(program: Callable[[], object]) -> None:
     except ConfigError as error:
         for fault in error.faults:
             print(fault, file=sys.stderr)
-        print(f"{len(error.faults)} fault(s); nothing was started", file=sys.stderr)
+        number = len(error.faults)
+        count = "1 fault" if number == 1 else f"{number} faults"
+        print(f"{count}; {refused}" if refused else count, file=sys.stderr)
         sys.exit(2)
     except (UsageError, StoreError) as error:
         print(f"dispatchd: {error}", file=sys.stderr)

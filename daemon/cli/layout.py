@@ -67,9 +67,11 @@ class Listing:
 
 @dataclass(slots=True)
 class Fields:
-    """Names with their values, of which each may have several lines."""
+    """Names with their values, of which each may have several lines. ``least`` is how many columns
+    the names take at least, as those of others that are shown above."""
 
     rows: list[tuple[str, Text]] = field(default_factory=list)
+    least: int = 0
 
     def add(self, name: str, value: str | Text) -> None:
         self.rows.append((name, Text(value) if isinstance(value, str) else value))
@@ -77,6 +79,7 @@ class Fields:
     def lines(self, width: int | None, now: datetime) -> Iterator[Text]:
         """As for a listing; what does not fit is folded beside its name."""
         names = max((cell_len(name) for name, _ in self.rows), default=0)
+        names = max(names, self.least)
         for name, value in self.rows:
             parts = [*value.split("\n", allow_blank=True)]
             if width is not None:

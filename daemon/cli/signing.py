@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from daemon.addresses import called_url
 from daemon.secret import Secret
-from daemon.signatures import Request, Scheme
+from daemon.signatures import Request, Scheme, SchemeError
+
+_SAMPLE = Secret("0123456789abcdef0123456789abcdef", "a sample")
+"""A key in every encoding that there is."""
+
+_ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def can_sign(scheme: Scheme) -> bool:
+    """Whether the headers prove a request, and whoever knows the secret can make them."""
+    try:
+        return bool(scheme.sign(b"", _SAMPLE, _ANY_TIME))
+    except SchemeError:
+        return False
+
+
+def usual_type(scheme: Scheme, request: Request) -> str:
+    """The content type of what the sender usually sends. Twilio sends forms, but for JSON whose
+    hash it puts into the query."""
+    form = scheme.name == "twilio" and "bodySHA256" not in request.query
+    return "application/x-www-form-urlencoded" if form else "application/json"
 
 
 def signed(scheme: Scheme, request: Request, secret: Secret, now: datetime) -> Request:

@@ -7,15 +7,14 @@ import difflib
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from daemon import config
 from daemon.cli.config_files import loaded_with, names, put_in_place, text_of
 from daemon.cli.layout import Listing
+from daemon.cli.next_steps import Need, connecting, listening, needs_of, preparing, trying
 from daemon.cli.tables import put, say, warn
-from daemon.config.keyring import Keyring, SecretError
 from daemon.errors import ConfigError, UsageError
 from daemon.schemas import Name
 from daemon.signatures import ALIASES, SCHEMES
@@ -32,6 +31,8 @@ from daemon.starter import (
 )
 
 BOM = "\ufeff"
+
+_CLOUD_EVENTS = ("cloudevent", "cloudevents", "cloud_events", "cloud-events", "cdevents")
 
 
 def init_files(config_dir: Path | None) -> None:
@@ -73,6 +74,11 @@ def init_trigger(
     scheme that there is not and a name that is taken, ConfigError for an entry that would not load.
     """
     scheme = ALIASES.get(scheme, scheme)
+    if scheme in _CLOUD_EVENTS:
+        raise UsageError(
+            "CloudEvents come with any scheme: see docs/bodies.md; try `dispatchd init trigger "
+            "bearer`"
+        )
     if scheme not in SCHEMES:
         close = difflib.get_close_matches(scheme, [*SCHEMES, *ALIASES], n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
@@ -83,16 +89,14 @@ def init_trigger(
         _print(starter, place)
         return
     needs, loaded = _add(starter, place)
-    steps = _preparing(needs, place)
+    steps = [*preparing(needs, place.path, place.option)]
     if starter.learns:
-        steps.append(f"Have {starter.sender} hand its secret over: dispatchd arm {starter.name}")
-    sign = " --sign" if starter.references else ""
-    steps += [
-        _address(starter, loaded),
-        f"Try it: dispatchd test {starter.name} --payload FILE{sign}{place.option}",
-        _listen(starter, place),
-    ]
-    _tell(steps)
+        arm = f"dispatchd arm {starter.name}{place.option}"
+        steps.append(f"Have {starter.sender} hand its secret over: {arm}")
+    steps.append(connecting(starter, loaded.settings.public_url))
+    if trigger := loaded.trigger(starter.name):
+        steps.append(trying(starter, trigger, place.option))
+    _tell([*steps, listening(starter, place.option)])
 
 
 def init_cron(
@@ -111,13 +115,14 @@ def init_cron(
         _print(starter, place)
         return
     needs, _ = _add(starter, place)
-    steps = _preparing(needs, place)
-    steps += [
-        f"See when it fires: dispatchd next{place.option}",
-        f"Fire it at once, when the daemon runs: dispatchd fire {starter.name}{place.option}",
-        _listen(starter, place),
-    ]
-    _tell(steps)
+    _tell(
+        [
+            *preparing(needs, place.path, place.option),
+            f"See when it fires: dispatchd next{place.option}",
+            f"Fire it at once, when the daemon runs: dispatchd fire {starter.name}{place.option}",
+            listening(starter, place.option),
+        ]
+    )
 
 
 class _Place:
@@ -145,15 +150,7 @@ class _Place:
             raise UsageError(f"{self.path}: there is no array {self.key!r} to add to") from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Need:
-    """What an entry lacks: ``brief`` for its description, and in full as a ``step``."""
-
-    brief: str
-    step: str
-
-
-def _add(starter: Starter, place: _Place) -> tuple[list[_Need], Config]:
+def _add(starter: Starter, place: _Place) -> tuple[list[Need], Config]:
     """Puts the entry into its file, and tells so. Returns what it lacks, and the new config."""
     for name, taken in names(place.directory):
         if name == starter.name:
@@ -161,15 +158,16 @@ def _add(starter: Starter, place: _Place) -> tuple[list[_Need], Config]:
     # It is tried as if it were in use: of a disabled entry the config says nothing but warnings.
     try:
         loaded = loaded_with(place.directory, place.file, place.text_with(starter))
-        needs = _needs(starter, loaded)
-        finished = starter.waiting_for([need.brief for need in needs])
+        needs = needs_of(starter, loaded)
+        finished = _finished(starter, needs)
         text = place.text_with(finished)
         loaded = loaded_with(place.directory, place.file, text)
     except ConfigError:
         warn(f"{place.path} stays as it is: with the new entry, the config would not load")
         raise
     put_in_place(place.path, text)
-    state = "disabled until it has what it needs" if needs else "enabled"
+    lacking = any(need.brief for need in needs)
+    state = "disabled until it has what it needs" if lacking else "disabled" if needs else "enabled"
     say(f"{place.path}: added {starter.name}, {state}")
     say(f"\n{finished.entry['description']}")
     return needs, loaded
@@ -178,60 +176,14 @@ def _add(starter: Starter, place: _Place) -> tuple[list[_Need], Config]:
 def _print(starter: Starter, place: _Place) -> None:
     """Prints the entry, which was tried by itself."""
     text = new_file(place.key, "", starter.entry)
-    needs = _needs(starter, loaded_with(Path("the new entry"), place.file, text))
-    say(entry_text(starter.waiting_for([need.brief for need in needs]).entry))
+    needs = needs_of(starter, loaded_with(Path("the new entry"), place.file, text))
+    say(entry_text(_finished(starter, needs).entry))
 
 
-def _needs(starter: Starter, loaded: Config) -> list[_Need]:
-    keyring = Keyring(os.environ)
-    found: list[_Need] = []
-    for reference in starter.references:
-        try:
-            keyring.resolve(reference)
-        except SecretError:
-            name = reference.removeprefix("env:")
-            where = f" The secret: {starter.where}." if starter.where and not found else ""
-            found.append(_Need(f"set {name}", f"Set {name} in the daemon's environment.{where}"))
-    for blank in starter.blanks:
-        words = f"put your own value into `{blank}`"
-        found.append(_Need(words, f"{words.capitalize()}: what stands there is an example."))
-    entry = loaded.trigger(starter.name) or loaded.cron(starter.name)
-    if entry is not None and not all(each.repository for each in entry.dispatches):
-        found.append(
-            _Need(
-                "say which repository is dispatched to",
-                "Set GH_OWNER and GH_REPO to the repository that is dispatched to, or add "
-                "`repository` to the entry's `dispatch`.",
-            )
-        )
-    return found
-
-
-def _preparing(needs: Sequence[_Need], place: _Place) -> list[str]:
-    """What comes before the entry is in use."""
-    option = place.option.replace(" --config-dir", "")
-    last = (
-        f"Set `enabled` to true in {place.path}, check it with `dispatchd validate{option} "
-        "--secrets`, and restart the daemon."
-    )
-    return [need.step for need in needs] + [last if needs else "Restart the daemon."]
-
-
-def _address(starter: Starter, loaded: Config) -> str:
-    host, path = loaded.settings.public_url, starter.entry["path"]
-    if host:
-        return f"Give {starter.sender} the address {host}{path}"
-    return (
-        f"Give {starter.sender} the address https://YOUR-HOST{path}, where https://YOUR-HOST is "
-        "how this daemon is reached from outside: say so in `public_url` of DAEMON.yaml."
-    )
-
-
-def _listen(starter: Starter, place: _Place) -> str:
-    return (
-        "Let a workflow listen to it: "
-        f"dispatchd workflow {starter.name}{place.option} > {starter.name}.yml"
-    )
+def _finished(starter: Starter, needs: Sequence[Need]) -> Starter:
+    """The entry as it is written: disabled as long as it ``needs`` anything."""
+    described = starter.needing([need.brief for need in needs if need.brief])
+    return described.disabled() if needs else described
 
 
 def _tell(steps: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from daemon.cli.case import usual_method
 from daemon.cli.explaining import answer_view, brief, condition_view, put_insight, variables_view
 from daemon.cli.layout import Fields
 from daemon.cli.offline import needed
-from daemon.cli.signing import signed, url_called
+from daemon.cli.signing import signed, url_called, usual_type
 from daemon.cli.tables import console, plain, put, say, warn, word
 from daemon.cli.tryout import Tryout, opened, tried
 from daemon.dispatch import Dispatch
@@ -28,6 +28,16 @@ from daemon.judge import delivery_of
 from daemon.routes import Match, Routes
 from daemon.signatures import Request, SchemeError, explain
 from daemon.spec import Config, TriggerSpec
+
+
+_LEARNED = (
+    "{name}'s secret is handed over by the sender and is in the daemon's database, so `test` cannot"
+)
+_GOLDEN = "use a golden case (docs/testing.md), for which a secret is made up"
+_INSTEAD = (
+    "leave out --sign to see what would become of the request, use a golden case (docs/testing.md), "
+    "or have the sender send a test event"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,10 @@ def try_trigger(trial: Trial, config_dir: Path | None, *, secrets: bool, as_json
         for result, found in tries:
             _print(result, found)
     if not (own["verified"] and own["outcome"] == Outcome.DISPATCHED and not own["faults"]):
-        raise DispatchdError(f"{trigger.name} would not dispatch this request: {_why(own)}")
+        words, reason = _why(own)
+        # Who read what was printed knows the reason by now.
+        why = f"{words}: {reason}" if as_json and reason else words
+        raise DispatchdError(f"{trigger.name} would not dispatch this request: {why}")
 
 
 def _named(loaded: Config, name: str) -> TriggerSpec:
@@ -89,16 +102,19 @@ def _request(trial: Trial, trigger: TriggerSpec, public_url: str, now: datetime)
     for text in trial.headers:
         name, value = _pair(text, ":", "--header")
         given.setdefault(name.lower(), []).append(value)
-    headers = {"content-type": "application/json"}
-    headers |= {name: ", ".join(values) for name, values in given.items()}
     request = Request(
         method=(trial.method or usual_method(trigger)).upper(),
         path=trial.path or trigger.path,
-        headers=headers,
+        headers={name: ", ".join(values) for name, values in given.items()},
         query=dict(_pair(text, "=", "--query") for text in reversed(trial.query)),
         body=body,
     )
-    request = replace(request, url=url_called(public_url, request))
+    usual = usual_type(trigger.auth.scheme, request) if trial.sign else "application/json"
+    request = replace(
+        request,
+        headers={"content-type": usual, **request.headers},
+        url=url_called(public_url, request),
+    )
     return _signed(trigger, request, now) if trial.sign else request
 
 
@@ -106,6 +122,8 @@ def _signed(trigger: TriggerSpec, request: Request, now: datetime) -> Request:
     """The request with the headers by which a sender that knows the secret would prove itself.
     Raises UsageError where no header can."""
     scheme = trigger.auth.scheme
+    if _learned_elsewhere(trigger):
+        raise UsageError(f"--sign: {_LEARNED.format(name=trigger.name)} sign: use a golden case")
     if scheme.needs_secret and not trigger.auth.secrets:
         raise UsageError(
             f"--sign: no secret of {trigger.name} resolves; `dispatchd validate --secrets` "
@@ -115,8 +133,10 @@ def _signed(trigger: TriggerSpec, request: Request, now: datetime) -> Request:
     try:
         for secret in trigger.auth.secrets[:1]:
             proven = signed(scheme, request, secret, now)
+        if not scheme.needs_secret:  # nor could it sign with any
+            scheme.sign(request.body, Secret("", "none"), now)
     except SchemeError as error:
-        raise UsageError(f"--sign: {error}") from None
+        raise UsageError(f"--sign: {error}; {_INSTEAD}") from None
     if scheme.credential_query and proven.headers == request.headers:
         name = min(scheme.credential_query)
         raise UsageError(
@@ -152,7 +172,7 @@ def _tried(
     ids = IdSource()
     mismatch, found = None, opened(trigger, request)
     if found is None:
-        mismatch = explain(trigger.auth.scheme, request, trigger.auth.secrets, now)
+        mismatch = _mismatch(trigger, request, now)
         event = Event(ids.event(now), delivery)
         found = tried(trigger, event, delivery, request, lambda: ids.dispatch(now))
     return {
@@ -172,6 +192,18 @@ def _tried(
     }, found
 
 
+def _mismatch(trigger: TriggerSpec, request: Request, now: datetime) -> Mismatch | None:
+    if _learned_elsewhere(trigger):
+        reason = f"{_LEARNED.format(name=trigger.name)} check it"
+        return Mismatch(reason, f"to see what it makes of a request, {_GOLDEN}")
+    return explain(trigger.auth.scheme, request, trigger.auth.secrets, now)
+
+
+def _learned_elsewhere(trigger: TriggerSpec) -> bool:
+    """Whether its secret is none of the config's."""
+    return trigger.auth.scheme.learns_secret and not trigger.auth.secrets
+
+
 def _shown(dispatch: Dispatch, api_url: str) -> Mapping[str, Any]:
     request = dispatch_request(dispatch, api_url)
     return {
@@ -182,13 +214,14 @@ def _shown(dispatch: Dispatch, api_url: str) -> Mapping[str, Any]:
     }
 
 
-def _why(result: Mapping[str, Any]) -> str:
-    """Why nothing would be dispatched, in one line."""
+def _why(result: Mapping[str, Any]) -> tuple[str, str]:
+    """Why nothing would be dispatched: what becomes of the request, and the reason if there is
+    one."""
     if not result["verified"]:
-        return f"refused (401): {result['why_not']}"
-    outcome = result["outcome"] or "refused"
-    reason = "; ".join(result["faults"]) or result["reason"]
-    return f"{outcome}: {reason}" if reason else outcome
+        return "refused (401)", result["why_not"]
+    if result["faults"]:
+        return "dead", "; ".join(result["faults"])
+    return result["outcome"] or "refused", result["reason"] or ""
 
 
 def _print(result: Mapping[str, Any], found: Tryout) -> None:
@@ -205,12 +238,14 @@ def _print(result: Mapping[str, Any], found: Tryout) -> None:
             rows.add("", plain(result["hint"]))
         put(rows)
         say("if it were believed:")
-        rows = Fields()
+        rows = Fields(least=len("verified"))
     rows.add("verdict", word(found.word))
     if result["reason"]:
         rows.add("", plain(result["reason"]))
     for fault in result["faults"]:
         rows.add("dead", plain(fault))
+    for note in found.notes:
+        rows.add("", plain(f"({note})"))
     if found.dedupe_keys:
         rows.add("dedupe", plain("\n".join(found.dedupe_keys)))
     if answer := found.answer:

@@ -73,6 +73,7 @@ def _event_type(node: Node, vocabulary: Vocabulary) -> tuple[Template | None, fr
     except ExpressionError as error:
         place.miscompiled(error)
         return None, event_types
+    warn_of_dollars(place, Tree(template))
     if template.literal is None and not event_types:
         place.fault(
             "a template needs the list of values that it may come to",
@@ -92,7 +93,18 @@ def _payload(node: Node, vocabulary: Vocabulary, lenient: bool) -> Tree | None:
     if place is not None:
         for path, error in errors:
             place.at(path).miscompiled(error)
+        warn_of_dollars(place, tree)
     return None if errors else tree
+
+
+def warn_of_dollars(place: Node, tree: Tree) -> None:
+    """Warns of each template in ``tree``, which was read at ``place``, that is written as GitHub
+    Actions writes expressions: what is sent would begin with a `$`."""
+    for path, template in tree.templates():
+        if template.has_dollar:
+            place.at(path).warn(
+                "the `$` before {{ is sent as it is", "write {{ … }} without it, if that is meant"
+            )
 
 
 def _check_limits(node: Node, payload: Tree, inject_metadata: bool) -> None:

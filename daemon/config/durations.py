@@ -10,6 +10,15 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST = timedelta(days=3650)
 
 
+def written(span: timedelta) -> str:
+    """``span``, of whole seconds, as ``duration`` reads it: ``24h`` and ``50h``, but ``2d``."""
+    seconds = span // timedelta(seconds=1)
+    for unit, size, least in (("d", 86400, 2), ("h", 3600, 1), ("m", 60, 1)):
+        if seconds % size == 0 and seconds // size >= least:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
 def duration(text: str) -> timedelta:
     """``text`` as a span of time, more than nothing and at most ten years.
 

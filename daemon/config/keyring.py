@@ -28,10 +28,12 @@ class SecretError(DispatchdError):
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A secret that was found, and what is doubtful about it (in words, without the value)."""
+    """A secret that was found, and what is doubtful about it, in words without the value:
+    ``doubts`` whoever made it, and ``guessable`` (else empty) where it was made up here."""
 
     secret: Secret
     doubts: tuple[str, ...] = ()
+    guessable: str = ""
 
 
 class Keyring:
@@ -88,12 +90,20 @@ class Keyring:
                 "a secret is a reference, never the value itself",
                 "write env:NAME, file:/path or credential:NAME",
             )
-        if len(value) < SHORTEST:
+        if value.endswith(("\n", "\r")):
             doubts.append(
+                f"the secret at {reference} ends in a newline: set it without, as "
+                "`printf %s` writes it and `echo` does not"
+            )
+        elif value != value.strip():
+            doubts.append(f"the secret at {reference} has white space around it: take it out")
+        guessable = ""
+        if len(value) < SHORTEST:
+            guessable = (
                 f"the secret at {reference} is shorter than {SHORTEST} characters and can be "
                 "guessed: make one with `openssl rand -hex 32`"
             )
-        return Resolved(Secret(value, reference), tuple(doubts))
+        return Resolved(Secret(value, reference), tuple(doubts), guessable)
 
     def _variable(self, name: str) -> str:
         value = self._environ.get(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from daemon.config.crons import CronReader
 from daemon.config.dispatches import DispatchReader
@@ -13,7 +14,7 @@ from daemon.config.findings import Findings, Secrets
 from daemon.config.keyring import Keyring
 from daemon.config.legacy import Rewritten, rewrite_cron, rewrite_trigger
 from daemon.config.node import Node
-from daemon.config.paths import refuse_shadowed_paths
+from daemon.config.paths import ends_in, refuse_shadowed_paths
 from daemon.config.settings import Flags, SettingsReader
 from daemon.config.sharing import sharing
 from daemon.config.triggers import TriggerReader
@@ -26,7 +27,10 @@ from daemon.spec import Config, CronSpec, Settings, TriggerSpec
 CRONS, TRIGGERS, SETTINGS = "CRONS.json", "TRIGGERS.json", "DAEMON.yaml"
 
 NO_FLAGS = Flags()
-ELSEWHERE = "name another directory with --config-dir or DISPATCHD_CONFIG_DIR"
+ELSEWHERE = (
+    "name another directory with --config-dir or DISPATCHD_CONFIG_DIR, or begin with "
+    "`dispatchd init`"
+)
 
 Spec = TypeVar("Spec", CronSpec, TriggerSpec)
 
@@ -93,9 +97,11 @@ class _Loading:
         settings = SettingsReader(yaml, self._environ, self._flags, self._keyring, own)
         dispatches = DispatchReader(settings.default_repository)
         cron_specs = _specs(CronReader(dispatches).read, crons)
-        trigger_specs = _specs(TriggerReader(dispatches, self._keyring).read, triggers)
+        reader = TriggerReader(dispatches, self._keyring)
+        trigger_specs = _specs(reader.read, triggers)
         _report_homeless(dispatches.homeless)
         result = settings.read(named=frozenset(dispatches.repositories))
+        _report_called_url(reader.url_signers, result.public_url)
 
         findings = [own, *(source.findings for source in sources)]
         findings += [entry.findings for entry in entries]
@@ -159,6 +165,25 @@ def _once(faults: Iterable[Fault]) -> list[Fault]:
         shared = fault.path.startswith("defaults.")
         told.setdefault((fault.file, fault.line, fault.column) if shared else fault, fault)
     return list(told.values())
+
+
+def _report_called_url(triggers: Iterable[Node], public_url: str) -> None:
+    """Warns of each of ``triggers``, whose senders sign the URL that they call, where that is not
+    known or seems to name the trigger's path twice."""
+    prefix = urlsplit(public_url).path
+    for trigger in triggers:
+        if not public_url:
+            trigger.at(("auth",)).warn(
+                "the sender signs the URL that it calls, and behind a reverse proxy that is not "
+                "known",
+                "set `public_url` in DAEMON.yaml",
+            )
+        elif ends_in(prefix, trigger.text("path") or ""):
+            trigger.at(("path",)).warn(
+                "`public_url` in DAEMON.yaml ends in this path already, which is added to it: the "
+                "URL that the sender signs would hold it twice",
+                "leave the path out of `public_url`",
+            )
 
 
 def _report_homeless(dispatches: list[Node]) -> None:

@@ -57,6 +57,18 @@ def path_template(path: str) -> PathTemplate:
     return PathTemplate(tuple(params), "/".join(shape))
 
 
+def ends_in(path: str, trigger_path: str) -> bool:
+    """Whether the last segments of ``path``, as called, are what ``trigger_path`` stands for."""
+    try:
+        shape = path_template(trigger_path).shape.rstrip("/").split("/")
+    except PathError:
+        return False
+    last = path.split("/")[-len(shape) + 1 :]
+    return len(last) == len(shape) - 1 and all(
+        wanted in ("{}", given) for wanted, given in zip(shape[1:], last, strict=True)
+    )
+
+
 def refuse_shadowed_paths(entries: Iterable[Entry]) -> None:
     """Adds a fault to every entry whose path differs from an earlier one only in the names of its
     parameters: of two such routes only one would ever be called. Disabled ones give way."""

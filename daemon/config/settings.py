@@ -216,6 +216,7 @@ class SettingsReader:
         except SecretError as error:
             self._findings.unready(given.fault(str(error), error.hint))
             return None
-        for doubt in resolved.doubts if guessable else ():
-            self._findings.warn(given.fault(doubt))
+        for doubt in (*resolved.doubts, resolved.guessable if guessable else ""):
+            if doubt:
+                self._findings.warn(given.fault(doubt))
         return resolved.secret

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from daemon.addresses import GITHUB, AllowList, Network, NetworkError, Networks, network
-from daemon.config.dispatches import DispatchReader
+from daemon.config.auth import AuthReader
+from daemon.config.dispatches import DispatchReader, warn_of_dollars
+from daemon.config.durations import written
 from daemon.config.entry import Entry
-from daemon.config.keyring import Keyring, SecretError
+from daemon.config.keyring import Keyring
 from daemon.config.node import Node
 from daemon.config.paths import PathError, path_template
 from daemon.errors import ExpressionError
 from daemon.expressions import JSON, Condition, Expression, Path, Vocabulary
-from daemon.secret import Secret
-from daemon.signatures import PARAMETERS, SchemeError, parse
 from daemon.spec import (
-    Auth,
     CoalesceSpec,
     DedupeSpec,
     DispatchSpec,
@@ -31,18 +30,24 @@ DEFAULT_MAX_BODY = 5 * 1024 * 1024
 LARGEST_MAX_BODY = 25 * 1024 * 1024
 WINDOWS_WAITED = 10
 
+_UNREADABLE = timedelta()
+"""In place of a duration that is missing or wrong, of which something else was said already."""
+
 _PARAMETER = re.compile(r'; *([^;= ]+)=("(?:[^"\\]|\\.)*"|[^; ]*)')
+_WORD = re.compile(r"[A-Za-z_-]+")
 _SIZE = re.compile(r"([0-9]{1,9}) ?(B|KiB|MiB)")
 _UNITS = {"B": 1, "KiB": 1024, "MiB": 1024 * 1024}
 
 
 class TriggerReader:
-    """Reads trigger entries."""
+    """Reads trigger entries, and remembers the ``url_signers``: those whose senders sign the URL
+    that they call."""
 
     def __init__(self, dispatches: DispatchReader, keyring: Keyring) -> None:
         self._dispatches = dispatches
-        self._keyring = keyring
+        self._auths = AuthReader(keyring)
         self._vocabularies: dict[tuple[str, ...], Vocabulary] = {}
+        self.url_signers: list[Node] = []
 
     def read(self, entry: Entry) -> TriggerSpec | None:
         """The spec, or None where the entry's findings say why there is none."""
@@ -54,7 +59,9 @@ class TriggerReader:
         rendering = vocabulary.with_dispatch()
         dispatches = self._dispatches.read(node, rendering, lenient=entry.lenient)
         response = _response(node, rendering)
-        auth = self._auth(node)
+        auth = self._auths.read(node)
+        if auth is not None and auth.scheme.signs_url:
+            self.url_signers.append(node)
         max_body = _size(node, "max_body")
         allow_from = _allow_from(node)
         rate_limit = _rate_limit(node, vocabulary)
@@ -92,61 +99,6 @@ class TriggerReader:
             self._vocabularies[params] = Vocabulary.for_trigger(params)
         return self._vocabularies[params]
 
-    def _auth(self, node: Node) -> Auth | None:
-        place = node.child("auth")
-        if place is None or not isinstance(place.value, dict) or place.misshapen():
-            return None
-        parameters: dict[str, object] = dict(place.value)
-        given = parameters.pop("secret", None)
-        token = parameters.pop("verify_token", None)
-        if "tolerance" in parameters:
-            parameters["tolerance"] = place.span("tolerance", timedelta(minutes=5))
-        try:
-            scheme = parse(parameters)
-        except SchemeError as error:
-            # An unknown key is faulted at the key, as the schema does: it is reported once.
-            taken = ("scheme", *PARAMETERS.get(str(parameters.get("scheme")), ()))
-            place.at((error.key,)).fault(error.message, key=error.key not in taken)
-            return None
-        if token is not None and not (scheme.handshake and scheme.handshake.takes_token):
-            place.at(("verify_token",)).fault(
-                f"the scheme {scheme.name} takes no verify_token", key=True
-            )
-        if scheme.handshake and scheme.handshake.takes_token and token is None:
-            place.warn(
-                f"without a `verify_token` no check of the address by {scheme.name} is answered",
-                'for example "verify_token": "env:META_VERIFY_TOKEN"',
-            )
-        if scheme.needs_secret and given is None and not scheme.learns_secret:
-            place.fault(
-                f"the scheme {scheme.name} needs a `secret`", 'for example "secret": "env:NAME"'
-            )
-        elif not scheme.needs_secret and given is not None:
-            place.at(("secret",)).fault(f"the scheme {scheme.name} takes no secret", key=True)
-        return Auth(
-            scheme,
-            tuple(self._secrets(place, "secret") if scheme.needs_secret else ()),
-            tuple(self._secrets(place, "verify_token")),
-        )
-
-    def _secrets(self, auth: Node, key: str) -> list[Secret]:
-        secret = auth.child(key)
-        if secret is None:
-            return []
-        resolved: list[Secret] = []
-        for place in secret.each():
-            if not isinstance(place.value, str):
-                continue
-            try:
-                found = self._keyring.resolve(place.value)
-            except SecretError as error:
-                place.unready(str(error), error.hint)
-                continue
-            for doubt in found.doubts:
-                place.warn(doubt)
-            resolved.append(found.secret)
-        return resolved
-
 
 def _variables(
     node: Node, vocabulary: Vocabulary
@@ -171,7 +123,7 @@ def _expression(node: Node | None, vocabulary: Vocabulary) -> Expression | None:
     try:
         return vocabulary.expression(node.value)
     except ExpressionError as error:
-        node.miscompiled(error)
+        _miscompiled(node, error)
         return None
 
 
@@ -182,8 +134,21 @@ def _condition(node: Node, vocabulary: Vocabulary) -> Condition | None:
     try:
         return vocabulary.condition(place.value)
     except ExpressionError as error:
-        place.miscompiled(error)
+        _miscompiled(place, error)
         return None
+
+
+def _miscompiled(place: Node, error: ExpressionError) -> None:
+    """Reports what is wrong with an expression: first of all, that it was written as a template."""
+    text = str(place.value).strip()
+    if "}}" not in text.partition("{{")[2]:
+        place.miscompiled(error)
+        return
+    whole = text.startswith("{{") and text.endswith("}}")
+    place.fault(
+        f"`{place.path[-1]}` is an expression: write it without {{{{ }}}}",
+        "" if whole else "texts are joined by +, as in 'build-' + body.branch",
+    )
 
 
 def _dedupe(node: Node, vocabulary: Vocabulary) -> DedupeSpec | None:
@@ -207,7 +172,10 @@ def _allow_from(node: Node) -> AllowList | None:
         try:
             found.append(network(member.value))
         except NetworkError as error:
-            member.fault(str(error), error.hint)
+            hint = error.hint
+            if _WORD.fullmatch(member.value):
+                hint = f"only `{GITHUB}` is a name here: {hint[0].lower()}{hint[1:]}"
+            member.fault(str(error), hint)
     return AllowList(Networks(tuple(found)), github=GITHUB in place.value)
 
 
@@ -228,17 +196,24 @@ def _coalesce(
     place = node.child("coalesce")
     if place is None:
         return None
-    window = place.span("window", timedelta(seconds=30))
-    max_wait = place.span("max_wait", WINDOWS_WAITED * window)
+    key = _expression(place.child("key"), vocabulary)
+    given = place.child("max_wait")
+    window = place.span("window", _UNREADABLE)
+    max_wait = place.span("max_wait", _UNREADABLE) if given else WINDOWS_WAITED * window
+    if _UNREADABLE in (window, max_wait):
+        return None
     if max_wait < window:
         place.at(("max_wait",)).fault("is shorter than `window`", "the last would never be awaited")
     shortest = min((each.send_within for each in dispatches), default=None)
     if shortest is not None and max_wait >= shortest:
-        place.fault(
-            "may hold a dispatch back for longer than its `send_within` allows it to wait",
+        unsaid = "" if given else f"{WINDOWS_WAITED} windows unless said: "
+        place.at(("max_wait",)).fault(
+            f"`max_wait` ({unsaid}{written(max_wait)}) is "
+            f"{'longer than' if max_wait > shortest else 'as long as'} `send_within` "
+            f"({written(shortest)}): a dispatch could be held back until it is too late",
             "shorten `max_wait`, or lengthen `send_within`",
         )
-    return CoalesceSpec(_expression(place.child("key"), vocabulary), window, max_wait)
+    return CoalesceSpec(key, window, max_wait)
 
 
 def _response(node: Node, vocabulary: Vocabulary) -> ResponseSpec | None:
@@ -251,6 +226,7 @@ def _response(node: Node, vocabulary: Vocabulary) -> ResponseSpec | None:
     tree = vocabulary.tree(value, errors)
     for path, error in errors:
         place.at(("body", *path)).miscompiled(error)
+    warn_of_dollars(place.at(("body",)), tree)
     usual = "text/plain; charset=utf-8" if isinstance(value, str) else "application/json"
     content_type = place.text("content_type") or usual
     if _charsets(content_type) - {"utf-8"}:

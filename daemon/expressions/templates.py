@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 from daemon.errors import ExpressionError
 from daemon.expressions.bounds import size
 from daemon.expressions.evaluation import Bindings, Expression
-from daemon.expressions.values import JSON, as_text
+from daemon.expressions.values import JSON, Path, as_text
 
 RENDERED_MAX = 8 << 20
 """Characters (about) that a template or a whole tree may come to. GitHub takes far less, but an
@@ -31,6 +32,15 @@ class Template:
         if any(isinstance(part, Expression) for part in self.parts):
             return None
         return "".join(part for part in self.parts if isinstance(part, str))
+
+    @property
+    def has_dollar(self) -> bool:
+        """Whether a `$` stands right before an expression: GitHub Actions writes them so, and here
+        it is sent as it is."""
+        return any(
+            isinstance(before, str) and before.endswith("$") and isinstance(part, Expression)
+            for before, part in pairwise(self.parts)
+        )
 
     def render(self, bindings: Bindings) -> JSON:
         """Raises ExpressionError: where an expression fails, unless it is lenient, and where the
@@ -73,7 +83,11 @@ class Tree:
     @property
     def literal(self) -> bool:
         """Whether it holds no template at all."""
-        return not any(True for _ in _templates(self.root))
+        return not any(True for _ in self.templates())
+
+    def templates(self) -> Iterator[tuple[Path, Template]]:
+        """Every template with its place."""
+        return _templates(self.root, ())
 
 
 def split(text: str) -> Iterator[tuple[int, bool, str]]:
@@ -156,13 +170,13 @@ def _too_large() -> ExpressionError:
     )
 
 
-def _templates(node: Node) -> Iterator[Template]:
+def _templates(node: Node, path: Path) -> Iterator[tuple[Path, Template]]:
     match node:
         case Template():
-            yield node
+            yield path, node
         case list():
-            for item in node:
-                yield from _templates(item)
+            for index, item in enumerate(node):
+                yield from _templates(item, (*path, index))
         case dict():
-            for item in node.values():
-                yield from _templates(item)
+            for key, item in node.items():
+                yield from _templates(item, (*path, key))

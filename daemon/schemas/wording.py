@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,13 +27,18 @@ _KINDS = {
 }
 _LONGEST_EXAMPLE = 120
 
+_REFERENCE = "a reference to a secret, never the secret itself"
+_VARIABLE = re.compile(r"\$?\{?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\}?")
+"""What stands for a secret and looks like the name of a variable, not like the secret itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One mistake. ``at_key`` says that the key at ``path`` is what is wrong, not its value. One of
     some ``weight`` leaves nothing to say about what is within its value, nor anything lighter
     about the value itself. ``wants`` names the keys of which one is missing (or too many), and
-    ``meant`` the key that an unknown one was probably meant to be."""
+    ``meant`` the key that an unknown one was probably meant to be, with those that lead there from
+    the object that it stands in."""
 
     path: Path
     message: str
@@ -40,7 +46,7 @@ class Finding:
     at_key: bool = False
     weight: int = 0
     wants: tuple[str, ...] = ()
-    meant: str = ""
+    meant: tuple[str, ...] = ()
 
 
 class Wording:
@@ -49,6 +55,7 @@ class Wording:
 
     def __init__(self, schema: Schema) -> None:
         self._keys = dict(_named_schemas(schema))
+        self._definitions: Mapping[str, Schema] = schema.get("$defs", {})
 
     def findings(self, errors: Iterable[ValidationError]) -> list[Finding]:
         """The mistakes behind ``errors``, without those that only follow from another one."""
@@ -56,18 +63,22 @@ class Wording:
         weights: dict[Path, int] = {}
         for finding in found:
             weights[finding.path] = max(finding.weight, weights.get(finding.path, 0))
-        meant = {(finding.path[:-1], finding.meant) for finding in found if finding.meant}
+        meant = {
+            (*finding.path[:-1], *finding.meant[: length + 1])
+            for finding in found
+            for length in range(len(finding.meant))
+        }
 
         def follows(finding: Finding) -> bool:
             above = (finding.path[:length] for length in range(len(finding.path)))
             return (
                 finding.weight < weights[finding.path]
                 or any(weights.get(path) for path in above)
-                # A misspelt key, here or in the defaults, is why the right one is missing; and
-                # a key that is to go anyway excludes no other.
+                # A misspelt or misplaced key, here or in the defaults, is why the right one is
+                # missing; and a key that is to go anyway excludes no other.
                 or any(
-                    (finding.path, key) in meant
-                    or (("defaults",), key) in meant
+                    (*finding.path, key) in meant
+                    or ("defaults", key) in meant
                     or weights.get((*finding.path, key))
                     for key in finding.wants
                 )
@@ -112,7 +123,9 @@ class Wording:
                 hint = _did_you_mean(value, allowed) if len(allowed) > 1 else ""
                 yield Finding(path, f"must be {form or _listed(allowed)}", hint)
             case "pattern":
-                yield Finding(path, f"must be {form}", _such_as(schema))
+                variable = _VARIABLE.fullmatch(value) if form == _REFERENCE else None
+                hint = f"did you mean env:{variable[1]}?" if variable else _such_as(schema)
+                yield Finding(path, f"must be {form}", hint)
             case "not":
                 yield Finding(path, f"must be {form}", at_key=rule == {})
             case "minLength" | "minItems":
@@ -135,9 +148,39 @@ class Wording:
             one for one in known if known[one].get("not") != {} and not _hidden(self._keys[one])
         ]
         close = difflib.get_close_matches(key.lower(), offered, n=1)
-        hint = f'did you mean "{close[0]}"?' if close else "allowed here: " + ", ".join(offered)
+        homes = [one for one in offered if one != "defaults" and key in self._within(known[one])]
+        meant: tuple[str, ...] = ()
+        if homes:
+            hint = f"it belongs in {_joined(f'`{home}`' for home in homes)}"
+            meant = (homes[0], key) if len(homes) == 1 else ()
+        elif close:
+            hint, meant = f'did you mean "{close[0]}"?', (close[0],)
+        elif outer := self._beside(path, key):
+            hint = f"it belongs beside `{outer}`"
+        else:
+            hint = "allowed here: " + ", ".join(offered)
         message = f"unknown key {_quoted(key)}"
-        return Finding((*path, key), message, hint, at_key=True, weight=2, meant="".join(close))
+        return Finding((*path, key), message, hint, at_key=True, weight=2, meant=meant)
+
+    def _within(self, schema: Schema) -> set[str]:
+        """The keys that may be offered within an object which ``schema`` describes."""
+        while "properties" not in schema and "$ref" in schema:
+            schema = self._definition(schema["$ref"])
+        return {key for key, one in schema.get("properties", {}).items() if not _hidden(one)}
+
+    def _beside(self, path: Path, key: str) -> str:
+        """The entry's own key within which ``key`` stands at ``path``, where it is one itself."""
+        own = self._definitions.get("entry", {}).get("properties", {})
+        if key not in own or _hidden(own[key]):
+            return ""
+        return next((step for step in path if isinstance(step, str) and step in own), "")
+
+    def _definition(self, pointer: str) -> Schema:
+        found: Any = {"$defs": self._definitions}
+        for step in pointer.removeprefix("#/").split("/"):
+            found = found[step]
+        definition: Schema = found
+        return definition
 
     def _missing(self, path: Path, keys: tuple[str, ...]) -> Finding:
         hint = _such_as(self._keys[keys[0]], keys[0])

@@ -117,6 +117,8 @@ def _preset_entry(
         preset.setup,
         preset.dedupe,
         preset.sources,
+        preset.issued,
+        preset.lookalikes,
     )
 
 

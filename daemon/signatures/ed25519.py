@@ -27,9 +27,11 @@ from daemon.signatures.scheme import Acknowledgement, Scheme, SchemeError, octet
 
 _DISCORD_HEADER = "x-signature-ed25519"
 _DISCORD_TIME_HEADER = "x-signature-timestamp"
+_DISCORD_KEY_FORM = "it should be the application's public key, 64 hex digits"
 _HEX_SIGNATURE = re.compile(r"[0-9A-Fa-f]{128}")
 
 _PUBLIC_KEY_PREFIX = "whpk_"
+_PUBLIC_KEY_FORM = f"it should be {_PUBLIC_KEY_PREFIX} and the base64 of 32 bytes"
 _SIGNATURE = re.compile(r"(?:^|[\s,])v1a,([^\s,]+)")
 
 
@@ -47,6 +49,7 @@ class DiscordScheme(Scheme):
 
     tolerance: timedelta = timedelta(minutes=5)
 
+    timed: ClassVar[bool] = True
     name: ClassVar[str] = "discord"
     acknowledgement: ClassVar[Acknowledgement] = Acknowledgement(
         # For webhook events. An interaction waits for a message of the app's: only the trigger's
@@ -62,12 +65,13 @@ class DiscordScheme(Scheme):
     def handshake(self) -> Handshake:
         return DiscordPing()
 
+    def signed_part(self, request: Request) -> bytes:
+        return octets(request.headers.get(_DISCORD_TIME_HEADER, "")) + request.body
+
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         checks = [check for secret in secrets if (check := hex_ed25519(secret))]
         if not checks:
-            return no_public_key(
-                secrets, "it should be the application's public key, 64 hex digits"
-            )
+            return no_public_key(secrets, _DISCORD_KEY_FORM)
         received = request.headers.get(_DISCORD_HEADER)
         if received is None:
             return Mismatch(
@@ -88,6 +92,9 @@ class DiscordScheme(Scheme):
                 "sends wrong signatures on purpose at times, to see them refused",
             )
         return None
+
+    def secret_fault(self, secret: Secret) -> str:
+        return "" if hex_ed25519(secret) else _DISCORD_KEY_FORM
 
     def delivery_id(self, request: Request, body: object) -> str | None:
         """The interaction's ``id``; webhook events have none."""
@@ -125,6 +132,10 @@ class StandardWebhooksScheme(Scheme):
     def replayable(self) -> bool:
         return self.hmac.replayable
 
+    @property
+    def signs_url(self) -> bool:
+        return self.hmac.signs_url
+
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         public = [secret for secret in secrets if _is_public(secret)]
         shared = self.shared(secrets)
@@ -152,9 +163,7 @@ class StandardWebhooksScheme(Scheme):
             check for secret in secrets if (check := base64_ed25519(secret, _PUBLIC_KEY_PREFIX))
         ]
         if not checks:
-            return no_public_key(
-                secrets, f"it should be {_PUBLIC_KEY_PREFIX} and the base64 of 32 bytes"
-            )
+            return no_public_key(secrets, _PUBLIC_KEY_FORM)
         header, id_header = self.hmac.header, self.hmac.delivery_header
         if header not in request.headers:
             return Mismatch(f"the header {header} is missing", "it holds the signatures")
@@ -189,6 +198,11 @@ class StandardWebhooksScheme(Scheme):
                 "way",
             )
         return None
+
+    def secret_fault(self, secret: Secret) -> str:
+        if _is_public(secret):
+            return "" if base64_ed25519(secret, _PUBLIC_KEY_PREFIX) else _PUBLIC_KEY_FORM
+        return self.hmac.secret_fault(secret)
 
     def delivery_id(self, request: Request, body: object) -> str | None:
         return self.hmac.delivery_id(request, body)

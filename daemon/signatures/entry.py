@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.signatures.scheme import Scheme
@@ -18,7 +18,9 @@ class SchemeEntry:
     ``build`` takes checked parameters, header names already in lower case. For
     people: ``setup`` says where the vendor shows or takes the secret, as the end of a sentence,
     ``dedupe`` what tells deliveries apart where no parameter does, and ``sources`` are the
-    addresses of the rules.
+    addresses of the rules. An ``issued`` secret is made by the vendor, so that nobody here chooses
+    how long it is. ``lookalikes`` are what other credentials of the vendor's begin with, and what
+    they are, from general knowledge: for warnings only.
     """
 
     description: str
@@ -28,3 +30,5 @@ class SchemeEntry:
     setup: str = ""
     dedupe: str = ""
     sources: tuple[str, ...] = ()
+    issued: bool = False
+    lookalikes: Mapping[str, str] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from daemon.signatures.handshake import Handshake
 from daemon.signatures.keys import Algorithm, Encoding, KeyEncoding
 from daemon.signatures.request import Mismatch, Request
 from daemon.signatures.scheme import (
+    UNGUESSABLE,
     USUAL,
     Acknowledgement,
     Scheme,
@@ -131,9 +132,18 @@ class HmacScheme(Scheme):
         return self._stamped or bool(self.timestamp_field)
 
     @property
+    def signs_url(self) -> bool:
+        return "{url}" in self.signed
+
+    @property
     def replayable(self) -> bool:
         unsigned_id = bool(self.delivery_header) and "{id}" not in self.signed
         return self.told_by_body or (unsigned_id and not self.timed)
+
+    def signed_part(self, request: Request) -> bytes:
+        if not self._stamped:
+            return request.body
+        return octets(self._time(request) or "") + b"." + request.body
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         keys = self._keys(secrets)
@@ -172,6 +182,14 @@ class HmacScheme(Scheme):
     def key(self, secret: Secret) -> bytes:
         """The key's bytes; empty where the secret cannot be used."""
         return self.key_encoding.key(secret, self.key_prefix)
+
+    def secret_fault(self, secret: Secret) -> str:
+        if self.key(secret):
+            return ""
+        if self.key_encoding is KeyEncoding.UTF8:
+            return UNGUESSABLE
+        form = "hex digits" if self.key_encoding is KeyEncoding.HEX else "base64"
+        return f"it should be {form}" + (f", after {self.key_prefix}" if self.key_prefix else "")
 
     def _keys(self, secrets: Sequence[Secret]) -> list[bytes]:
         return [key for secret in secrets if (key := self.key(secret))]

@@ -43,10 +43,15 @@ class HubspotScheme(Scheme):
 
     tolerance: timedelta = timedelta(minutes=5)
 
+    timed: ClassVar[bool] = True
     name: ClassVar[str] = "hubspot"
+    signs_url: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_positive(self.tolerance)
+
+    def signed_part(self, request: Request) -> bytes:
+        return octets(request.headers.get(_TIME_HEADER, "")) + request.body
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         keys = [key for secret in secrets if (key := KeyEncoding.UTF8.key(secret))]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import orjson
 
@@ -18,10 +18,14 @@ from daemon.signatures.request import Mismatch, Request
 from daemon.signatures.scheme import Scheme, equals_any, is_blank, no_secret, octets
 
 
+BODY_MAX = 512 * 1024
+"""Bytes of a batch that is looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class MicrosoftGraphScheme(Scheme):
     """``clientState`` of every item in the body's ``value`` is the secret. That is all the proof
-    there is: nothing is signed, and the stored body holds the secret.
+    there is: nothing is signed. What is stored has `***` in its place.
 
     The usual answer, 202, is the one that Graph asks for. From the vendor's documentation, not
     confirmed against an SDK.
@@ -38,9 +42,8 @@ class MicrosoftGraphScheme(Scheme):
         usable = [secret for secret in secrets if not is_blank(secret)]
         if not usable:
             return no_secret(secrets)
-        try:
-            body = orjson.loads(request.body)
-        except ValueError:
+        body = _parsed(request.body)
+        if body is None:
             return Mismatch("the body is not JSON", "Graph sends change notifications as JSON")
         items = body.get("value") if isinstance(body, dict) else None
         if not isinstance(items, list) or not items:
@@ -63,9 +66,26 @@ class MicrosoftGraphScheme(Scheme):
             )
         return None
 
+    def without_secret(self, body: bytes) -> bytes:
+        parsed = _parsed(body)
+        items = parsed.get("value") if isinstance(parsed, dict) else None
+        if not isinstance(items, list) or not any(map(_state, items)):
+            return body
+        shown = [{**item, "clientState": "***"} if _state(item) else item for item in items]
+        return orjson.dumps({**parsed, "value": shown})
+
     def delivery_id(self, request: Request, body: object) -> str | None:
         """A hash of the ``id`` of all notifications, in their order; None where one has none."""
         return batch_id(body.get("value"), "id") if isinstance(body, dict) else None
+
+
+def _parsed(body: bytes) -> Any:
+    """The body's JSON; None where it is none, or larger than Graph sends it: nothing is proven
+    yet."""
+    try:
+        return orjson.loads(body) if len(body) <= BODY_MAX else None
+    except ValueError:
+        return None
 
 
 def _state(item: object) -> str | None:

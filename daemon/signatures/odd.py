@@ -24,6 +24,7 @@ ODD: Mapping[str, SchemeEntry] = MappingProxyType(
             "Console > Account > API keys & tokens > Auth Token",
             "the header i-twilio-idempotency-token, and the body's hash, since no id is signed",
             ("https://www.twilio.com/docs/usage/webhooks/webhooks-security",),
+            issued=True,
         ),
         "hubspot": SchemeEntry(
             "HubSpot's X-HubSpot-Signature-v3, with the app's client secret",
@@ -33,6 +34,7 @@ ODD: Mapping[str, SchemeEntry] = MappingProxyType(
             "the app > Auth > Client secret",
             "nothing: it names no id",
             ("https://developers.hubspot.com/docs/guides/apps/authentication/validating-requests",),
+            issued=True,
         ),
         "sns": SchemeEntry(
             "Amazon SNS, by the certificate that its messages name; needs no secret",
@@ -60,6 +62,7 @@ ODD: Mapping[str, SchemeEntry] = MappingProxyType(
             "discord.com/developers > the application > General Information > Public Key",
             "the body's id, which interactions have, and webhook events do not",
             ("https://docs.discord.com/developers/events/webhook-events",),
+            issued=True,
         ),
         "sendgrid": SchemeEntry(
             "SendGrid's signed Event Webhook; the secret is its verification key",
@@ -71,6 +74,7 @@ ODD: Mapping[str, SchemeEntry] = MappingProxyType(
             (
                 "https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features",
             ),
+            issued=True,
         ),
         "microsoft_graph": SchemeEntry(
             "Microsoft Graph's clientState, which every notification repeats",

@@ -16,7 +16,7 @@ class Preset:
     are put in their place where the config says that a header holds the time. ``public_keys`` says
     that the vendor may sign by ed25519 as well, as Standard Webhooks has it. ``identify``,
     ``told_by_body``, ``learns_secret``, ``handshake`` and ``acknowledgement`` are as in HmacScheme,
-    ``setup``, ``dedupe`` and ``sources`` as in SchemeEntry.
+    ``setup``, ``dedupe``, ``sources``, ``issued`` and ``lookalikes`` as in SchemeEntry.
     """
 
     description: str
@@ -31,3 +31,5 @@ class Preset:
     learns_secret: bool = False
     handshake: Handshake | None = None
     acknowledgement: Acknowledgement = USUAL
+    issued: bool = False
+    lookalikes: Mapping[str, str] = field(default_factory=dict)

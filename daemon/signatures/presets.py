@@ -23,6 +23,7 @@ TOKENS: Mapping[str, Preset] = MappingProxyType(
             "Settings > Webhooks > Secret token. If the signing token can be set there, use "
             "`gitlab_signed`: this token is no signature, and shows in every request",
             ("https://docs.gitlab.com/user/project/integrations/webhooks/#delivery-headers",),
+            lookalikes={"glpat-": "an access token"},
         ),
         # Confirmed against aiogram 3.31.0, which quotes the Bot API.
         "telegram": Preset(

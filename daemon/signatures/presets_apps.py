@@ -32,6 +32,7 @@ _META = Preset(
     told_by_body=True,
     handshake=MetaVerification(),
     acknowledgement=_OK,
+    issued=True,
 )
 
 # Confirmed against the vendor's SDK standardwebhooks 1.1.0.
@@ -50,6 +51,7 @@ _STANDARD = Preset(
     "the signing secret that the sender shows for the endpoint: whsec_…, or the public key whpk_…",
     ("https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",),
     public_keys=True,
+    issued=True,
 )
 
 APPS: Mapping[str, Preset] = MappingProxyType(
@@ -80,6 +82,10 @@ APPS: Mapping[str, Preset] = MappingProxyType(
             "Workbench > Webhooks > the endpoint > Signing secret: whsec_…, one for each endpoint; "
             "the CLI's `stripe listen` shows another",
             ("https://docs.stripe.com/webhooks#verify-manually",),
+            issued=True,
+            lookalikes=dict.fromkeys(
+                ("sk_live_", "sk_test_", "rk_live_", "rk_test_"), "an API key"
+            ),
         ),
         # Confirmed against the vendor's SDK slack_sdk 3.47.0. Slash commands and buttons want 200
         # and show the answer's body to whoever called them.
@@ -99,6 +105,8 @@ APPS: Mapping[str, Preset] = MappingProxyType(
             ),
             handshake=SlackChallenge(),
             acknowledgement=_OK_AND_EMPTY,
+            issued=True,
+            lookalikes=dict.fromkeys(("xoxb-", "xoxp-", "xapp-"), "an app's token"),
         ),
         # Confirmed against the vendor's SDK @shopify/shopify-api 13.1.0. Shopify's newer Events
         # have the same headers without the x-: both can be overridden.
@@ -114,6 +122,8 @@ APPS: Mapping[str, Preset] = MappingProxyType(
                 "https://shopify.dev/docs/apps/build/webhooks/subscribe/https#step-2-validate-the-"
                 "origin-of-your-webhook-to-ensure-its-coming-from-shopify",
             ),
+            issued=True,
+            lookalikes={"shpat_": "an access token"},
         ),
         # Confirmed against the vendor's SDK @zoom/rivet 0.4.0; the 200 (or 204) within three
         # seconds is in the documentation. The body holds event_ts, in milliseconds.
@@ -133,6 +143,7 @@ APPS: Mapping[str, Preset] = MappingProxyType(
             told_by_body=True,
             handshake=ZoomValidation(),
             acknowledgement=_OK,
+            issued=True,
         ),
         "meta": _META,
         "whatsapp": replace(
@@ -152,6 +163,8 @@ APPS: Mapping[str, Preset] = MappingProxyType(
             ("https://developers.notion.com/reference/webhooks",),
             learns_secret=True,
             handshake=NotionToken(),
+            issued=True,
+            lookalikes={"ntn_": "an integration's token"},
         ),
         # The library pyairtable 3.5.0 checks alike; that 200 or 204 is wanted, with nothing in it,
         # is in the vendor's documentation. The body holds the time, in milliseconds.
@@ -166,6 +179,7 @@ APPS: Mapping[str, Preset] = MappingProxyType(
             ("https://airtable.com/developers/web/api/webhooks-overview",),
             told_by_body=True,
             acknowledgement=_OK_AND_EMPTY,
+            issued=True,
         ),
         # From general knowledge, not confirmed: there is no SDK for it.
         "calendly": Preset(
@@ -205,6 +219,7 @@ APPS: Mapping[str, Preset] = MappingProxyType(
             learns_secret=True,
             handshake=AsanaHandshake(),
             acknowledgement=_OK,
+            issued=True,
         ),
         # From general knowledge, not confirmed.
         "dropbox": Preset(
@@ -214,6 +229,7 @@ APPS: Mapping[str, Preset] = MappingProxyType(
             ("https://www.dropbox.com/developers/reference/webhooks",),
             dedupe="nothing: Dropbox names no id, and says the same of every change of an account",
             handshake=DropboxChallenge(),
+            issued=True,
         ),
     }
 )

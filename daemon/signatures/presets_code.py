@@ -24,6 +24,10 @@ CODE: Mapping[str, Preset] = MappingProxyType(
             "Settings > Webhooks > Secret, of the repository, the organization or the GitHub App",
             ("https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",),
             handshake=GithubPing(),
+            lookalikes={
+                **dict.fromkeys(("ghp_", "github_pat_"), "a personal access token"),
+                **dict.fromkeys(("gho_", "ghu_", "ghs_"), "an access token"),
+            },
         ),
         # Confirmed against the vendor's documentation and merge request 230944 of GitLab.
         "gitlab_signed": Preset(
@@ -40,6 +44,7 @@ CODE: Mapping[str, Preset] = MappingProxyType(
             },
             "Settings > Webhooks > Signing token: whsec_…, shown once",
             ("https://docs.gitlab.com/user/project/integrations/webhooks/",),
+            issued=True,
         ),
         # From general knowledge, not confirmed: the vendor has no SDK for it.
         "bitbucket": Preset(
@@ -98,6 +103,7 @@ CODE: Mapping[str, Preset] = MappingProxyType(
             "Team Settings > Webhooks, where it is shown once; an integration's is its client "
             "secret",
             ("https://vercel.com/docs/webhooks/webhooks-api#securing-webhooks",),
+            issued=True,
         ),
         # Confirmed against the vendor's SDK @linear/sdk 98.0.0, which goes by the body's time and
         # not by the header Linear-Timestamp, that nothing vouches for. That only 200 is a success
@@ -114,6 +120,8 @@ CODE: Mapping[str, Preset] = MappingProxyType(
             ("https://linear.app/developers/webhooks#securing-webhooks",),
             told_by_body=True,  # it holds the time; within the tolerance the id could be made up
             acknowledgement=Acknowledgement(200),
+            issued=True,
+            lookalikes={"lin_api_": "an API key"},
         ),
         # From general knowledge, not confirmed; that the id stays the same in all tries is as the
         # library jira.js, which is not the vendor's, says.
@@ -135,6 +143,7 @@ CODE: Mapping[str, Preset] = MappingProxyType(
             {"header": "sentry-hook-signature", "delivery_header": "request-id"},
             "Settings > Developer Settings > the integration > Client Secret",
             ("https://docs.sentry.io/organization/integrations/integration-platform/webhooks/",),
+            issued=True,
         ),
         # From general knowledge, not confirmed: there is no SDK for it.
         "pagerduty": Preset(
@@ -146,6 +155,7 @@ CODE: Mapping[str, Preset] = MappingProxyType(
             },
             "Integrations > Generic Webhooks (v3), which shows it once, on creation",
             ("https://developer.pagerduty.com/docs/verifying-webhook-signatures",),
+            issued=True,
         ),
         # Confirmed against the vendor's documentation.
         "grafana": Preset(

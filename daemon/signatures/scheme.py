@@ -36,6 +36,9 @@ class Acknowledgement:
 
 USUAL = Acknowledgement()
 
+UNGUESSABLE = "it should be text that nobody can guess"
+"""How a secret should look that has no form of its own."""
+
 
 class Scheme(ABC):
     """One way of proving a sender, with its parameters. A hashable value: equal schemes with equal
@@ -56,6 +59,11 @@ class Scheme(ABC):
     @property
     def learns_secret(self) -> bool:
         """Whether the sender hands the secret over in a handshake where the config gives none."""
+        return False
+
+    @property
+    def signs_url(self) -> bool:
+        """Whether the URL that the sender called is part of what it signs."""
         return False
 
     @property
@@ -88,10 +96,21 @@ class Scheme(ABC):
         neither its id nor its time. Such deliveries are told by the hash of their body as well."""
         return False
 
+    @property
+    def timed(self) -> bool:
+        """Whether a time is signed: a request is believed for a while, and sent again during that
+        it is told by what was signed, where it has no id."""
+        return False
+
     @abstractmethod
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         """None when the request proves itself with any of ``secrets``. Never raises, whatever the
         request holds; without a usable secret nothing is believed."""
+
+    def secret_fault(self, secret: Secret) -> str:
+        """Why no request could ever prove itself with ``secret``, as how it should look: "it should
+        be …". Empty where it can be used. Says nothing of the value, and never raises."""
+        return UNGUESSABLE if is_blank(secret) else ""
 
     def needs(self, request: Request) -> str | None:
         """The URL of what must be fetched before the request can be verified, a certificate say;
@@ -99,9 +118,13 @@ class Scheme(ABC):
         return None
 
     def signed_part(self, request: Request) -> bytes:
-        """Of a replayable request what stays the same however it is sent again; empty where there
-        is nothing such."""
+        """Of a request what stays the same however it is sent again; empty where there is nothing
+        such."""
         return request.body
+
+    def without_secret(self, body: bytes) -> bytes:
+        """The body as it may be stored and shown: without the secret, where that is in it."""
+        return body
 
     def delivery_id(self, request: Request, body: object) -> str | None:
         """The sender's own id of this delivery, or None where it names none. ``body`` is the

@@ -17,6 +17,7 @@ from daemon.signatures.scheme import Scheme, SchemeError, octets
 
 _HEADER = "x-twilio-email-event-webhook-signature"
 _TIME_HEADER = "x-twilio-email-event-webhook-timestamp"
+_KEY_FORM = "it should be the verification key as SendGrid shows it, in base64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,19 @@ class SendgridScheme(Scheme):
 
     tolerance: timedelta = timedelta(hours=24)
 
+    timed: ClassVar[bool] = True
     name: ClassVar[str] = "sendgrid"
 
     def __post_init__(self) -> None:
         require_positive(self.tolerance)
 
+    def signed_part(self, request: Request) -> bytes:
+        return octets(request.headers.get(_TIME_HEADER, "")) + request.body
+
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         checks = [check for secret in secrets if (check := der_p256(secret))]
         if not checks:
-            return no_public_key(
-                secrets, "it should be the verification key as SendGrid shows it, in base64"
-            )
+            return no_public_key(secrets, _KEY_FORM)
         received = request.headers.get(_HEADER)
         if received is None:
             return Mismatch(
@@ -67,6 +70,9 @@ class SendgridScheme(Scheme):
                 "its way",
             )
         return None
+
+    def secret_fault(self, secret: Secret) -> str:
+        return "" if der_p256(secret) else _KEY_FORM
 
     def delivery_id(self, request: Request, body: object) -> str | None:
         """A hash of the ``sg_event_id`` of all events, in their order."""

@@ -39,8 +39,8 @@ _SIGNED: Mapping[str, Sequence[str]] = {
 }
 """By type, what is signed, in this order. A message without a subject is signed without it."""
 
-_BODY_SIZE_MAX = 2 * 1024 * 1024
-"""Bytes. A message has at most 256 KB, which escapes can make six times as many."""
+_BODY_SIZE_MAX = 512 * 1024
+"""Bytes. A message has at most 256 KB, and few characters of it are escaped as a rule."""
 
 _KEY_SIZE_MIN = 2048
 
@@ -92,9 +92,14 @@ class SnsScheme(Scheme):
     def needs(self, request: Request) -> str | None:
         """The URL of the certificate, for a message that is of this topic as it says."""
         message = self._message(request)
-        if isinstance(message, Mismatch) or isinstance(_certificate_url(message), Mismatch):
+        if isinstance(message, Mismatch) or isinstance(_canonical(message), Mismatch):
             return None
-        return str(message["SigningCertURL"])
+        # Anybody may have sent it: what is fetched for it is in the topic's own region.
+        url = _certificate_url(message)
+        region = self.topic_arn.split(":")[3]
+        if isinstance(url, Mismatch) or not url.startswith(f"https://sns.{region}.amazonaws."):
+            return None
+        return url
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         message = self._message(request)
@@ -127,7 +132,7 @@ class SnsScheme(Scheme):
             body = None
         if not isinstance(body, dict):
             return Mismatch(
-                "the body is no message of SNS's", "it should be a JSON object of at most 2 MiB"
+                "the body is no message of SNS's", "it should be a JSON object of at most 512 KiB"
             )
         if body.get("TopicArn") != self.topic_arn:
             return Mismatch(

@@ -60,6 +60,7 @@ class TwilioScheme(Scheme):
 
     name: ClassVar[str] = "twilio"
     replayable: ClassVar[bool] = True
+    signs_url: ClassVar[bool] = True
     acknowledgement: ClassVar[Acknowledgement] = Acknowledgement(
         # Calls and messages are answered in TwiML, and JSON is error 12300; empty means to do
         # nothing. https://www.twilio.com/docs/api/errors/12300

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from daemon.expressions import JSON
 from daemon.schemas import schema
@@ -13,6 +14,19 @@ from daemon.starter.vendors import VENDORS, Vendor, general
 
 SECRET_KEYS = ("secret", "verify_token")
 """The keys of an ``auth`` that hold references to secrets."""
+
+_VARIABLES: Mapping[str, str] = MappingProxyType(
+    {
+        "github": "GH_WEBHOOK_SECRET",  # GITHUB_… is taken in GitHub's CI
+        "twilio": "TWILIO_AUTH_TOKEN",
+        "hubspot": "HUBSPOT_CLIENT_SECRET",
+        "discord": "DISCORD_PUBLIC_KEY",
+        "sendgrid": "SENDGRID_PUBLIC_KEY",
+        "standard_webhooks": "STANDARD_WEBHOOKS_SECRET",
+    }
+)
+"""What the variable for a secret is called, where it is not the scheme's name and _WEBHOOK_SECRET:
+as the sender calls what it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +50,16 @@ class Starter:
     def name(self) -> str:
         return str(self.entry["name"])
 
-    def waiting_for(self, needs: Sequence[str]) -> Starter:
-        """The same, disabled where ``needs`` names anything that must be done first; its
-        description then says so."""
+    def needing(self, needs: Sequence[str]) -> Starter:
+        """The same, its description with what it ``needs``: true also once that is done."""
         if not needs:
             return self
-        steps = [*needs, "set `enabled` to true"]
-        listed = ", ".join(steps[:-1]) + f" and {steps[-1]}"
-        description = f"{self.entry['description']} To use it, {listed}."
-        return replace(self, entry={**self.entry, "description": description, "enabled": False})
+        listed = " and ".join(filter(None, (", ".join(needs[:-1]), needs[-1])))
+        description = f"{self.entry['description']} It needs {listed}."
+        return replace(self, entry={**self.entry, "description": description})
+
+    def disabled(self) -> Starter:
+        return replace(self, entry={**self.entry, "enabled": False})
 
 
 def trigger_starter(
@@ -57,7 +72,7 @@ def trigger_starter(
     vendor = VENDORS.get(scheme) or VENDORS.get(proof.name) or general(scheme)
     variable = re.sub(r"[^A-Z0-9]+", "_", scheme.upper())
     if proof.needs_secret and not proof.learns_secret:
-        auth["secret"] = f"env:{vendor.secret or f'{variable}_WEBHOOK_SECRET'}"
+        auth["secret"] = f"env:{_VARIABLES.get(scheme, f'{variable}_WEBHOOK_SECRET')}"
     if proof.handshake is not None and proof.handshake.takes_token:
         auth["verify_token"] = f"env:{variable}_VERIFY_TOKEN"
     event_type = event_type or vendor.event_type

@@ -13,8 +13,8 @@ class Vendor:
     """The starter entry for one sender.
 
     ``name`` is the sender's own, and ``event`` what has happened there (behind "when"). ``when``,
-    ``event_type`` and ``payload`` go into the entry as they are. ``secret`` is the variable for the
-    secret, where it is not the scheme's usual one.
+    ``event_type`` and ``payload`` go into the entry as they are. ``when`` is true or false of
+    whatever else the sender may send: every body, also one that is no object.
     """
 
     name: str
@@ -22,7 +22,6 @@ class Vendor:
     event_type: str
     payload: Mapping[str, str]
     when: str = ""
-    secret: str = ""
 
 
 def general(scheme: str) -> Vendor:
@@ -39,6 +38,18 @@ def general(scheme: str) -> Vendor:
     )
 
 
+def _header(name: str, value: str) -> str:
+    """That the header is there and has this value."""
+    return f"headers[?'{name}'].orValue('') == '{value}'"
+
+
+def _body(**fields: str) -> str:
+    """That the body is an object with these fields. Of anything but an object even ``body.?field``
+    is an error."""
+    named = (f"body.?{name}.orValue('') == '{value}'" for name, value in fields.items())
+    return " && ".join(("type(body) == map", *named))
+
+
 _PUSHED: Mapping[str, str] = MappingProxyType(
     {
         "repository": "{{ body.repository.full_name }}",
@@ -52,7 +63,7 @@ _PUSHED: Mapping[str, str] = MappingProxyType(
 _GITLAB = Vendor(
     name="GitLab",
     event="a branch was pushed to",
-    when="headers['x-gitlab-event'] == 'Push Hook'",
+    when=_header("x-gitlab-event", "Push Hook"),
     event_type="push-received",
     payload={
         "repository": "{{ body.project.path_with_namespace }}",
@@ -69,9 +80,8 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "github": Vendor(
             name="GitHub",
             event="the default branch was pushed to",
-            secret="GH_WEBHOOK_SECRET",  # noqa: S106 - a variable's name: GITHUB_… is taken in CI
-            when="headers['x-github-event'] == 'push'"
-            " && body.ref == 'refs/heads/' + body.repository.default_branch",
+            when=_header("x-github-event", "push")
+            + " && body.ref == 'refs/heads/' + body.repository.default_branch",
             event_type="push-received",
             payload=_PUSHED,
         ),
@@ -81,8 +91,8 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "bitbucket": Vendor(
             name="Bitbucket",
             event="a branch or tag was pushed to, not only deleted",
-            when="headers['x-event-key'] == 'repo:push'"
-            " && body.push.changes.exists(c, c.new != null)",
+            when=_header("x-event-key", "repo:push")
+            + " && body.push.changes.exists(c, c.new != null)",
             event_type="push-received",
             payload={
                 "repository": "{{ body.repository.full_name }}",
@@ -94,7 +104,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "gitea": Vendor(
             name="Gitea",
             event="a branch was pushed to",
-            when="headers['x-gitea-event'] == 'push'",
+            when=_header("x-gitea-event", "push"),
             event_type="push-received",
             payload=_PUSHED,
         ),
@@ -102,7 +112,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "forgejo": Vendor(
             name="Forgejo",
             event="a branch was pushed to",
-            when="headers['x-forgejo-event'] == 'push'",
+            when=_header("x-forgejo-event", "push"),
             event_type="push-received",
             payload=_PUSHED,
         ),
@@ -110,7 +120,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "stripe": Vendor(
             name="Stripe",
             event="an invoice was paid",
-            when="body.type == 'invoice.paid'",
+            when=_body(type="invoice.paid"),
             event_type="invoice-paid",
             payload={
                 "invoice": "{{ body.data.object.id }}",
@@ -122,7 +132,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "slack": Vendor(
             name="Slack",
             event="something has happened that the app has subscribed to",
-            when="body.type == 'event_callback'",
+            when=_body(type="event_callback"),
             event_type="slack-event",
             payload={
                 "event": "{{ body.event.type }}",
@@ -134,7 +144,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "shopify": Vendor(
             name="Shopify",
             event="an order was paid",
-            when="headers['x-shopify-topic'] == 'orders/paid'",
+            when=_header("x-shopify-topic", "orders/paid"),
             event_type="order-paid",
             payload={
                 "shop": "{{ headers['x-shopify-shop-domain'] }}",
@@ -146,7 +156,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "linear": Vendor(
             name="Linear",
             event="an issue was created",
-            when="body.type == 'Issue' && body.action == 'create'",
+            when=_body(type="Issue", action="create"),
             event_type="issue-created",
             payload={
                 "issue": "{{ body.data.identifier }}",
@@ -158,7 +168,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "sentry": Vendor(
             name="Sentry",
             event="an issue was created",
-            when="headers['sentry-hook-resource'] == 'issue' && body.action == 'created'",
+            when=_header("sentry-hook-resource", "issue") + " && body.action == 'created'",
             event_type="issue-created",
             payload={
                 "issue": "{{ body.data.issue.id }}",
@@ -170,7 +180,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "pagerduty": Vendor(
             name="PagerDuty",
             event="an incident was triggered",
-            when="body.event.event_type == 'incident.triggered'",
+            when="type(body) == map && body.?event.?event_type.orValue('') == 'incident.triggered'",
             event_type="incident-triggered",
             payload={
                 "incident": "{{ body.event.data.id }}",
@@ -182,7 +192,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "jira": Vendor(
             name="Jira",
             event="an issue was created",
-            when="body.webhookEvent == 'jira:issue_created'",
+            when=_body(webhookEvent="jira:issue_created"),
             event_type="issue-created",
             payload={
                 "issue": "{{ body.issue.key }}",
@@ -194,7 +204,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "twilio": Vendor(
             name="Twilio",
             event="a message came in",
-            when="has(body.MessageSid) && has(body.Body)",
+            when="type(body) == map && has(body.MessageSid) && has(body.Body)",
             event_type="message-received",
             payload={
                 "message": "{{ body.MessageSid }}",
@@ -206,7 +216,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "telegram": Vendor(
             name="Telegram",
             event="the bot was sent a text",
-            when="has(body.message) && has(body.message.text)",
+            when="type(body) == map && has(body.message) && has(body.message.text)",
             event_type="message-received",
             payload={
                 "chat": "{{ body.message.chat.id }}",
@@ -218,7 +228,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "vercel": Vendor(
             name="Vercel",
             event="a deployment has succeeded",
-            when="body.type == 'deployment.succeeded'",
+            when=_body(type="deployment.succeeded"),
             event_type="deployment-succeeded",
             payload={
                 "deployment": "{{ body.payload.deployment.id }}",
@@ -230,7 +240,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "circleci": Vendor(
             name="CircleCI",
             event="a workflow has failed",
-            when="body.type == 'workflow-completed' && body.workflow.status == 'failed'",
+            when=_body(type="workflow-completed") + " && body.workflow.status == 'failed'",
             event_type="workflow-failed",
             payload={
                 "workflow": "{{ body.workflow.name }}",
@@ -242,7 +252,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "grafana": Vendor(
             name="Grafana",
             event="an alert fires",
-            when="body.status == 'firing'",
+            when=_body(status="firing"),
             event_type="alert-firing",
             payload={
                 "title": "{{ body.title }}",
@@ -254,7 +264,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "typeform": Vendor(
             name="Typeform",
             event="a form was filled in",
-            when="body.event_type == 'form_response'",
+            when=_body(event_type="form_response"),
             event_type="form-response",
             payload={
                 "form": "{{ body.form_response.form_id }}",
@@ -266,7 +276,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "sns": Vendor(
             name="Amazon SNS",
             event="a message was published",
-            when="body.Type == 'Notification'",
+            when=_body(Type="Notification"),
             event_type="sns-message",
             payload={
                 "topic": "{{ body.TopicArn }}",
@@ -278,7 +288,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "zoom": Vendor(
             name="Zoom",
             event="a meeting has ended",
-            when="body.event == 'meeting.ended'",
+            when=_body(event="meeting.ended"),
             event_type="meeting-ended",
             payload={
                 "meeting": "{{ body.payload.object.id }}",

@@ -4,7 +4,7 @@ restart in the middle of a burst changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -55,20 +55,25 @@ class Bursts:
     def join(self, entry: str, burst: Burst, event: Event, dispatches: Sequence[Dispatch]) -> Place:
         """``event`` as the last of its burst so far, which begins with it where none is open.
 
-        Dispatches that could not be made join nothing: better the last build that can be sent than
-        none at all."""
-        if any(dispatch.state is not State.PENDING for dispatch in dispatches) or not dispatches:
+        An event of which no dispatch could be made joins nothing: better the last build that can be
+        sent than none at all."""
+        if all(dispatch.state is not State.PENDING for dispatch in dispatches):
             return Place(tuple(dispatches))
         key = (entry, burst.key)
         before = self._open[key] if key in self._open else self._load(key)
         started_at = before.started_at if before else event.at
-        # The clock may have been set back meanwhile: nothing waits longer for that.
-        due_at = max(event.at, min(event.at + burst.window, started_at + burst.max_wait))
+        # That of an overdue burst is in the past, which keeps its place in the queue: else others
+        # would go first, again and again, as long as events come.
+        due_at = min(event.at + burst.window, started_at + burst.max_wait)
         why = f"waits until {rfc3339(due_at)} for the end of its burst"
-        waiting = tuple(replace(each, due_at=due_at, reason=why) for each in dispatches)
+        joined = tuple(
+            replace(each, due_at=due_at, reason=why) if each.state is State.PENDING else each
+            for each in dispatches
+        )
+        waiting = tuple(each for each in joined if each.state is State.PENDING)
         self._open[key] = _Open(started_at, event, waiting, written=False)
         if before is None:
-            return Place(waiting)
+            return Place(joined)
         superseded = tuple(
             replace(
                 dispatch,
@@ -78,7 +83,7 @@ class Bursts:
             )
             for dispatch in before.dispatches
         )
-        return Place(waiting, superseded, in_commit=not before.written)
+        return Place(joined, superseded, in_commit=not before.written)
 
     def write(self) -> None:
         """Notes the last event of each burst."""
@@ -106,7 +111,7 @@ class Bursts:
         ).one_or_none()
         if row is None:
             return None
-        waiting = dispatches_of(
+        owed = dispatches_of(
             self._connection.execute(
                 select(*DISPATCH).where(
                     schema.dispatches.c.event_id == row.event_id,
@@ -115,13 +120,16 @@ class Bursts:
                 )
             )
         )
-        return _Open(row.started_at, None, tuple(waiting), written=True) if _wait(waiting) else None
+        waiting = tuple(each for each in owed if each.state is State.PENDING)
+        if not waiting or any(map(_tried, owed)):
+            return None
+        return _Open(row.started_at, None, waiting, written=True)
 
 
-def _wait(dispatches: Iterable[Dispatch]) -> bool:
-    """Whether none of them was tried, or is being tried, or was cancelled."""
-    states = [(each.state, each.attempts) for each in dispatches]
-    return bool(states) and all(state == (State.PENDING, 0) for state in states)
+def _tried(dispatch: Dispatch) -> bool:
+    """Whether it was sent, or may have been: the burst is over then."""
+    begun = dispatch.state in (State.SENDING, State.UNSURE, State.ACCEPTED)
+    return begun or dispatch.attempts > 0
 
 
 @cache

@@ -100,7 +100,7 @@ class _Past:
                 first = self.firsts.get((verdict.entry, key))
                 if first is not None and first.bars(event.at):
                     return _duplicate(verdict, dedupe, key, first)
-        if limit is not None:
+        if limit is not None and any(each.state is State.PENDING for each in verdict.dispatches):
             retry_at = self.rates.admit(verdict.entry, limit, event)
             if retry_at is not None:
                 return _limited(verdict, limit, retry_at)

@@ -77,11 +77,16 @@ async def test_no_burst_waits_longer_than_its_longest_wait(store: Store) -> None
 
 
 async def test_a_burst_that_is_overdue_goes_at_once_with_its_last_event(store: Store) -> None:
-    """As after an outage, in which nothing was sent though its time had come."""
+    """As after an outage, in which nothing was sent though its time had come. It keeps its place
+    before those that were due later, so that a steady stream of events cannot hold it up."""
     await record(store, 1, 0)
+    other = delivered(9, at=NOW + 300 * SECOND)
+    await store.record(other, [dispatched(9, other, entry="other")])
     last = await record(store, 2, 500)
-    assert last.dispatches[0].due_at == NOW + 500 * SECOND
+    assert last.dispatches[0].due_at == NOW + BURST.max_wait
     assert await state(store, 1, 0) is State.SUPERSEDED
+    claimed = (await store.claim(NOW + 500 * SECOND, 1, LEASE)).dispatches
+    assert [each.id for each in claimed] == [last.dispatches[0].id]
 
 
 @pytest.mark.parametrize("fate", ["sending", "accepted", "retried", "cancelled"])
@@ -121,6 +126,30 @@ async def test_a_request_that_could_not_be_made_supersedes_none_that_could(store
     [final] = await store.record(event, [broken])
     assert final.supersedes == ()
     assert await state(store, 1, 0) is State.PENDING
+
+
+async def test_what_could_be_made_of_an_event_joins_its_burst_all_the_same(store: Store) -> None:
+    await record(store, 1, 0)
+    event = delivered(2, at=NOW + SECOND)
+    dead, good = owed(2, event, state=State.DEAD), owed(3, event)
+    mixed = Verdict("push", Outcome.DISPATCHED, "", (dead, good), burst=BURST)
+    [final] = await store.record(event, [mixed])
+    assert final.supersedes == (id_of("dsp", 1),)
+    assert final.dispatches[0] == dead
+    assert final.dispatches[1].due_at == NOW + SECOND + WINDOW
+    last = await record(store, 4, 2)
+    assert last.supersedes == (good.id,)
+
+
+async def test_the_rest_of_an_event_is_superseded_where_one_dispatch_was_cancelled(
+    store: Store,
+) -> None:
+    event = delivered(1)
+    two = Verdict("push", Outcome.DISPATCHED, "", (owed(1, event), owed(2, event)), burst=BURST)
+    await store.record(event, [two])
+    await store.cancel([id_of("dsp", 1)], NOW, "by hand")
+    final = await record(store, 3, 5)
+    assert final.supersedes == (id_of("dsp", 2),)
 
 
 async def test_a_duplicate_supersedes_nothing(store: Store) -> None:

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.clockwatch import Step
+from daemon.dispatch import State
 from daemon.event import Outcome, RateLimit, Verdict
 from daemon.store import Store
-from tests.store.samples import DAY, HOUR, NOW, SECOND, delivered, dispatched, key
+from tests.store.samples import DAY, HOUR, NOW, SECOND, delivered, dispatched, key, owed
 
 MINUTE = timedelta(minutes=1)
 LIMIT = RateLimit("", 3, MINUTE)
@@ -76,6 +77,15 @@ async def test_a_limited_delivery_may_be_sent_again_under_the_same_key(store: St
         verdict = replace(dispatched(number, event, dedupe=key("k")), limit=one)
         [final] = await store.record(event, [verdict])
         assert final.outcome is outcome
+
+
+async def test_what_could_not_be_made_takes_no_room(store: Store) -> None:
+    """Its entry is mended, and its sender's next try is not answered 429."""
+    one = replace(LIMIT, max=1)
+    event = delivered(1)
+    dead = owed(1, event, state=State.DEAD)
+    await store.record(event, [Verdict("push", Outcome.DISPATCHED, "", (dead,), limit=one)])
+    assert (await record(store, 2, 1, one)).outcome is Outcome.DISPATCHED
 
 
 async def test_a_duplicate_takes_no_room(store: Store) -> None:
