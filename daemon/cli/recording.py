@@ -52,6 +52,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SECRET_MIN = 8
 """Characters of a secret that is looked for in the body."""
 
+_BY_OTHERS = (Outcome.DUPLICATE, Outcome.LIMITED, Outcome.HELD)
+"""Verdicts that other events have a say in, or the breaker."""
+
 _OF_THE_CONNECTION = frozenset(
     {"accept-encoding", "connection", "content-length", "expect", "host", "keep-alive"}
     | {"te", "trailer", "transfer-encoding", "upgrade"}
@@ -83,6 +86,7 @@ def record_case(
             raise DispatchdError(f"{path} is there already; give another --name, or remove it")
     for path, trigger in cases:
         text = _recorded(event, trigger, loaded, path.stem)
+        _tell_what_differs(event, trigger)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -118,6 +122,14 @@ def _judging(event: Mapping[str, Any], loaded: Config, wanted: Sequence[str]) ->
         # Of a handshake not everything is stored: it may hold a secret.
         if verdict["outcome"] not in (Outcome.UNAUTHORIZED, Outcome.HANDSHAKE)
     ]
+    greeting = [
+        verdict["entry"] for verdict in event["verdicts"] if verdict["outcome"] == Outcome.HANDSHAKE
+    ]
+    if greeting and not set(wanted or believing) - set(greeting):
+        raise UsageError(
+            f"{event['id']}: a handshake is not recorded as a case; write one by hand with "
+            '`"outcome": "handshake"` (docs/testing.md)'
+        )
     for name in wanted:
         if name not in believing:
             judged = ", ".join(believing) or "none"
@@ -134,6 +146,16 @@ def _judging(event: Mapping[str, Any], loaded: Config, wanted: Sequence[str]) ->
     if not found:
         raise UsageError(f"no trigger of today's config judged {event['id']}")
     return found
+
+
+def _tell_what_differs(event: Mapping[str, Any], trigger: TriggerSpec) -> None:
+    """Of what a case cannot have, since it depends on other events."""
+    for verdict in event["verdicts"]:
+        if verdict["entry"] == trigger.name and verdict["outcome"] in _BY_OTHERS:
+            warn(
+                f"{trigger.name}: its verdict was `{verdict['outcome']}`, for what came before "
+                "it; a case stands alone, so this one expects what becomes of a first delivery"
+            )
 
 
 def _recorded(event: Mapping[str, Any], trigger: TriggerSpec, loaded: Config, name: str) -> str:

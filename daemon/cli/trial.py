@@ -16,7 +16,7 @@ from daemon.cli.case import usual_method
 from daemon.cli.explaining import answer_view, brief, condition_view, put_insight, variables_view
 from daemon.cli.layout import Fields
 from daemon.cli.offline import needed
-from daemon.cli.signing import signed, url_called, usual_type
+from daemon.cli.signing import can_sign, signed, url_called, usual_type
 from daemon.cli.tables import console, plain, put, say, warn, word
 from daemon.cli.tryout import Tryout, opened, tried
 from daemon.dispatch import Dispatch
@@ -26,18 +26,14 @@ from daemon.github import dispatch_request
 from daemon.ids import IdSource
 from daemon.judge import delivery_of
 from daemon.routes import Match, Routes
-from daemon.signatures import Request, SchemeError, explain
+from daemon.signatures import Mismatch, Request, SchemeError, explain
+from daemon.signatures.credentials import NoScheme
 from daemon.spec import Config, TriggerSpec
-
 
 _LEARNED = (
     "{name}'s secret is handed over by the sender and is in the daemon's database, so `test` cannot"
 )
 _GOLDEN = "use a golden case (docs/testing.md), for which a secret is made up"
-_INSTEAD = (
-    "leave out --sign to see what would become of the request, use a golden case (docs/testing.md), "
-    "or have the sender send a test event"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +118,16 @@ def _signed(trigger: TriggerSpec, request: Request, now: datetime) -> Request:
     """The request with the headers by which a sender that knows the secret would prove itself.
     Raises UsageError where no header can."""
     scheme = trigger.auth.scheme
+    if isinstance(scheme, NoScheme):
+        return request
+    if not (can_sign(scheme) or scheme.credential_query):
+        raise UsageError(
+            f"--sign: no header that could be made here proves a request to {trigger.name}; leave "
+            f"the option out to see what would become of it, {_GOLDEN}, or have the sender send a "
+            "test event"
+        )
     if _learned_elsewhere(trigger):
-        raise UsageError(f"--sign: {_LEARNED.format(name=trigger.name)} sign: use a golden case")
+        raise UsageError(f"--sign: {_LEARNED.format(name=trigger.name)} sign: {_GOLDEN}")
     if scheme.needs_secret and not trigger.auth.secrets:
         raise UsageError(
             f"--sign: no secret of {trigger.name} resolves; `dispatchd validate --secrets` "
@@ -133,10 +137,8 @@ def _signed(trigger: TriggerSpec, request: Request, now: datetime) -> Request:
     try:
         for secret in trigger.auth.secrets[:1]:
             proven = signed(scheme, request, secret, now)
-        if not scheme.needs_secret:  # nor could it sign with any
-            scheme.sign(request.body, Secret("", "none"), now)
     except SchemeError as error:
-        raise UsageError(f"--sign: {error}; {_INSTEAD}") from None
+        raise UsageError(f"--sign: {error}") from None
     if scheme.credential_query and proven.headers == request.headers:
         name = min(scheme.credential_query)
         raise UsageError(

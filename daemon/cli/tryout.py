@@ -3,20 +3,25 @@ the values of its variables and the parts of its condition."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
+from daemon.body import media_type_of
 from daemon.dispatch import Dispatch
 from daemon.errors import ExpressionError, Refused
 from daemon.event import Delivery, Event, Outcome
-from daemon.expressions import JSON
+from daemon.expressions import JSON, Expression
 from daemon.expressions.parts import Part, take_apart
 from daemon.judge import Answer, bindings_of, body_of, judge_delivery
 from daemon.signatures import Mismatch, Reply, Request
 from daemon.spec import TriggerSpec
 
 NewId = Callable[[], str]
+
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_NO_FIELDS = ("Applying SELECT to non-message type", "does not fit the types of its values: _?._")
+"""The engine's words where a field of null is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Tryout:
     ``outcome`` is None where it is refused before it is judged, with ``status``. ``answer`` is the
     trigger's own, or that to a handshake. ``dedupe_keys`` are what tells it from other deliveries.
     ``variables`` end with the first that fails; ``condition`` is None where there is no ``when``,
-    or a variable failed.
+    or a variable failed. ``notes`` say for people what may be behind a reason.
     """
 
     outcome: Outcome | None
@@ -48,6 +53,7 @@ class Tryout:
     dedupe_keys: tuple[str, ...] = ()
     variables: tuple[Variable, ...] = ()
     condition: Part | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def faults(self) -> list[str]:
@@ -91,7 +97,7 @@ def tried(
         return _refused(refusal.status, refusal.message)
     variables, condition = _looked_into(trigger, event, delivery, body)
     verdict = judgement.verdict
-    return Tryout(
+    found = Tryout(
         outcome=verdict.outcome,
         reason=verdict.reason or judgement.answer_fault,
         dispatches=verdict.dispatches,
@@ -100,6 +106,8 @@ def tried(
         variables=variables,
         condition=condition,
     )
+    reasons = "\n".join((found.reason, *found.faults))
+    return replace(found, notes=tuple(_notes(trigger, event, delivery, body, reasons)))
 
 
 def _greeted(reply: Reply) -> Tryout:
@@ -114,6 +122,35 @@ def _greeted(reply: Reply) -> Tryout:
 
 def _refused(status: int, why: str) -> Tryout:
     return Tryout(None, f"{status}: {why}", status)
+
+
+def _notes(
+    trigger: TriggerSpec, event: Event, delivery: Delivery, body: JSON, reasons: str
+) -> Iterator[str]:
+    """What the engine's words for a failure leave out."""
+    content_type = delivery.headers.get("content-type", "")
+    if "there is no key" in reasons and media_type_of(content_type) in _FORMS:
+        yield "the body was read as a form, by its content type"
+    if any(words in reasons for words in _NO_FIELDS) and any(map(_asks_for_it, _all(trigger))):
+        base, fault = bindings_of(event, delivery, body)
+        if not fault and base.values["event.cloudevent"] is None:
+            sent = f"content type is {content_type}" if content_type else "it has no content type"
+            yield f"event.cloudevent is null: this is no CloudEvent ({sent})"
+
+
+def _all(trigger: TriggerSpec) -> Iterator[Expression]:
+    """The trigger's expressions, but for those that other deliveries have a say in."""
+    yield from (expression for _, expression in trigger.variables)
+    if trigger.when:
+        yield trigger.when.expression
+    for dispatch in trigger.dispatches:
+        templates = (template for _, template in dispatch.client_payload.templates())
+        for template in (dispatch.event_type, *templates):
+            yield from (part for part in template.parts if isinstance(part, Expression))
+
+
+def _asks_for_it(expression: Expression) -> bool:
+    return "event.cloudevent" in expression.reach.names
 
 
 def _looked_into(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice, product
+from itertools import chain, islice, product
 
 from daemon.secret import Secret
 from daemon.signatures.hmac_scheme import HmacScheme
@@ -67,7 +67,7 @@ def explain_hmac(
     """``mismatch``, which ``scheme`` gave, with as much more as can be found out."""
     trial = _Trial(scheme, request, secrets)
     if not any(map(scheme.key, secrets)):
-        return next(_other_secret(trial), mismatch)
+        return next(chain(_other_secret(trial), _other_credential(trial)), mismatch)
     about_time = scheme.timed and mismatch == scheme.check_time(request, now)
     late = about_time and isinstance(scheme.age(request, now), timedelta)
     if mismatch.hint and not late:
@@ -81,7 +81,14 @@ def explain_hmac(
         return _written_otherwise(trial, looks)
     if about_time:
         return _out_of_time(trial, mismatch)
-    for suspicion in (_other_secret, _other_key, _other_signed, _time_elsewhere, _other_body):
+    for suspicion in (
+        _other_secret,
+        _other_key,
+        _other_signed,
+        _time_elsewhere,
+        _other_body,
+        _other_credential,
+    ):
         for found in suspicion(trial):
             return found
     references = ", ".join(secret.reference for secret in secrets)
@@ -203,6 +210,20 @@ def _other_secret(trial: _Trial) -> Iterator[Mismatch]:
         for meant, mismatch in secret_slips(secret):
             if trial.matches(secret=meant):
                 yield mismatch
+
+
+def _other_credential(trial: _Trial) -> Iterator[Mismatch]:
+    """Another one of the vendor's, pasted in the place of the secret."""
+    preset = PRESETS.get(trial.scheme.name)
+    if preset is None:
+        return
+    for secret in trial.secrets:
+        for beginning, kind in preset.lookalikes.items():
+            if secret.reveal().strip().startswith(beginning):
+                yield Mismatch(
+                    f"the secret {secret.reference} begins with {beginning}: that is {kind}",
+                    f"the secret that signs is under: {preset.setup}",
+                )
 
 
 def _other_key(trial: _Trial) -> Iterator[Mismatch]:

@@ -12,6 +12,9 @@ from daemon.signatures.request import Mismatch
 REWRITE_LIMIT = 1024 * 1024
 """Bytes of body above which it is not re-serialised."""
 
+_SIGNING = "whsec_"
+"""What the signing secrets of Stripe and Svix begin with."""
+
 _BODY_HINT = (
     "a signature holds for the very bytes that were signed: sign and send the same ones, and let "
     "no proxy, editor or shell rewrite them"
@@ -32,6 +35,14 @@ def secret_slips(secret: Secret) -> Iterator[tuple[Secret, Mismatch]]:
         yield (
             Secret(unquoted, reference),
             Mismatch(f"the secret {reference} has quotation marks around it", "take them out"),
+        )
+    if not bare.startswith(_SIGNING):
+        yield (
+            Secret(_SIGNING + bare, reference),
+            Mismatch(
+                f"the secret {reference} lacks its beginning {_SIGNING}",
+                "that is part of it: paste it as the sender shows it",
+            ),
         )
     for ending, name in (("\n", "a newline"), ("\r\n", "a carriage return and newline")):
         yield (

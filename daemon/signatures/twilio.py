@@ -42,6 +42,8 @@ _ORIGIN = re.compile(
 )
 _BODY_HASH = re.compile(r"[?&]bodySHA256=([^&#]*)")
 
+_FORM = "application/x-www-form-urlencoded"
+
 _TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response></Response>'
 
 
@@ -116,7 +118,7 @@ class TwilioScheme(Scheme):
         key = KeyEncoding.UTF8.key(secret)
         if not key:
             raise SchemeError(no_secret([secret]).reason, "secret")
-        form = {"content-type": "application/x-www-form-urlencoded"}
+        form = {"content-type": _FORM}
         headers = {} if _BODY_HASH.search(path) else form
         fields = _signed_fields(Request(method, path, headers, {}, body, path))
         if isinstance(fields, Mismatch):
@@ -145,11 +147,13 @@ def _signed_fields(request: Request) -> list[tuple[str, str]] | Mismatch:
             "let no proxy or editor rewrite the body",
         )
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/x-www-form-urlencoded":
+    if media_type != _FORM:
         if request.body and not named:
             return Mismatch(
                 "the body is not signed: it is no form, and the URL does not hold its bodySHA256",
-                "if Twilio sent it, something on the way takes bodySHA256 out of the query",
+                f"a form's content type is {_FORM}, and this one's {media_type or 'is not there'}; if "
+                "Twilio sent it, something on the way changed that, or took bodySHA256 out of the "
+                "query",
             )
         return []
     if len(request.body) > FORM_SIZE_MAX:

@@ -39,6 +39,9 @@ from daemon.store.writer import Writer
 FEW = 20
 """Cron entries whose instants are booked so quickly that the event loop can do it."""
 
+ROWS_PER_WEIGHT = 10
+"""Verdicts that take as long to write as all else of an event."""
+
 RECENT = 10.0
 """Seconds for which a failed write speaks against the database."""
 
@@ -135,7 +138,8 @@ class Store:
         dead or cancelled (a sticky key stays taken even so). Of equal deliveries at the same time
         exactly one is the first.
         """
-        return await self._writing.together(record, (event, tuple(verdicts)))
+        weight = 1 + len(verdicts) // ROWS_PER_WEIGHT
+        return await self._writing.together(record, (event, tuple(verdicts)), weight=weight)
 
     async def add_dispatches(self, dispatches: Sequence[Dispatch]) -> None:
         """Commits further dispatches of events that are there already."""

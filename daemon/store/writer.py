@@ -16,7 +16,7 @@ from daemon.errors import StoreUnavailable
 from daemon.store.engine import Patience, explained, locked, unavailable, writing
 
 MAX_WAITING = 4096  # operations; at 3,000 a second the last one waits a good second
-MAX_BATCH = 256
+MAX_BATCH = 256  # operations, where none weighs more than one
 
 STALL = 0.05
 """Seconds that statements may take on the event loop. Longer ones mean that a disk is slow to read
@@ -36,6 +36,7 @@ class _Operation:
     work: Work[Any, Any]
     argument: Any
     aside: bool
+    weight: int
     future: asyncio.Future[Any] = field(default_factory=asyncio.Future)
 
 
@@ -88,9 +89,12 @@ class Writer:
         self.failure: Failure | None = None
         """The last one; None once it is known to be over."""
 
-    async def together(self, work: Work[A, R], argument: A, *, aside: bool = False) -> R:
+    async def together(
+        self, work: Work[A, R], argument: A, *, aside: bool = False, weight: int = 1
+    ) -> R:
         """Runs ``work`` once for the arguments of all operations of a batch that name it; it gives
-        a result for each, in order. Returns this one's result, after the commit.
+        a result for each, in order. Returns this one's result, after the commit. Of operations that
+        write many rows each fewer go into a batch, by their ``weight``.
 
         Raises:
             StoreUnavailable: the database did not take it, or too many wait already.
@@ -102,7 +106,7 @@ class Writer:
             raise StoreUnavailable(
                 f"the store {self._place} is busy: {len(self._waiting)} writes wait already"
             )
-        operation = _Operation(work, argument, aside)
+        operation = _Operation(work, argument, aside, weight)
         self._waiting.append(operation)
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_all())
@@ -137,7 +141,7 @@ class Writer:
         try:
             while self._waiting:
                 # The last batch holds all that is left: where it fails, the end waits for it once.
-                size = len(self._waiting) if self._closed else MAX_BATCH
+                size = len(self._waiting) if self._closed else _fitting(self._waiting)
                 batch, self._waiting = self._waiting[:size], self._waiting[size:]
                 batch = [operation for operation in batch if not operation.future.done()]
                 for operation, outcome in zip(batch, await self._outcomes(batch), strict=True):
@@ -238,6 +242,16 @@ class Writer:
             else:
                 savepoint.commit()
         return outcomes
+
+
+def _fitting(operations: Sequence[_Operation]) -> int:
+    """How many of them make a batch: one at least, and no more than weigh `MAX_BATCH` together."""
+    weight = 0
+    for size, operation in enumerate(operations):
+        weight += operation.weight
+        if weight > MAX_BATCH and size:
+            return size
+    return len(operations)
 
 
 def _by_work(batch: Sequence[_Operation]) -> list[list[_Operation]]:

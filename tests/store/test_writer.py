@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, event
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.store import Store
 from daemon.store.engine import connect, parse
-from daemon.store.writer import Writer
+from daemon.store.writer import MAX_BATCH, Writer
 from tests.store.samples import NOW, delivered, dispatched
 
 
@@ -345,3 +345,21 @@ async def test_no_message_shows_what_was_to_be_stored(store: Store) -> None:
     with pytest.raises(StoreError, match=r"(?i)refuses this: .*unique") as refusal:
         await store.record(event, [dispatched(1, event)])
     assert "hush" not in str(refusal.value) + str(refusal.value.__cause__)
+
+
+async def test_of_heavy_operations_fewer_go_into_a_batch() -> None:
+    """A hundred rows each, they would hold up the event loop together."""
+    batches: list[int] = []
+
+    def work(connection: Connection, arguments: Sequence[int]) -> list[int]:
+        batches.append(len(arguments))
+        return list(arguments)
+
+    engine = connect(parse("sqlite://"))
+    writer = Writer(engine, "here")
+    heavy = [writer.together(work, number, weight=MAX_BATCH // 4) for number in range(9)]
+    beyond = writer.together(work, 9, weight=10 * MAX_BATCH)
+    assert await asyncio.gather(*heavy, beyond) == list(range(10))
+    assert batches == [4, 4, 1, 1]
+    await writer.close()
+    engine.dispose()
