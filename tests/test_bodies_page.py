@@ -1,58 +1,81 @@
-"""docs/bodies.md is true: each request that it shows has the body, the CloudEvent or the refusal
-that stands below it, and the limits that it names are those of the code."""
+"""docs/bodies.md is true: of each request that it shows `dispatchd test` makes the body, the
+CloudEvent, the refusal or the error below it; and the limits that it names are the code's."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.body import DEPTH_MAX, FORM_FIELDS_MAX, parse_body
+from daemon.body import DEPTH_MAX, FORM_FIELDS_MAX
 from daemon.body.compression import ENCODINGS_MAX
 from daemon.body.multipart_body import PART_HEADER_BYTES_MAX, PART_HEADERS_MAX
 from daemon.body.xml_body import XML_DEPTH_MAX, XML_NODES_MAX
-from daemon.cloudevents import cloud_event
-from daemon.errors import Refused
 from tests.examples import Example, examples
+from tests.shell import Shell
+from tests.specs import trigger_entry
 
 PAGE = Path(__file__).parents[1] / "docs" / "bodies.md"
 
 
+CONDITION = "event.cloudevent.type.startsWith('dev.cdevents.')"
+
+TRIGGERS = [
+    trigger_entry("body", dispatch={"event_type": "x", "client_payload": {"seen": "{{ body }}"}}),
+    trigger_entry(
+        "event", dispatch={"event_type": "x", "client_payload": {"seen": "{{ event.cloudevent }}"}}
+    ),
+    trigger_entry("asking", when=CONDITION),
+    trigger_entry("asking-first", when=f"event.cloudevent != null && {CONDITION}"),
+]
+
+
 def shown() -> list[Any]:
     pairs = [(one, below) for one, below in pairwise(examples(PAGE)) if one.name == "request"]
-    assert {below.name for _, below in pairs} == {"body", "cloudevent", "refused"}
+    assert {below.name for _, below in pairs} == {"body", "cloudevent", "refused", "error"}
     return [pytest.param(one, below, id=f"line {one.line}") for one, below in pairs]
 
 
-def sent(example: Example) -> tuple[dict[str, str], bytes]:
-    """The headers and the body of a request as the page shows it."""
+async def tried(shell: Shell, example: Example) -> dict[str, Any]:
+    """What becomes of a request as the page shows it, by the trigger's name."""
+    shell.write(triggers=TRIGGERS)
     head, _, body = example.text.partition("\n\n")
-    lines = [line.partition(": ") for line in head.splitlines()[1:]]
-    headers = {name.lower(): value for name, _, value in lines}
+    headers = head.splitlines()[1:]
     text = body.strip()
-    if "multipart" in headers["content-type"]:
+    if any("multipart" in header for header in headers):
         text = text.replace("\n", "\r\n")
-    return headers, text.encode()
+    options = [word for header in headers for word in ("--header", header)]
+    ran = await shell.run("test", "body", "--payload", "-", *options, "--json", stdin=text.encode())
+    return {each["trigger"]: each for each in (ran.json, *ran.json["others"])}
+
+
+def seen(result: Mapping[str, Any]) -> Any:
+    return result["requests"][0]["body"]["client_payload"]["seen"]
 
 
 @pytest.mark.parametrize(("request_", "below"), shown())
-def test_a_request_comes_to_what_is_shown_below_it(request_: Example, below: Example) -> None:
-    headers, body = sent(request_)
+async def test_a_request_comes_to_what_is_shown_below_it(
+    tmp_path: Path, request_: Example, below: Example
+) -> None:
+    became = await tried(Shell(tmp_path), request_)
     if below.name == "refused":
-        with pytest.raises(Refused) as caught:
-            cloud_event(headers, parse_body(headers, body), body)
-        assert str(caught.value.status) == below.directives["status"]
-        assert caught.value.message == below.text.strip()
-        return
-    value = parse_body(headers, body)
-    if below.name == "cloudevent":
-        assert cloud_event(headers, value, body) == json.loads(below.text)
+        reason = f"{below.directives['status']}: {below.text.strip()}"
+        assert {each["reason"] for each in became.values()} == {reason}
+    elif below.name == "error":
+        assert became["asking"]["outcome"] == "error"
+        assert became["asking"]["reason"] == below.text.strip()
+        assert became["body"]["outcome"] == "dispatched"
+        assert f"`{CONDITION}`" in PAGE.read_text(encoding="utf-8")
+    elif below.name == "cloudevent":
+        assert seen(became["event"]) == json.loads(below.text)
     else:
-        assert value == json.loads(below.text)
-        assert cloud_event(headers, value, body) is None
+        assert seen(became["body"]) == json.loads(below.text)
+        assert seen(became["event"]) is None
+        assert became["asking-first"]["outcome"] == "unmatched"
 
 
 def test_the_limits_named_are_those_of_the_code() -> None:

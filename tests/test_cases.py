@@ -429,13 +429,47 @@ class TestRecording:
         body = json.dumps({"value": [notification]})
         async with serving(tmp_path, triggers=[entry]) as daemon:
             _, answer = await daemon.deliver("/hook", body.encode())
-            escaped = body.replace(SECRET, "\\u0061" + SECRET[1:]).encode()
-            _, odd = await daemon.deliver("/hook", escaped)
         ran = await self.recorded(shell, answer["event_id"], "--json")
         assert SECRET not in Path(ran.json["written"][0]).read_text()  # noqa: ASYNC240
         assert (await shell.run("test", "--cases")).code == 0
+
+    async def test_a_secret_in_other_letters_is_not_written(
+        self, shell: Shell, tmp_path: Path
+    ) -> None:
+        async with serving(tmp_path, triggers=[PUSH]) as daemon:
+            escaped = json.dumps({**BODY, "key": SECRET}).replace(SECRET, "\\u0061" + SECRET[1:])
+            _, odd = await daemon.deliver("/hook", escaped.encode())
         refused = await self.recorded(shell, odd["event_id"])
-        assert (refused.code, "repeats the secret of graph" in refused.err) == (1, True)
+        assert (refused.code, "repeats the secret of push" in refused.err) == (1, True)
+
+    async def test_a_handshake_is_written_by_hand(self, shell: Shell, tmp_path: Path) -> None:
+        async with serving(tmp_path, triggers=[PUSH]) as daemon:
+            _, answer = await daemon.deliver("/hook", {}, headers={"x-github-event": "ping"})
+        for wanted in ([], ["push"]):
+            ran = await self.recorded(shell, answer["event_id"], *wanted)
+            assert ran.code == 2
+            assert "a handshake is not recorded as a case; write one by hand with" in ran.err
+            assert '`"outcome": "handshake"` (docs/testing.md)' in ran.err
+
+    async def test_a_verdict_that_cases_do_not_know_is_told(
+        self, shell: Shell, tmp_path: Path
+    ) -> None:
+        limited = PUSH | {"rate_limit": {"max": 1, "per": "1h"}}
+        shell.write(triggers=[limited])
+        async with serving(tmp_path, triggers=[limited]) as daemon:
+            for number, delivery in enumerate(("one", "one", "two")):
+                body = {**BODY, "n": number // 2}
+                await daemon.deliver("/hook", body, headers={"x-github-delivery": delivery})
+            _, listed = await daemon.call("GET", "/api/v1/events")
+        events = {event["verdicts"][0]["outcome"]: event["id"] for event in listed["events"]}
+        assert set(events) == {"dispatched", "duplicate", "limited"}
+        for verdict, event in events.items():
+            warned = verdict != "dispatched"
+            ran = await self.recorded(shell, event, "--name", verdict)
+            told = f"push: its verdict was `{verdict}`, which depends on more than the request"
+            assert (ran.code, told in ran.err) == (0, warned)
+            assert ("this one expects `dispatched`" in ran.err) is warned
+        assert (await shell.run("test", "--cases")).code == 0
 
     async def test_what_no_webhook_brought_is_no_case(self, shell: Shell, tmp_path: Path) -> None:
         async with serving(tmp_path, crons=[cron_entry("nightly")]) as daemon:

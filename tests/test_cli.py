@@ -80,8 +80,36 @@ async def test_validate_exits_0_or_2_and_shows_every_fault(shell: Shell) -> None
     shell.write(crons=[cron_entry(schedule="61 * * * *")], triggers=[trigger_entry(pth="/x")])
     bad = await shell.run("validate", str(shell.config))
     assert bad.code == 2
+    assert bad.err.splitlines()[-1] == "2 faults"
     assert "CRONS.json:1:" in bad.err
     assert 'did you mean "path"' in bad.err
+
+
+async def test_validate_is_told_its_directory_in_either_way_but_once(
+    shell: Shell, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "CRONS.json").write_text("{}")
+    for words in ([str(elsewhere)], ["--config-dir", str(elsewhere)]):
+        ran = await shell.run("validate", *words)
+        assert (ran.code, ran.err.splitlines()[-1]) == (2, "1 fault")
+        assert f"{elsewhere}/CRONS.json" in ran.err
+    twice = await shell.run("validate", str(elsewhere), "--config-dir", str(elsewhere))
+    assert (twice.code, "give the directory once" in twice.err) == (2, True)
+
+
+@pytest.mark.parametrize("present", [True, False])
+async def test_where_there_is_no_config_yet_init_is_offered(
+    shell: Shell, tmp_path: Path, present: bool
+) -> None:
+    directory = tmp_path / "none"
+    if present:
+        directory.mkdir()
+    ran = await shell.run("validate", str(directory))
+    assert ran.code == 2
+    assert "holds neither CRONS.json nor TRIGGERS.json" in ran.err
+    assert "or begin with `dispatchd init`" in ran.err
 
 
 async def test_next_shows_instants_in_order(shell: Shell) -> None:

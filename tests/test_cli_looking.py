@@ -11,7 +11,7 @@ from daemon.simulator import Fault, FaultKind
 from tests.harness.raw_http import ask, request
 from tests.inprocess import serving
 from tests.shell import Shell
-from tests.specs import trigger_entry
+from tests.specs import cron_entry, trigger_entry
 
 
 @pytest.fixture
@@ -36,6 +36,20 @@ async def test_looking_falls_back_on_the_database(shell: Shell, tmp_path: Path) 
     status = await shell.run("status", "--json")
     assert (status.code, status.json["running"]) == (1, False)
     assert "not running" in status.err
+
+
+async def test_a_source_that_there_is_not_is_met_with_those_that_there_are(
+    shell: Shell, tmp_path: Path
+) -> None:
+    entries, crons = [trigger_entry("a", path="/hooks/a")], [cron_entry("nightly")]
+    async with serving(tmp_path, triggers=entries, crons=crons) as daemon:
+        url = ("--url", daemon.url)
+        for known in ("/hooks/a", "nightly", "/dispatch"):
+            assert (await shell.run("events", "--source", known, *url)).err == ""
+        asked = await shell.run("events", "--source", "/hooks/b", *url, "--json")
+    assert asked.json == {"events": []}
+    there = "'/hooks/b'; there are: /hooks/a, nightly, /dispatch\n"
+    assert asked.err == f"warning: there is no such source {there}"
 
 
 async def test_without_daemon_and_database_it_says_where_it_looked(shell: Shell) -> None:

@@ -43,6 +43,7 @@ async def test_one_is_explained_in_full(shell: Shell) -> None:
         '"secret": "env:LINEAR_WEBHOOK_SECRET"',
     ):
         assert part in told
+    assert "env:DISCORD_PUBLIC_KEY" in (await shell.run("schemes", "discord")).out
     asked = (await shell.run("schemes", "slack")).out
     assert "the challenge of url_verification is repeated" in asked
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -190,12 +191,88 @@ async def test_a_sender_who_is_not_believed_is_refused_before_all_else(push_shel
     """What the trigger would do with the request stands apart from what becomes of it."""
     ran = await try_push(push_shell, PUSH)
     assert ran.out.startswith("push\nverdict    refused (401)\nverified   no: ")
-    assert "\nif it were believed:\nverdict   dispatched\n" in ran.out
-    assert ran.err.startswith("dispatchd: push would not dispatch this request: refused (401): ")
-    unmatched = await try_push(push_shell, {"ref": "x"}, "--sign")
-    assert unmatched.err == (
-        "dispatchd: push would not dispatch this request: unmatched: its `when` is false\n"
-    )
+    assert "\nif it were believed:\nverdict    dispatched\n" in ran.out
+    assert ran.err == "dispatchd: push would not dispatch this request: refused (401)\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "words", "reason"),
+    [
+        ({"ref": "x"}, "unmatched", "its `when` is false"),
+        ({"ref": "refs/heads/main"}, "dead", "there is no key 'after'"),
+        ({}, "error", "there is no key 'ref'"),
+    ],
+)
+async def test_the_reason_is_told_once(
+    push_shell: Shell, body: Mapping[str, Any], words: str, reason: str
+) -> None:
+    """By what is printed for people; the last line says it to who reads JSON with a program."""
+    last = f"dispatchd: push would not dispatch this request: {words}"
+    shown = await try_push(push_shell, body, "--sign")
+    assert (shown.err, reason in shown.out) == (f"{last}\n", True)
+    ran = await try_push(push_shell, body, "--sign", "--json")
+    assert ran.err.startswith(f"{last}: ")
+    assert reason in ran.err
+
+
+async def test_a_form_is_named_where_a_key_is_missing_for_it(shell: Shell) -> None:
+    """``curl -d`` sends one unless it is told otherwise."""
+    shell.write(triggers=[trigger_entry("x", when="body.ref == 'x'")])
+    args = ("test", "x", "--payload", "-")
+    form = ("--header", "Content-Type: application/x-www-form-urlencoded; charset=utf-8")
+    words = "(the body was read as a form, by its content type)"
+    assert words in (await shell.run(*args, *form, stdin=b'{"ref": "x"}')).out
+    assert words not in (await shell.run(*args, *form, stdin=b"ref=y")).out
+    assert words not in (await shell.run(*args, stdin=b"{}")).out
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"when": "event.cloudevent.type == 'x'"},
+        {"when": "event.cloudevent.?type.orValue('') == 'x'"},
+        {"variables": {"type": "event.cloudevent.type"}},
+        {"dispatch": {"event_type": "x", "client_payload": {"t": "{{ event.cloudevent.type }}"}}},
+    ],
+    ids=["when", "optional", "variable", "payload"],
+)
+async def test_what_is_no_cloud_event_is_called_so(shell: Shell, keys: Mapping[str, Any]) -> None:
+    shell.write(triggers=[trigger_entry("x", **keys)])
+    ran = await shell.run("test", "x", "--payload", "-", stdin=b"{}")
+    words = "event.cloudevent is null: this is no CloudEvent (content type is application/json)"
+    assert (ran.code, words in ran.out) == (1, True)
+    event = ("ce-specversion: 1.0", "ce-id: 1", "ce-source: /a", "ce-type: y")
+    given = [part for header in event for part in ("--header", header)]
+    ran = await shell.run("test", "x", "--payload", "-", *given, stdin=b"{}")
+    assert "is null" not in ran.out
+
+
+@pytest.mark.parametrize("scheme", ["asana", "notion"])
+async def test_a_secret_that_the_daemon_was_handed_is_not_looked_for(
+    shell: Shell, scheme: str
+) -> None:
+    shell.write(triggers=[trigger_entry("x", auth={"scheme": scheme})])
+    known = "x's secret is handed over by the sender and is in the daemon's database"
+    ran = await shell.run("test", "x", "--payload", "-", "--sign", stdin=b"{}")
+    assert ran.code == 2
+    assert f"{known}, so `test` cannot sign: use a golden case" in ran.err
+    ran = await shell.run("test", "x", "--payload", "-", stdin=b"{}")
+    assert ran.code == 1
+    assert f"no: {known}, so `test` cannot check it\n" in ran.out
+    assert "use a golden case" in ran.out
+    shell.write(triggers=[trigger_entry("x", auth={"scheme": scheme, "secret": "env:API_KEY"})])
+    assert (await shell.run("test", "x", "--payload", "-", "--sign", stdin=b"{}")).code == 0
+
+
+async def test_what_only_the_sender_can_sign_is_not_passed_over(shell: Shell) -> None:
+    topic = "arn:aws:sns:us-east-1:123456789012:alarms"
+    shell.write(triggers=[trigger_entry("x", auth={"scheme": "sns", "topic_arn": topic})])
+    ran = await shell.run("test", "x", "--payload", "-", "--sign", stdin=b"{}")
+    assert ran.code == 2
+    assert "no header that could be made here proves a request to x" in ran.err
+    assert "use a golden case" in ran.err
+    shell.write(triggers=[trigger_entry("x")])
+    assert (await shell.run("test", "x", "--payload", "-", "--sign", stdin=b"{}")).code == 0
 
 
 async def test_a_token_in_the_query_cannot_be_signed(shell: Shell) -> None:
@@ -323,3 +400,17 @@ async def test_where_the_called_url_is_signed_it_is_made_of_the_public_url(shell
     assert (without.code, "public_url" in without.json["hint"]) == (1, True)
     (shell.config / "DAEMON.yaml").write_text("public_url: https://hooks.example.com\n")
     assert (await shell.run(*args, stdin=b"Body=hi")).code == 0
+
+
+async def test_twilio_sends_forms_unless_a_header_says_otherwise(shell: Shell) -> None:
+    auth = {"scheme": "twilio", "secret": "env:GH_WEBHOOK_SECRET"}
+    shell.write(triggers=[trigger_entry("sms", auth=auth, when="body.Body == 'hi'")])
+    (shell.config / "DAEMON.yaml").write_text("public_url: https://hooks.example.com\n")
+    args = ("test", "sms", "--payload", "-", "--sign")
+    assert (await shell.run(*args, stdin=b"Body=hi")).code == 0
+    ran = await shell.run(*args, "--header", "Content-Type: text/plain", stdin=b"Body=hi")
+    assert ran.code == 1
+    assert "a form's content type is application/x-www-form-urlencoded" in ran.out
+    body = b'{"Body": "hi"}'
+    named = ("--query", f"bodySHA256={hashlib.sha256(body).hexdigest()}")
+    assert (await shell.run(*args, *named, stdin=body)).code == 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.body import parse_body
 from daemon.cli.config_files import put_in_place
 from daemon.config import Secrets, load
+from daemon.event import Delivery, Event, Outcome
+from daemon.judge import judge_delivery
 from daemon.signatures import ALIASES, SCHEMES
+from daemon.spec import TriggerSpec
 from daemon.starter import VENDORS, new_file, trigger_starter, with_entry
 from tests.console import Terminal, steps
 from tests.examples import examples
+from tests.odd_senders import DISCORD_PUBLIC_KEY, as_verification_key, sendgrid_key
 from tests.shell import Shell
-from tests.specs import ENVIRON, OPEN, cron_entry, trigger_entry
+from tests.specs import ENVIRON, OPEN, config, cron_entry, trigger_entry
 
 ROOT = Path(__file__).parents[1]
 SECRET = "a secret that is long enough"
+KEY = "0123456789abcdef0123456789abcdef"
+"""A key in every encoding."""
+KEYS = {
+    "discord": DISCORD_PUBLIC_KEY.reveal(),
+    "sendgrid": as_verification_key(sendgrid_key().public_key()).reveal(),
+}
+"""Where it must be a public key."""
 ENTRY: Mapping[str, Any] = trigger_starter("github").entry
 
 
@@ -60,15 +74,15 @@ async def test_for_every_scheme_the_entry_loads_and_runs_once_its_secrets_are_se
     (entry,) = triggers(shell)
     lacking = [entry["auth"][key] for key in ("secret", "verify_token") if key in entry["auth"]]
     variables = [reference.removeprefix("env:") for reference in lacking]
-    assert all(f"set {variable}" in entry["description"] for variable in variables)
+    assert all(f"the variable {variable}" in entry["description"] for variable in variables)
     assert all(f"Set {variable}" in ran.out for variable in variables)
-    assert entry["enabled"] is ("set `enabled` to true" not in entry["description"])
-    assert not (entry["enabled"] and variables)
+    assert entry["enabled"] is ("Set `enabled` to true" not in ran.out)
+    assert not (entry["enabled"] and "It needs" in entry["description"])
     assert entry["path"] == f"/hooks/{scheme}"
     assert len(entry["dispatch"]["client_payload"]) == 3
     entry["enabled"] = True
     shell.write(triggers=[entry])
-    environ = {**ENVIRON, **dict.fromkeys(variables, SECRET)}
+    environ = {**ENVIRON, **dict.fromkeys(variables, KEYS.get(scheme, KEY))}
     (spec,) = load(shell.config, environ, secrets=Secrets.REQUIRED).triggers
     assert len(spec.auth.secrets) == ("secret" in entry["auth"])
 
@@ -78,9 +92,101 @@ async def test_an_entry_whose_secret_is_set_is_enabled(shell: Shell) -> None:
     ran = await shell.run("init", "trigger", "stripe")
     (entry,) = triggers(shell)
     assert entry["enabled"] is True
-    assert "To use it" not in entry["description"]
+    assert "It needs" not in entry["description"]
     assert "added stripe, enabled" in ran.out
     assert (await shell.run("validate", "--secrets")).code == 0
+
+
+async def test_what_an_entry_lacks_is_said_in_words_that_stay_true(shell: Shell) -> None:
+    """Also once it has that and is enabled, since nobody edits a description."""
+    await shell.run("init", "trigger", "basic", GH_OWNER="", GH_REPO="")
+    (entry,) = triggers(shell)
+    assert entry["description"].endswith(
+        " It needs the variable BASIC_WEBHOOK_SECRET, your own value in `auth.username` and a "
+        "repository to dispatch to."
+    )
+
+
+async def test_an_open_route_is_left_to_who_wants_it_to_enable(shell: Shell) -> None:
+    ran = await shell.run("init", "trigger", "none")
+    (entry,) = triggers(shell)
+    assert entry["enabled"] is False
+    assert "added none, disabled\n" in ran.out
+    assert "1. Be sure that anybody who reaches /hooks/none may start it" in ran.out
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_the_public_address_is_asked_for_where_the_sender_signs_it(
+    shell: Shell, scheme: str
+) -> None:
+    ran = await shell.run("init", "trigger", scheme)
+    (entry,) = triggers(shell)
+    assert ("public_url" in ran.out) is (scheme in ("twilio", "hubspot"))
+    assert ("`public_url` in DAEMON.yaml" in entry["description"]) is ("public_url" in ran.out)
+    (shell.config / "DAEMON.yaml").write_text("public_url: https://hooks.example.org\n")
+    ran = await shell.run("init", "trigger", scheme, "--name", "again")
+    assert "public_url" not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("scheme", "variable"),
+    [
+        ("twilio", "TWILIO_AUTH_TOKEN"),
+        ("discord", "DISCORD_PUBLIC_KEY"),
+        ("standard_webhooks", "STANDARD_WEBHOOKS_SECRET"),
+        ("sendgrid", "SENDGRID_PUBLIC_KEY"),
+        ("hubspot", "HUBSPOT_CLIENT_SECRET"),
+        ("stripe", "STRIPE_WEBHOOK_SECRET"),
+    ],
+)
+def test_a_variable_is_called_what_its_value_is_called(scheme: str, variable: str) -> None:
+    assert trigger_starter(scheme).references == (f"env:{variable}",)
+
+
+async def test_cloud_events_are_no_scheme(shell: Shell) -> None:
+    for name in ("cloudevents", "cdevents"):
+        ran = await shell.run("init", "trigger", name)
+        assert ran.code == 2
+        assert "CloudEvents come with any scheme: see docs/bodies.md" in ran.err
+        assert "`dispatchd init trigger bearer`" in ran.err
+
+
+UNSIGNABLE = {"sns", "discord", "sendgrid", "microsoft_graph"}
+LEARNED = {"asana", "notion"}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_the_way_to_try_an_entry_that_is_told_can_work(shell: Shell, scheme: str) -> None:
+    """Once all that is before it was done, what is typed as it stands is not refused for want of a
+    proof; where nothing that could be typed would be believed, another way is told."""
+    (shell.config / "DAEMON.yaml").write_text("public_url: https://hooks.example.org\n")
+    ran = await shell.run("init", "trigger", scheme)
+    (step,) = (line for line in ran.out.splitlines() if " Try it" in line)
+    (entry,) = triggers(shell)
+    references = [entry["auth"][key] for key in ("secret", "verify_token") if key in entry["auth"]]
+    variables = dict.fromkeys((one.removeprefix("env:") for one in references), KEY)
+    shell.write(triggers=[{**entry, "enabled": True}])
+    if scheme in UNSIGNABLE | LEARNED:
+        assert "--sign" not in step
+        assert f"a golden case, which needs no secret (docs/testing.md): {CASES} {scheme}" in step
+        assert ("have a test event sent from there" in step) is (scheme in UNSIGNABLE)
+        return
+    command = step.partition("Try it: dispatchd ")[2].partition(",")[0]
+    command = command.replace('"$', "").replace('"', "")
+    for variable, value in variables.items():
+        command = command.replace(variable, value)
+    words = ["-" if word == "FILE" else word for word in command.split()]
+    body = f'{{"webhookTimestamp": {int(time.time() * 1000)}}}'.encode()
+    ran = await shell.run(*words, "--json", stdin=body, **variables)
+    assert ran.json["verified"] is True, ran.out
+
+
+CASES = "dispatchd test --cases"
+
+
+async def test_a_path_with_parameters_is_named_where_the_entry_is_tried(shell: Shell) -> None:
+    ran = await shell.run("init", "trigger", "stripe", "--path", "/in/{shop}")
+    assert "dispatchd test stripe --payload FILE --path PATH --sign\n" in ran.out
 
 
 async def test_an_entry_with_an_example_in_it_is_not_enabled(shell: Shell) -> None:
@@ -471,8 +577,49 @@ async def test_a_senders_starter_dispatches_its_event_and_not_another(
     names = [word.replace(value, "other") for word in options for value in [*headers.values()][:1]]
     other = {key: "other" if isinstance(body[key], str) else body[key] for key in body}
     ran = await shell.run(*tried, *names, stdin=json.dumps(other).encode())
-    if sender not in ("pagerduty", "telegram", "twilio"):
+    if sender not in ("pagerduty", "telegram", "twilio"):  # told by what the body holds
         assert (ran.code, ran.json["outcome"]) == (1, "unmatched"), ran.out
+
+
+BODIES = {
+    "an empty object": ("application/json", b"{}"),
+    "another object": ("application/json", b'{"type": "x", "event": {"event_type": "x"}}'),
+    "an empty list": ("application/json", b"[]"),
+    "a list": ("application/json", b'[{"type": "x"}]'),
+    "a JSON string": ("application/json", b'"x"'),
+    "a number": ("application/json", b"1"),
+    "null": ("application/json", b"null"),
+    "nothing": ("application/json", b""),
+    "a form": ("application/x-www-form-urlencoded", b"a=1&type=x"),
+    "text": ("text/plain", b"x"),
+}
+
+
+@pytest.mark.parametrize(("content_type", "body"), BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("sender", VENDORS)
+def test_of_whatever_else_comes_a_starter_sends_nothing_and_fails_at_nothing(
+    sender: str, content_type: str, body: bytes
+) -> None:
+    """That is what its description promises. Even under the header of its event it never fails."""
+    (spec,) = (each for each in STARTERS if each.name == sender)
+    headers, _ = EVENTS[sender]
+    plain = {"content-type": content_type}
+    assert outcome(spec, plain, body) is Outcome.UNMATCHED
+    other = dict.fromkeys(headers, "other")
+    assert outcome(spec, {**plain, **other}, body) is Outcome.UNMATCHED
+    assert outcome(spec, {**plain, **headers}, body) is not Outcome.ERROR
+
+
+STARTERS = config([{**trigger_starter(sender).entry, "auth": OPEN} for sender in VENDORS]).triggers
+
+
+def outcome(spec: TriggerSpec, headers: Mapping[str, str], body: bytes) -> Outcome:
+    at = datetime(2026, 11, 23, tzinfo=UTC)
+    delivery = Delivery(spec.path, "POST", spec.path, headers, {}, {}, body, "192.0.2.1", at)
+    event = Event("evt_1", delivery)
+    value = parse_body(headers, body)
+    (judgement,) = judge_delivery(event, delivery, value, [spec], lambda: "dsp_1")
+    return judgement.verdict.outcome
 
 
 async def test_a_starter_is_believed_when_its_sender_signs(shell: Shell) -> None:

@@ -106,7 +106,7 @@ async def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     assert files == ["CRONS.json", "DAEMON.yaml", "TRIGGERS.json"]
     assert all(place.count(":") == 2 for place in places), places
     assert "did you mean" in said
-    assert f"{len(lines)} fault(s); nothing was started" in said
+    assert f"{len(lines)} faults; nothing was started" in said
     assert not daemon.database.exists()
 
 

@@ -178,12 +178,44 @@ def test_a_mistake_in_a_cron_is_told_once_with_its_cure(changes: Any, said: str)
          ' be a string, not a number (such as "env:GH_WEBHOOK_SECRET")'),
         ({"auth": {"scheme": "bearer", "secret": []}}, "triggers[0].auth.secret: must not be empty"
          ' (such as "env:GH_WEBHOOK_SECRET")'),
+        ({"auth": {"scheme": "stripe", "secret": "STRIPE_WEBHOOK_SECRET"}},
+         "triggers[0].auth.secret: must be a reference to a secret, never the secret itself"
+         " (did you mean env:STRIPE_WEBHOOK_SECRET?)"),
+        ({"auth": {"scheme": "stripe", "secret": ["$HOOK_1", ]}}, "triggers[0].auth.secret[0]: must"
+         " be a reference to a secret, never the secret itself (did you mean env:HOOK_1?)"),
+        ({"auth": {"scheme": "stripe", "secret": "${HOOK_1}"}}, "triggers[0].auth.secret: must"
+         " be a reference to a secret, never the secret itself (did you mean env:HOOK_1?)"),
+        ({"send_within": "2h"}, 'triggers[0].send_within: unknown key "send_within" (it belongs in'
+         " `dispatch`)"),
+        ({"secret": "env:A"}, 'triggers[0].secret: unknown key "secret" (it belongs in `auth`)'),
+        ({"window": "2h"}, 'triggers[0].window: unknown key "window" (it belongs in `dedupe` or'
+         " `coalesce`)"),
+        ({"dispatch": {**DISPATCH, "when": "true"}}, 'triggers[0].dispatch.when: unknown key'
+         ' "when" (it belongs beside `dispatch`)'),
+        ({"dispatch": [{**DISPATCH, "coalesce": {}}]}, "triggers[0].dispatch[0].coalesce: unknown"
+         ' key "coalesce" (it belongs beside `dispatch`)'),
+        ({"dispatch": {}, "event_type": "x"}, 'triggers[0].event_type: unknown key "event_type" (it'
+         " belongs in `dispatch`)"),
         ({"auth": {"scheme": "bearer", "secret": "env:A\n"}}, "triggers[0].auth.secret: must be a"
          ' reference to a secret, never the secret itself (such as "env:GH_WEBHOOK_SECRET")'),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_trigger_is_told_once_with_its_cure(changes: Any, said: str) -> None:
     assert trigger_faults(**changes) == [said]
+
+
+@pytest.mark.parametrize(
+    "secret", ["PASSWORD", "sk_live_51ABC", "Stripe_Secret", "S3CRET-", "_A", "A__", "AKIA12345678"]
+)
+def test_what_may_be_a_secret_is_not_taken_for_a_variables_name(secret: str) -> None:
+    (said,) = trigger_faults(auth={"scheme": "stripe", "secret": secret})
+    assert secret not in said
+    assert said.endswith('(such as "env:GH_WEBHOOK_SECRET")')
+
+
+def test_a_dispatch_that_is_spread_over_its_entry_is_not_missing_too() -> None:
+    said = faults("crons", [{"name": "a", "schedule": "@daily", "event_type": "x"}])
+    assert said == ['38: crons[0].event_type: unknown key "event_type" (it belongs in `dispatch`)']
 
 
 @pytest.mark.parametrize(
@@ -199,6 +231,10 @@ def test_a_mistake_in_a_trigger_is_told_once_with_its_cure(changes: Any, said: s
         ("triggers", {"defaults": {"path": "/a", "dispach": {}},
                       "triggers": [{"name": "a", "auth": {"scheme": "none"}}] * 3},
          '29: defaults.dispach: unknown key "dispach" (did you mean "dispatch"?)'),
+        ("crons", {"crons": [], "dispatch": {}}, '15: dispatch: unknown key "dispatch" (allowed'
+         " here: $schema, defaults, crons)"),
+        ("daemon", {"gh_token": "GH_TOKEN"}, "14: gh_token: must be a reference to a secret, never"
+         " the secret itself (did you mean env:GH_TOKEN?)"),
         ("daemon", [], "1: must be an object, not an array"),
         ("daemon", {"GH_REPO": "a"}, '2: GH_REPO: unknown key "GH_REPO" (did you mean "gh_repo"?)'),
         ("daemon", {"gh_writes_per_hour": -1}, "24: gh_writes_per_hour: must be at least 0"),

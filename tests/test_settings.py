@@ -438,6 +438,12 @@ class TestSecrets:
         assert found.gh_token is not None
         assert found.gh_token.reveal() == "ghp_x"
 
+    @pytest.mark.parametrize("name", ["gh_token", "api_key"])
+    def test_it_is_doubtful_where_a_reference_leads_to_it(self, tmp_path: Path, name: str) -> None:
+        found = config(tmp_path, {"REFERRED": f"{LONG}\n"}, f"{name}: env:REFERRED\n")
+        (warning,) = found.warnings
+        assert f"{name}: the secret at env:REFERRED ends in a newline" in warning
+
     def test_no_value_shows_in_a_repr(self, tmp_path: Path) -> None:
         assert LONG not in repr(settings(tmp_path, {"API_KEY": LONG, "GH_TOKEN": LONG}))
 

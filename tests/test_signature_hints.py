@@ -99,6 +99,38 @@ def test_a_misspelt_header() -> None:
     assert 'matches once "header": "x-acme-sign" is written in `auth`' in text
 
 
+# Another credential of the vendor's
+
+
+def stripe(key: str, configured: str) -> str:
+    """Why a delivery that is signed with ``key`` is refused where that is configured."""
+    scheme = parse({"scheme": "stripe"})
+    genuine = request(scheme.sign(BODY, Secret(key, "env:KEY"), NOW))
+    return explained(scheme, genuine, [Secret(configured, "env:STRIPE")])
+
+
+@pytest.mark.parametrize("beginning", ["sk_live_", "sk_test_", "rk_live_", "rk_test_"])
+def test_an_api_key_in_the_place_of_stripe_s_signing_secret(beginning: str) -> None:
+    text = stripe("whsec_3kPq7YtRzW", f"{beginning}51H8x2eZvKYlo2C")
+    assert f"the secret env:STRIPE begins with {beginning}: that is an API key" in text
+    assert "Signing secret: whsec_…" in text
+
+
+def test_a_signing_secret_without_its_beginning() -> None:
+    text = stripe("whsec_3kPq7YtRzW", "3kPq7YtRzW")
+    assert "the secret env:STRIPE lacks its beginning whsec_" in text
+    assert "paste it as the sender shows it" in text
+
+
+def test_what_stands_for_nothing_but_the_key_may_be_left_out() -> None:
+    """Of Svix's secrets whsec_ is no part of the key."""
+    scheme = parse({"scheme": "svix"})
+    key = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    genuine = request(scheme.sign(BODY, Secret(f"whsec_{key}", "env:KEY"), NOW))
+    assert explain(scheme, genuine, [Secret(key, "env:KEY")], NOW) is None
+    assert "cannot be used" in explained(scheme, genuine, [Secret("sk_live_51H8x2", "env:KEY")])
+
+
 # How the signature is written
 
 

@@ -146,6 +146,8 @@ def of_the_config(home: Path) -> Iterator[str]:
     older = {"name": "old", "watch_path": "/old", "actions": [{"job": "Look"}]}
     yield from config([older]).warnings
     yield from config(environ=ENVIRON | {"API_KEY": "short"}).warnings
+    discord = trigger_entry(auth={"scheme": "discord", "secret": "env:KEY"})
+    yield from sayings(lambda: config([discord], environ=ENVIRON | {"KEY": "nothex"}))
 
 
 def of_the_start(home: Path) -> Iterator[str]:

@@ -114,7 +114,9 @@ def trying(starter: Starter, trigger: TriggerSpec, option: str) -> str:
     if isinstance(scheme, NoScheme):
         return f"{tried}{option}"
     if can_sign(scheme):
-        return f"{tried} --sign{option}"
+        field = getattr(scheme, "timestamp_field", "")
+        fresh = f", with a FILE in which `{field}` is now" if field else ""
+        return f"{tried} --sign{option}{fresh}"
     if scheme.credential_query:
         variable = starter.references[0].removeprefix("env:")
         return f'{tried} --query {min(scheme.credential_query)}="${variable}"{option}'

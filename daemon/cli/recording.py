@@ -52,8 +52,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SECRET_MIN = 8
 """Characters of a secret that is looked for in the body."""
 
-_BY_OTHERS = (Outcome.DUPLICATE, Outcome.LIMITED, Outcome.HELD)
-"""Verdicts that other events have a say in, or the breaker."""
+_BY_MORE = (Outcome.DUPLICATE, Outcome.LIMITED, Outcome.HELD)
+"""Verdicts that cases do not know."""
 
 _OF_THE_CONNECTION = frozenset(
     {"accept-encoding", "connection", "content-length", "expect", "host", "keep-alive"}
@@ -86,7 +86,7 @@ def record_case(
             raise DispatchdError(f"{path} is there already; give another --name, or remove it")
     for path, trigger in cases:
         text = _recorded(event, trigger, loaded, path.stem)
-        _tell_what_differs(event, trigger)
+        _warn_of_other_verdict(event, trigger, json.loads(text)["expect"]["outcome"])
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -148,13 +148,12 @@ def _judging(event: Mapping[str, Any], loaded: Config, wanted: Sequence[str]) ->
     return found
 
 
-def _tell_what_differs(event: Mapping[str, Any], trigger: TriggerSpec) -> None:
-    """Of what a case cannot have, since it depends on other events."""
+def _warn_of_other_verdict(event: Mapping[str, Any], trigger: TriggerSpec, expected: str) -> None:
     for verdict in event["verdicts"]:
-        if verdict["entry"] == trigger.name and verdict["outcome"] in _BY_OTHERS:
+        if verdict["entry"] == trigger.name and verdict["outcome"] in _BY_MORE:
             warn(
-                f"{trigger.name}: its verdict was `{verdict['outcome']}`, for what came before "
-                "it; a case stands alone, so this one expects what becomes of a first delivery"
+                f"{trigger.name}: its verdict was `{verdict['outcome']}`, which depends on more "
+                f"than the request; a case stands alone, and this one expects `{expected}`"
             )
 
 

@@ -19,7 +19,7 @@ from daemon.cli.tables import moment, plain, put, warn, word
 from daemon.cli.target import Target
 from daemon.dispatch import State
 from daemon.errors import DispatchdError, StoreError, UsageError
-from daemon.event import Outcome
+from daemon.event import API_ENTRY, Outcome
 from daemon.places import simulation_database, sqlite_file
 from daemon.spec import Settings
 from daemon.store import Store
@@ -47,7 +47,10 @@ def show_events(
         if event_id is not None:
             return await daemon.get(f"/api/v1/events/{segment(event_id)}", EVENT)
         query = _given(limit=str(limit), outcome=outcome, source=source)
-        return await daemon.get("/api/v1/events", EVENTS, query)
+        answer = await daemon.get("/api/v1/events", EVENTS, query)
+        if source is not None and not answer["events"]:
+            _warn_of_no_source(source, await daemon.get("/api/v1/status", STATUS))
+        return answer
 
     async def from_store(store: Store) -> Answer:
         if event_id is None:
@@ -63,6 +66,14 @@ def show_events(
 
     answer = look(target, from_daemon, from_store)
     _print(answer, as_json, _details if event_id else _event_rows)
+
+
+def _warn_of_no_source(source: str, status: Answer) -> None:
+    """Where the daemon knows no such route and no such cron."""
+    paths = [trigger["path"] for trigger in status["triggers"]]
+    known = dict.fromkeys([*paths, *(cron["name"] for cron in status["crons"]), API_ENTRY])
+    if source not in known:
+        warn(f"there is no such source {source!r}; there are: {', '.join(known)}")
 
 
 def show_dispatches(

@@ -58,14 +58,17 @@ def path_template(path: str) -> PathTemplate:
 
 
 def ends_in(path: str, trigger_path: str) -> bool:
-    """Whether the last segments of ``path``, as called, are what ``trigger_path`` stands for."""
+    """Whether the last segments of ``path``, as called, are what ``trigger_path`` stands for. One
+    of parameters alone stands for anything, which says nothing."""
     try:
-        shape = path_template(trigger_path).shape.rstrip("/").split("/")
+        shape = path_template(trigger_path).shape.rstrip("/").split("/")[1:]
     except PathError:
         return False
-    last = path.split("/")[-len(shape) + 1 :]
-    return len(last) == len(shape) - 1 and all(
-        wanted in ("{}", given) for wanted, given in zip(shape[1:], last, strict=True)
+    last = path.split("/")[1:][-len(shape) :]
+    return (
+        len(last) == len(shape)
+        and set(shape) != {"{}"}
+        and all(wanted in ("{}", given) for wanted, given in zip(shape, last, strict=True))
     )
 
 

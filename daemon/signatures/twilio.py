@@ -151,9 +151,9 @@ def _signed_fields(request: Request) -> list[tuple[str, str]] | Mismatch:
         if request.body and not named:
             return Mismatch(
                 "the body is not signed: it is no form, and the URL does not hold its bodySHA256",
-                f"a form's content type is {_FORM}, and this one's {media_type or 'is not there'}; if "
-                "Twilio sent it, something on the way changed that, or took bodySHA256 out of the "
-                "query",
+                f"a form's content type is {_FORM}, and this one's is {media_type[:80]!r}; "
+                "if Twilio sent it, something on the way changed that, or took bodySHA256 out of "
+                "the query",
             )
         return []
     if len(request.body) > FORM_SIZE_MAX:

@@ -81,7 +81,8 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
             name="GitHub",
             event="the default branch was pushed to",
             when=_header("x-github-event", "push")
-            + " && body.ref == 'refs/heads/' + body.repository.default_branch",
+            + " && type(body) == map && body.?ref.orValue('')"
+            " == 'refs/heads/' + body.?repository.?default_branch.orValue('')",
             event_type="push-received",
             payload=_PUSHED,
         ),
@@ -91,8 +92,8 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "bitbucket": Vendor(
             name="Bitbucket",
             event="a branch or tag was pushed to, not only deleted",
-            when=_header("x-event-key", "repo:push")
-            + " && body.push.changes.exists(c, c.new != null)",
+            when=_header("x-event-key", "repo:push") + " && type(body) == map"
+            " && body.?push.?changes.orValue([]).exists(c, c.new != null)",
             event_type="push-received",
             payload={
                 "repository": "{{ body.repository.full_name }}",
@@ -168,7 +169,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "sentry": Vendor(
             name="Sentry",
             event="an issue was created",
-            when=_header("sentry-hook-resource", "issue") + " && body.action == 'created'",
+            when=_header("sentry-hook-resource", "issue") + " && " + _body(action="created"),
             event_type="issue-created",
             payload={
                 "issue": "{{ body.data.issue.id }}",
@@ -240,7 +241,8 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
         "circleci": Vendor(
             name="CircleCI",
             event="a workflow has failed",
-            when=_body(type="workflow-completed") + " && body.workflow.status == 'failed'",
+            when=_body(type="workflow-completed")
+            + " && body.?workflow.?status.orValue('') == 'failed'",
             event_type="workflow-failed",
             payload={
                 "workflow": "{{ body.workflow.name }}",
