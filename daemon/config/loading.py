@@ -101,7 +101,9 @@ class _Loading:
         trigger_specs = _specs(reader.read, triggers)
         _report_homeless(dispatches.homeless)
         result = settings.read(named=frozenset(dispatches.repositories))
-        _report_called_url(reader.url_signers, result.public_url)
+        _report_called_url(
+            reader.url_signers, result.public_url, proxied=bool(result.trusted_proxies.networks)
+        )
 
         findings = [own, *(source.findings for source in sources)]
         findings += [entry.findings for entry in entries]
@@ -167,18 +169,18 @@ def _once(faults: Iterable[Fault]) -> list[Fault]:
     return list(told.values())
 
 
-def _report_called_url(triggers: Iterable[Node], public_url: str) -> None:
+def _report_called_url(triggers: Iterable[Node], public_url: str, *, proxied: bool) -> None:
     """Warns of each of ``triggers``, whose senders sign the URL that they call, where that is not
     known or seems to name the trigger's path twice."""
     prefix = urlsplit(public_url).path
     for trigger in triggers:
-        if not public_url:
+        if not public_url and not proxied:
             trigger.at(("auth",)).warn(
                 "the sender signs the URL that it calls, and behind a reverse proxy that is not "
                 "known",
                 "set `public_url` in DAEMON.yaml",
             )
-        elif ends_in(prefix, trigger.text("path") or ""):
+        elif public_url and ends_in(prefix, trigger.text("path") or ""):
             trigger.at(("path",)).warn(
                 "`public_url` in DAEMON.yaml ends in this path already, which is added to it: the "
                 "URL that the sender signs would hold it twice",

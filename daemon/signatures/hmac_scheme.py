@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 
 from daemon.secret import Secret
 from daemon.signatures.body_field import PATH, text_at, text_in
@@ -37,6 +38,9 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _BORDER = re.compile(r"\{(?:body|path|url)\}[^{}]*([^{}])(?=\{id\})|\{id\}(?=([^{}]))")
 """Where an id ends: the character after it, and the one before where text of any length stands
 there."""
+
+_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
+"""The characters of a URL, RFC 3986: neither a brace nor a quotation mark is one."""
 
 _UNIX_TIME = re.compile(r"[0-9]{10}|[0-9]{13}")
 
@@ -116,6 +120,13 @@ class HmacScheme(Scheme):
             # Unsigned, the time could be made fresh by anyone who replays an old request.
             key = "timestamp_header" if self.timestamp_header else "timestamp_prefix"
             raise SchemeError(f"`{key}` proves nothing unless `signed` names {{timestamp}}", key)
+        for before, after in pairwise(_PLACEHOLDER.split(self.signed)[1::2]):
+            if "id" in (before, after) and f"{{{before}}}{{{after}}}" in self.signed:
+                raise SchemeError(
+                    f"`signed` puts {{{before}}} and {{{after}}} together, with nothing between: "
+                    "nobody could tell where the id ends",
+                    "signed",
+                )
         if "id" in named and not self.delivery_header:
             raise SchemeError(
                 "`signed` names {id}: say in `delivery_header` where it comes from", "signed"
@@ -235,6 +246,10 @@ class HmacScheme(Scheme):
                 "the URL that the sender called is signed, and not known here",
                 "set `public_url` in DAEMON.yaml",
             )
+        for name, text in (("url", request.url), ("path", request.path)):
+            # What the body begins with could be moved into it, and back.
+            if f"{{{name}}}" in self.signed and not _URL.fullmatch(text):
+                return Mismatch(f"the {name} that was called holds what no {name} may")
         if "{id}" not in self.signed:
             return None
         id_ = request.headers.get(self.delivery_header, "")

@@ -17,7 +17,6 @@ from daemon.signatures.handshakes import GraphValidation
 from daemon.signatures.request import Mismatch, Request
 from daemon.signatures.scheme import Scheme, equals_any, is_blank, no_secret, octets
 
-
 BODY_MAX = 512 * 1024
 """Bytes of a batch that is looked at."""
 
