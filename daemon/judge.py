@@ -75,12 +75,16 @@ UNBOUND = 'No value with name "event.cloudevent" found in Activation'
 
 
 def _with_fault(judgement: Judgement, fault: str) -> Judgement:
-    """An error for want of that name says what is wrong instead."""
+    """What failed for want of that name says what is wrong instead."""
     verdict = judgement.verdict
-    if UNBOUND not in verdict.reason:
-        return judgement
+    dispatches = tuple(
+        replace(each, reason=each.reason.replace(UNBOUND, fault)) for each in verdict.dispatches
+    )
+    reason = verdict.reason.replace(UNBOUND, fault)
     return replace(
-        judgement, verdict=replace(verdict, reason=verdict.reason.replace(UNBOUND, fault))
+        judgement,
+        verdict=replace(verdict, reason=reason, dispatches=dispatches),
+        answer_fault=judgement.answer_fault.replace(UNBOUND, fault),
     )
 
 

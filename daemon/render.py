@@ -34,7 +34,7 @@ def render(
                 "`repository` to the entry)"
             )
         event_type = _event_type(spec, values)
-        payload = spec.client_payload.render(values)
+        payload = spec.client_payload.render(values, "client_payload")
         if not isinstance(payload, dict):
             raise RenderError("client_payload did not come to an object")
         if spec.inject_metadata:

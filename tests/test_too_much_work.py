@@ -64,11 +64,17 @@ def test_a_judgement_that_could_take_long_is_an_error_with_its_place_and_express
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        ({"a": ["{{ body.text.replace('x', body.text) }}"]}, "a[0]: could take "),
-        ({"a": "{{ body.text.split('').map(x, body.text) }}"}, "a: could take "),
-        ({"a": "{{ body }}" * 100}, "a: what is rendered grows beyond 8 MiB"),
-        ({"a": {str(n): "{{ body.text + body.text }}" for n in range(50)}}, "a.41: what is rend"),
-        ({"a": ["{{ [body.text] }}"] * 100}, "a[83]: what is rendered grows beyond 8 MiB"),
+        ({"a": ["{{ body.text.replace('x', body.text) }}"]}, "client_payload.a[0]: could take "),
+        ({"a": "{{ body.text.split('').map(x, body.text) }}"}, "client_payload.a: could take "),
+        ({"a": "{{ body }}" * 100}, "client_payload.a: what is rendered grows beyond 8 MiB"),
+        (
+            {"a": {str(n): "{{ body.text + body.text }}" for n in range(50)}},
+            "client_payload.a.41: what is rend",
+        ),
+        (
+            {"a": ["{{ [body.text] }}"] * 100},
+            "client_payload.a[83]: what is rendered grows beyond 8 MiB",
+        ),
         ({"a": "{{ body.text }}"}, "client_payload has 100,"),
     ],
 )
@@ -144,7 +150,7 @@ async def test_a_daemon_answers_such_a_delivery_and_everybody_else(tmp_path: Pat
         assert verdicts["explodes"]["outcome"] == "dispatched"
         (dispatch,) = event["dispatches"]
         assert dispatch["state"] == "dead"
-        assert dispatch["reason"].startswith("all: could take ")
+        assert dispatch["reason"].startswith("client_payload.all: could take ")
         status, answer = await daemon.deliver("/other", {"ref": "main"})
         assert (status, answer["matched"]) == (202, ["other"])
 
@@ -152,10 +158,9 @@ async def test_a_daemon_answers_such_a_delivery_and_everybody_else(tmp_path: Pat
 async def test_compression_hides_no_work_from_the_bound(tmp_path: Path) -> None:
     """What 300 bytes come to is what counts."""
     body = gzip.compress(b'{"a":[%b],"b":[%b]}' % (b"1," * 40_000 + b"1", b"2," * 40_000 + b"2"))
-    entry = trigger_entry(when="body.a.exists(x, x in body.b)")
-    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    entry = trigger_entry(auth=SIGNED, when="body.a.exists(x, x in body.b)")
     async with serving(tmp_path, triggers=[entry]) as daemon:
-        status, answer = await daemon.call("POST", "/hook", key=None, data=body, headers=headers)
+        status, answer = await daemon.deliver("/hook", body, headers={"content-encoding": "gzip"})
         assert status == 202
         _, event = await daemon.call("GET", f"/api/v1/events/{answer['event_id']}")
         assert event["verdicts"][0]["outcome"] == "error"

@@ -71,7 +71,8 @@ def test_an_outcome_tells_figures_and_findings_as_a_table_and_as_json() -> None:
 
 def test_the_page_on_reliability_says_what_is_done_and_shows_what_came_of_it() -> None:
     text = (Path(__file__).parents[1] / "docs" / "reliability.md").read_text(encoding="utf-8")
-    chapter = " ".join(text.partition("## kill -9")[2].partition("\n## ")[0].split())
+    lines = text.partition("## kill -9")[2].partition("\n## ")[0]
+    chapter = " ".join(lines.split())
     plan = Plan(kills=1000, seed=0)
     said = [
         f"delivers {plan.rate:.0f} signed pushes a second",
@@ -87,7 +88,7 @@ def test_the_page_on_reliability_says_what_is_done_and_shows_what_came_of_it() -
         f"more than {BACKLOG_MAX} deliveries wait at the end of a life",
     ]
     assert [each for each in said if each not in chapter] == []
-    assert set(re.findall(r"^\| `([a-z ]+)` \|", text, re.MULTILINE)) == set(Wrong)
+    assert set(re.findall(r"^\| `([a-z ]+)` \|", lines, re.MULTILINE)) == set(Wrong)
     shown = rows(text)
     assert rows(OUTCOME.table()).keys() <= shown.keys()
     wrong = ["of these lost", "with two dispatches", "skipped", "fired twice"]

@@ -165,7 +165,7 @@ async def test_a_template_that_fails_leaves_a_dead_dispatch_that_says_why(tmp_pa
         assert status == 202
         _, dispatch = await daemon.call("GET", f"/api/v1/dispatches/{answer['dispatches'][0]}")
         assert dispatch["state"] == "dead"
-        assert dispatch["reason"].startswith("a.b: there is no key 'nope'")
+        assert dispatch["reason"].startswith("client_payload.a.b: there is no key 'nope'")
         assert daemon.simulator.requests == 0
         status, refusal = await daemon.call("POST", f"/api/v1/replay/{dispatch['id']}")
         assert status == 409

@@ -75,10 +75,11 @@ class Tree:
 
     root: Node
 
-    def render(self, bindings: Bindings) -> JSON:
-        """Raises ExpressionError whose message begins with the place of the template: also of that
-        with which all becomes larger than RENDERED_MAX."""
-        return _Rendering(bindings).render(self.root, "")
+    def render(self, bindings: Bindings, place: str = "") -> JSON:
+        """Raises ExpressionError whose message begins with the place of the template, after
+        ``place``, which is the tree's own: also of that with which all becomes larger than
+        RENDERED_MAX."""
+        return _Rendering(bindings).render(self.root, place)
 
     @property
     def literal(self) -> bool:

@@ -159,6 +159,11 @@ class HmacScheme(Scheme):
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
         keys = self._keys(secrets)
         if not keys:
+            if self.learns_secret and not secrets:
+                return Mismatch(
+                    "its sender has not handed the secret over yet",
+                    "`dispatchd arm` with the trigger's name lets it take one",
+                )
             return no_secret(secrets)
         if self.header not in request.headers:
             return Mismatch(f"the header {self.header} is missing")
