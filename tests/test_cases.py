@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -358,6 +360,23 @@ class TestRecording:
         assert Path(path).name == f"{event}.json"
         assert read(path)["expect"] == {"outcome": "unmatched"}
         assert (await shell.run("test", "--cases")).code == 0
+
+    async def test_no_proof_for_a_neighbour_on_the_path_is_written(
+        self, shell: Shell, tmp_path: Path
+    ) -> None:
+        """Whoever reads the case could send it again, and the neighbour would believe it."""
+        shop = trigger_entry("shop", auth={"scheme": "shopify", "secret": "env:GH_WEBHOOK_SECRET"})
+        entries = [trigger_entry("open"), shop]
+        shell.write(triggers=entries)
+        body = b'{"n": 1}'
+        proof = base64.b64encode(hmac.digest(SECRET.encode(), body, "sha256")).decode()
+        headers = {"x-shopify-hmac-sha256": proof, "content-type": "application/json"}
+        async with serving(tmp_path, triggers=entries) as daemon:
+            _, answer = await daemon.call("POST", "/hook", key=None, data=body, headers=headers)
+        ran = await self.recorded(shell, answer["event_id"], "open", "--json")
+        (path,) = ran.json["written"]
+        assert answer["matched"] == ["open", "shop"]
+        assert proof not in json.dumps(read(path))
 
     async def test_nothing_is_overwritten(self, shell: Shell, tmp_path: Path) -> None:
         path = write(shell, "mine", case())

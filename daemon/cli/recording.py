@@ -160,7 +160,7 @@ def _warn_of_other_verdict(event: Mapping[str, Any], trigger: TriggerSpec, expec
 def _recorded(event: Mapping[str, Any], trigger: TriggerSpec, loaded: Config, name: str) -> str:
     """The text of the case: the most readable form of the body that comes to the same. Raises
     DispatchdError where no form does."""
-    case = _case(event, trigger, name)
+    case = _case(event, trigger, loaded, name)
     request = _request(case, trigger)
     expect = _expectation(play(case, trigger, loaded), loaded.settings.default_repository)
     for body in _forms(case.body):
@@ -178,11 +178,13 @@ def _recorded(event: Mapping[str, Any], trigger: TriggerSpec, loaded: Config, na
     raise DispatchdError(f"{event['id']} cannot be written as a case")
 
 
-def _case(event: Mapping[str, Any], trigger: TriggerSpec, name: str) -> Case:
+def _case(event: Mapping[str, Any], trigger: TriggerSpec, loaded: Config, name: str) -> Case:
     proof = proof_headers(trigger)
     if trigger.auth.scheme.needs_secret and not (proof or trigger.auth.secrets):
         warn(f"no secret of {trigger.name} resolves here: see that the body does not repeat it")
-    left_out = _OF_THE_CONNECTION | proof
+    # Its neighbours on the path believe the same request, perhaps by another header.
+    sharing = (each for each in loaded.triggers if each.path == trigger.path)
+    left_out = _OF_THE_CONNECTION.union(*map(proof_headers, sharing))
     return Case(
         trigger=trigger.name,
         name=name,
