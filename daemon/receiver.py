@@ -103,7 +103,8 @@ class Receiver:
         if admitted.empty:
             raise Refused(403, "Forbidden", why=_why(turned_away))
         body = await read_body(request, admitted.max_body)
-        signed = signed_request(request, body, url_of(request, self._public_url))
+        url = url_of(request, self._public_url) if admitted.signs_url else ""
+        signed = signed_request(request, body, url)
         arrival = _Arrival(match, panel, admitted, address, signed, self._clock())
         unanswered: Doubts = {}
         if admitted.greeting:

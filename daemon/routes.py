@@ -70,6 +70,11 @@ class Panel:
         """Whether any of them looks at the sender's address."""
         return any(trigger.allow_from for trigger in self.everyone)
 
+    @cached_property
+    def signs_url(self) -> bool:
+        """Whether any sender of theirs signs the URL that it called."""
+        return any(trigger.auth.scheme.signs_url for trigger in self.everyone)
+
     @property
     def everyone(self) -> Iterator[TriggerSpec]:
         """All triggers in it, some of them twice."""
