@@ -71,7 +71,7 @@ class TestEntries:
     def test_a_cron_entry_becomes_a_spec_with_every_default(self, tmp_path: Path) -> None:
         spec = read(tmp_path, crons=[CRON]).crons[0]
         assert (spec.name, spec.description, spec.enabled) == ("nightly", "", True)
-        assert (spec.schedule.expression, spec.schedule.timezone) == ("0 3 * * *", "UTC")
+        assert (spec.schedule.text, spec.schedule.timezone) == ("0 3 * * *", "UTC")
         dispatch = spec.dispatches[0]
         assert dispatch.event_type.literal == "build"
         assert dispatch.repository == "acme/site"

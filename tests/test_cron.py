@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from daemon.cron import Schedule, parse
+from daemon.cron import CronSchedule, parse
 from daemon.errors import ScheduleError
 
 CASES: list[dict[str, Any]] = json.loads(
@@ -28,7 +28,7 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def instants(schedule: Schedule, after: str, count: int) -> list[str]:
+def instants(schedule: CronSchedule, after: str, count: int) -> list[str]:
     """The next ``count`` instants after ``after``, as short RFC 3339 text."""
     found: list[str] = []
     at = instant(after)
@@ -425,7 +425,7 @@ def test_a_schedule_is_a_value() -> None:
     """Equal and hashable by what was written, so that it can be a key and be compared on reload."""
     assert {parse("0 5 * * *"): 1}[parse("0 5 * * *", "UTC")] == 1
     assert parse("0 5 * * *") != parse("0 5 * * *", "Europe/Berlin")
-    assert repr(parse("0 5 * * *")) == "Schedule(expression='0 5 * * *', timezone='UTC')"
+    assert repr(parse("0 5 * * *")) == "CronSchedule(expression='0 5 * * *', timezone='UTC')"
 
 
 @pytest.mark.parametrize(("sunday"), ["0", "7", "SUN", "sun"])
