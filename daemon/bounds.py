@@ -115,7 +115,8 @@ class Bounded(Schedule):
             while True:
                 day = self.excluded.after(day + ONE_DAY)
                 if self.times_on(day):
-                    return self._clock.first(datetime.combine(day, time())) - TICK
+                    # The clock may show it for the second time only after `found`.
+                    return max(ahead, self._clock.first(datetime.combine(day, time()))) - TICK
                 if not budget.take():
                     return None
         return ahead - TICK
