@@ -125,7 +125,7 @@ def test_an_entry_that_says_when_it_fires_takes_no_other_way_from_the_defaults(
                 "start_at": "2030-01-02T00:00:00Z",
                 "end_at": "2030-12-31T00:00:00Z",
             },
-            "end_at: the entry never fires (not once between `start_at` and `end_at`)",
+            "end_at: the entry never fires (not once within its bounds)",
         ),
         (
             {"schedule": "*/5 * * * *", "exclude": ["* 0-11 * * *", "* 12-23 * * *"]},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from daemon.bounds import Bounded
 from daemon.config.node import Node
@@ -15,9 +15,6 @@ from daemon.schedule import Schedule
 from daemon.wallclock import wall_clock
 
 DEFAULT_ZONE = "UTC"
-YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
-"""From where on both ways an instant is looked for: it only matters that there is any."""
-
 FORMS = ("schedule", "every", "at")
 
 
@@ -27,6 +24,7 @@ class ScheduleReader:
     def __init__(self, now: datetime) -> None:
         self._now = now
         self._parsed: dict[tuple[str, str, str], tuple[Schedule, tuple[str, ...]]] = {}
+        self._items: dict[tuple[str, str], Dates | Named] = {}
         self._zones: dict[str, str] = {}
 
     def read(self, node: Node, name: str, *, enabled: bool) -> Schedule | None:
@@ -48,7 +46,7 @@ class ScheduleReader:
         bare = start_at is None and end_at is None and not str(excluded)
         schedule = inner if bare else Bounded(inner, start_at, end_at, excluded)
         if not bare or isinstance(inner, OneTime):  # any other was looked at, or never ends
-            _find_silence(node, schedule, self._now if enabled else None)
+            _find_silence(node, schedule, self._now, enabled=enabled)
         return schedule
 
     def jitter(self, node: Node, schedule: Schedule | None) -> timedelta:
@@ -104,8 +102,11 @@ class ScheduleReader:
         sound = True
         for item in node.at(("exclude",)).each() if node.child("exclude") else ():
             if isinstance(item.value, str):
+                key = (item.value, name if hashes(item.value) else "")
                 try:
-                    items.append(parse_exclusion(item.value, name))
+                    if key not in self._items:
+                        self._items[key] = parse_exclusion(*key)
+                    items.append(self._items[key])
                 except ScheduleError as error:
                     item.fault(str(error))
                     sound = False
@@ -123,17 +124,17 @@ class ScheduleReader:
         return self._zones[zone]
 
 
-def _find_silence(node: Node, schedule: Schedule, now: datetime | None) -> None:
-    """Reports a schedule that never fires, or (where ``now`` is given) never again."""
+def _find_silence(node: Node, schedule: Schedule, now: datetime, *, enabled: bool) -> None:
+    """Reports a schedule that never fires, or (of an enabled entry) never again."""
+    if schedule.next_after(now) is not None:
+        return
     causes = ("exclude", "end_at", "start_at", "at", "schedule", "every")
     place = node.at((next(key for key in causes if node.child(key)),))
-    if schedule.next_after(YEAR_2000) is None and schedule.last_before(YEAR_2000) is None:
-        if isinstance(schedule, Bounded) and str(schedule.excluded):
-            why = "`exclude` leaves out all of it"
-        else:
-            why = "not once between `start_at` and `end_at`"
+    last = schedule.last_before(now)
+    if last is None:
+        left_out = isinstance(schedule, Bounded) and str(schedule.excluded)
+        why = "`exclude` leaves out all of it" if left_out else "not once within its bounds"
         place.fault(f"the entry never fires ({why})")
-    elif now is not None and schedule.next_after(now) is None:
-        last = schedule.last_before(now)
-        when = f", its last instant was {last:%Y-%m-%dT%H:%M:%SZ}" if last else ""
-        place.warn(f"the entry will never fire again{when}", "disable or remove it")
+    elif enabled:
+        text = f"the entry will never fire again, its last instant was {last:%Y-%m-%dT%H:%M:%SZ}"
+        place.warn(text, "disable or remove it")
