@@ -5,32 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 
-from cronsim import CronSim, CronSimError
+from cronsim import CronSimError
 
-from daemon.crontab import DAY_OF_MONTH, FIELDS, HOUR, WEEKDAY, plain
+from daemon.crontab import DAY_OF_MONTH, FIELDS, HASHED, HOUR, WEEKDAY, plain
 from daemon.errors import ScheduleError
+from daemon.matching import WHOLE_DAY, times, walk
+from daemon.schedule import TICK, Schedule
 from daemon.wallclock import DAY, Change, WallClock, standing_changes, wall_clock
 
-TICK = timedelta(microseconds=1)
-"""The least step between two instants."""
+YEAR_2000 = datetime(2000, 1, 1)  # noqa: DTZ001  a wall time has no zone
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
-    """The instants of one schedule that passed since a cursor, oldest first.
-
-    Where there were more than asked for, ``instants`` holds the newest and ``omitted`` the first
-    and the last of those left off.
-    """
-
-    instants: tuple[datetime, ...]
-    omitted: tuple[datetime, datetime] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class CronSchedule(Schedule):
     """A cron expression on the wall clock of a zone; made by ``parse``.
 
     cronsim matches the fields on naive wall time only. What becomes of a wall time that the
@@ -44,6 +33,10 @@ class Schedule:
     timezone: str
     _plain: str = field(repr=False, compare=False)
     _clock: WallClock = field(repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        return self.expression
 
     @property
     def identity(self) -> str:
@@ -66,27 +59,20 @@ class Schedule:
         except (OverflowError, StopIteration):
             return None
 
-    def due_between(self, cursor: datetime, now: datetime, limit: int) -> Backlog:
-        """The newest ``limit`` instants t with cursor < t <= now.
-
-        They are searched backwards from ``now``, so that the cost is that of ``limit`` however
-        long ago ``cursor`` was.
-        """
-        newest: list[datetime] = []
-        instant = self.last_before(now.astimezone(UTC) + TICK)
-        while instant is not None and instant > cursor:
-            if len(newest) == limit:
-                omitted = (self.next_after(cursor) or instant, instant)
-                return Backlog(tuple(reversed(newest)), omitted)
-            newest.append(instant)
-            instant = self.last_before(instant)
-        return Backlog(tuple(reversed(newest)))
+    def times_on(self, day: date) -> int:
+        midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        if not self._wildcard and (
+            self._clock.offset(midnight - DAY) != self._clock.offset(midnight + 2 * DAY)
+        ):
+            return WHOLE_DAY  # after a gap it fires at a time that it does not name
+        return times(self._plain).on(day)
 
     def warnings(self) -> tuple[str, ...]:
         """What is legal but easily means something else than its author thinks."""
         return (
             *_day_warnings(self._plain),
             *_step_warnings(self._plain),
+            *_hash_warnings(self.expression),
             *_clock_warnings(self._plain, self._clock, wildcard=self._wildcard),
         )
 
@@ -96,10 +82,10 @@ class Schedule:
         return any(part.startswith("*") for part in self._plain.split()[:DAY_OF_MONTH])
 
     def _match_after(self, wall: datetime) -> Iterator[datetime]:
-        return CronSim(self._plain, wall.replace(fold=0))
+        return walk(self._plain, wall.replace(fold=0))
 
     def _match_before(self, wall: datetime) -> Iterator[datetime]:
-        return CronSim(self._plain, wall.replace(fold=0), reverse=True)
+        return walk(self._plain, wall.replace(fold=0), reverse=True)
 
     def _next_fixed(self, instant: datetime) -> datetime:
         # A wall time that is not ahead of the clock has had its first time; those ahead may have
@@ -146,21 +132,29 @@ class Schedule:
                 end = min(edge, found + 2 * DAY)
 
 
-def parse(expression: str, timezone: str = "UTC") -> Schedule:
+def parse(expression: str, timezone: str = "UTC", name: str = "") -> CronSchedule:
     """Reads a crontab expression of 5 fields, or 6 with seconds first, or a macro; ``timezone`` is
-    an IANA name.
+    an IANA name. ``name`` is the entry's, of which ``H`` is made.
 
-    Raises ``ScheduleError``, its hint included, for what cannot be read, is not supported yet or
-    would never fire.
+    Raises ``ScheduleError``, its hint included, for what cannot be read or would never fire.
     """
-    fields = plain(expression)
+    fields = plain(expression, name)
     clock = wall_clock(timezone)
     try:
-        CronSim(fields, datetime(2000, 1, 1))  # noqa: DTZ001  a wall time has no zone
+        first = walk(fields, YEAR_2000)
     except CronSimError:  # what the grammar lets through, cronsim refuses for this reason alone
         hint = "no month that it names has such a day"
         raise ScheduleError(f"`{expression}` never fires ({hint})") from None
-    return Schedule(expression, timezone, fields, clock)
+    # The days of the week move through the months within 40 years, the turn of a century included.
+    if _may_exclude_each_other(fields) and next(first, None) is None:
+        raise ScheduleError(f"`{expression}` never fires (no day is all that it names)")
+    return CronSchedule(expression, timezone, fields, clock)
+
+
+def _may_exclude_each_other(fields: str) -> bool:
+    """Whether it takes a look at the calendar to know that some day matches."""
+    day, weekday = (fields.split()[index] for index in (DAY_OF_MONTH, WEEKDAY))
+    return (day != "*" and weekday != "*") or any(form in fields for form in ("W", "L", "#"))
 
 
 def _day_warnings(fields: str) -> Iterator[str]:
@@ -183,6 +177,23 @@ def _step_warnings(fields: str) -> Iterator[str]:
                 yield (
                     f"`{term}` in the {kind.name} field is uneven: "
                     f"after {last} comes {kind.low} again"
+                )
+
+
+def _hash_warnings(expression: str) -> Iterator[str]:
+    words = expression.upper().split()
+    if expression.lower().startswith("@"):
+        return
+    for kind, word in zip(FIELDS[-len(words) :], words, strict=True):
+        for found in filter(None, map(HASHED.fullmatch, word.split(","))):
+            if not found["step"] or found["first"]:
+                continue
+            if kind is FIELDS[DAY_OF_MONTH]:
+                yield f"`{found[0]}` takes days from 1 to 28: the last gap of a month is longer"
+            elif kind.cycle % int(found["step"]):
+                yield (
+                    f"`{found[0]}` in the {kind.name} field is uneven: "
+                    f"{kind.cycle} is no multiple of {int(found['step'])}"
                 )
 
 
@@ -212,5 +223,5 @@ def _clock_warnings(fields: str, clock: WallClock, *, wildcard: bool) -> Iterato
 
 def _match_within(fields: str, change: Change) -> datetime | None:
     """The first wall time within a gap or an overlap that matches."""
-    wall = next(CronSim(fields, change.start - TICK), None)
+    wall = next(walk(fields, change.start - TICK), None)
     return wall if wall is not None and wall < change.end else None

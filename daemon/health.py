@@ -81,7 +81,7 @@ class Health:
             "crons": [
                 {
                     "name": cron.name,
-                    "schedule": cron.schedule.expression,
+                    "schedule": cron.schedule.text,
                     "timezone": cron.schedule.timezone,
                     "enabled": cron.enabled,
                     "next": rfc3339(at)

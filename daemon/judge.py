@@ -18,6 +18,7 @@ from daemon.routes import Match
 from daemon.signatures import Request
 from daemon.signatures.credentials import NoScheme
 from daemon.spec import CronSpec, ResponseSpec, TriggerSpec
+from daemon.spread import jitter
 
 STRANGERS_ROOM = 64 * 1024
 STRANGERS_RATIO = 10
@@ -89,7 +90,8 @@ def _with_fault(judgement: Judgement, fault: str) -> Judgement:
 
 
 def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) -> Verdict:
-    """A firing always dispatches."""
+    """A firing always dispatches. What its jitter puts off waits, from when it was scheduled on: so
+    one that is late waits for what is left of that. What is asked for by hand goes at once."""
     values = Bindings(
         {
             "event.id": event.id,
@@ -100,8 +102,12 @@ def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) ->
         },
         size=_FIRING_SIZE,
     )
+    due_at = event.at
+    if cron.jitter and not firing.by_hand and event.replay_of is None:
+        put_off = jitter(cron.name, firing.scheduled_at, cron.jitter)
+        due_at = max(due_at, firing.scheduled_at + put_off)
     dispatches = tuple(
-        render(spec, values, dispatch_id=new_id(), event=event, entry=cron.name)
+        render(spec, values, dispatch_id=new_id(), event=event, entry=cron.name, due_at=due_at)
         for spec in cron.dispatches
     )
     return Verdict(entry=cron.name, outcome=Outcome.DISPATCHED, dispatches=dispatches)

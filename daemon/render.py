@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from daemon.dispatch import Dispatch, State
 from daemon.errors import ExpressionError, RenderError
 from daemon.event import Event
-from daemon.expressions import JSON, Bindings, compact
+from daemon.expressions import JSON, Bindings, compact, rfc3339
 from daemon.github import payload_faults
 from daemon.spec import DispatchSpec
 
@@ -21,10 +21,17 @@ its run name can be found again."""
 
 
 def render(
-    spec: DispatchSpec, bindings: Bindings, *, dispatch_id: str, event: Event, entry: str
+    spec: DispatchSpec,
+    bindings: Bindings,
+    *,
+    dispatch_id: str,
+    event: Event,
+    entry: str,
+    due_at: datetime | None = None,
 ) -> Dispatch:
     """The dispatch that ``spec`` makes of this event: pending, or dead with the reason where a
-    template fails or a limit of GitHub's is passed."""
+    template fails or a limit of GitHub's is passed. Where ``due_at`` is later than the event it is
+    not sent before, and what it may wait beyond that counts from there."""
     values = bindings.extended({"dispatch_id": dispatch_id})
     event_type = spec.event_type.literal or ""
     try:
@@ -43,7 +50,7 @@ def render(
         state, reason = State.PENDING, ""
     except (RenderError, ExpressionError) as error:
         encoded, state, reason = "", State.DEAD, str(error)
-    return new_dispatch(
+    made = new_dispatch(
         dispatch_id=dispatch_id,
         event_id=event.id,
         entry=entry,
@@ -54,6 +61,14 @@ def render(
         send_within=spec.send_within,
         state=state,
         reason=reason,
+    )
+    if due_at is None or due_at <= event.at or state.final:
+        return made
+    return replace(
+        made,
+        due_at=due_at,
+        expires_at=due_at + spec.send_within,
+        reason=f"waits until {rfc3339(due_at)} by its `jitter`",
     )
 
 

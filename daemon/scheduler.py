@@ -14,9 +14,9 @@ from apscheduler.events import EVENT_JOB_EXECUTED, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from daemon.cron import Backlog
 from daemon.event import Due, Firing, Missed
 from daemon.facts import Facts, Trouble
+from daemon.schedule import Backlog
 from daemon.spec import CronSpec
 
 TICK = timedelta(seconds=5)

@@ -8,8 +8,8 @@ from datetime import timedelta
 from enum import StrEnum
 
 from daemon.addresses import AllowList, Networks
-from daemon.cron import Schedule
 from daemon.expressions import Condition, Expression, Template, Tree
+from daemon.schedule import Schedule
 from daemon.secret import Secret
 from daemon.signatures import Scheme
 
@@ -36,7 +36,7 @@ class DispatchSpec:
 
 @dataclass(frozen=True, slots=True)
 class CronSpec:
-    """One entry of CRONS.json."""
+    """One entry of CRONS.json. What fires on time is sent up to ``jitter`` later."""
 
     name: str
     description: str
@@ -44,6 +44,7 @@ class CronSpec:
     schedule: Schedule
     catch_up: CatchUp
     dispatches: tuple[DispatchSpec, ...]
+    jitter: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Run it from a checkout with dispatchd installed: ``python docs/generate_configur
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,8 @@ about, with what to write in its place; `name` may be free text there and is mad
 NESTED = ("auth", "dedupe", "coalesce", "rate_limit", "response")
 """Keys of a trigger that are objects, with a table of their own."""
 
+REQUIRED = "**required**"
+
 LISTED_MAX = 20
 """Values of a key that are named in its row."""
 
@@ -157,7 +159,7 @@ def page() -> str:
         section("CRONS.json", cron, required=_always(crons)),
         section("TRIGGERS.json", trigger, required=_always(triggers)),
         *(section(key, trigger["properties"][key], 3) for key in NESTED),
-        section("dispatch", crons["$defs"]["dispatch"], required=["event_type"]),
+        section("dispatch", crons["$defs"]["dispatch"], required={"event_type": REQUIRED}),
         "## Older entries\n\n" + OLDER,
         older("In CRONS.json", cron["properties"]),
         older("In TRIGGERS.json", trigger["properties"]),
@@ -168,25 +170,29 @@ def page() -> str:
 
 
 def section(
-    title: str, described: Mapping[str, Any], level: int = 2, *, required: Iterable[str] = ()
+    title: str,
+    described: Mapping[str, Any],
+    level: int = 2,
+    *,
+    required: Mapping[str, str] | None = None,
 ) -> str:
     """A heading, what the schema says of the whole, and a table of its keys."""
-    needed = {*required, *described.get("required", ())}
+    needed = {**(required or {}), **dict.fromkeys(described.get("required", ()), REQUIRED)}
     keys = {key: one for key, one in described["properties"].items() if "deprecated" not in one}
     return f"{'#' * level} {title}\n\n{described['description']}\n\n{_table(keys, needed)}"
 
 
 def older(title: str, keys: Mapping[str, Any]) -> str:
     deprecated = {key: one for key, one in keys.items() if "deprecated" in one}
-    return f"{title}:\n\n{_table(deprecated, set())}"
+    return f"{title}:\n\n{_table(deprecated, {})}"
 
 
-def _table(keys: Mapping[str, Any], required: set[str]) -> str:
+def _table(keys: Mapping[str, Any], required: Mapping[str, str]) -> str:
     rows = ["| key | type | default | meaning | example |", "|---|---|---|---|---|"]
     for key, one in keys.items():
         if one.get("x-not-yet") is True:
             continue
-        default = "**required**" if key in required else ""
+        default = required.get(key, "")
         if "default" in one:
             default = _code(one["default"])
         cells = [f"`{key}`", _type(one), default, one["description"], _code(one["examples"][0])]
@@ -212,15 +218,25 @@ def _code(value: Any) -> str:
     return f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
-def _always(described: Mapping[str, Any]) -> list[str]:
-    """The keys that every entry needs, unless the defaults or an older key stand in for them."""
-    needed: list[str] = []
+def _always(described: Mapping[str, Any]) -> dict[str, str]:
+    """What the table says of the keys that every entry needs, unless the defaults or an older key
+    stand in for them."""
+    needed: dict[str, str] = {}
     for name, rule in described["$defs"].items():
-        if name.startswith("has_"):
-            while "required" not in rule:
-                rule = rule["oneOf"][0] if "oneOf" in rule else rule["else"]
-            needed += rule["required"]
+        if not name.startswith("has_"):
+            continue
+        while "required" not in rule and "oneOf" not in rule:
+            rule = rule["else"]
+        choices = [key for choice in rule.get("oneOf", [rule]) for key in choice["required"]]
+        choices = [key for key in choices if not _hidden(described, key)]
+        said = "**one of these**" if len(choices) > 1 else REQUIRED
+        needed.update(dict.fromkeys(choices, said))
     return needed
+
+
+def _hidden(described: Mapping[str, Any], key: str) -> bool:
+    one = described["$defs"]["entry"]["properties"][key]
+    return "deprecated" in one or one.get("x-not-yet") is True
 
 
 if __name__ == "__main__":

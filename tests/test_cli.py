@@ -128,6 +128,22 @@ async def test_next_shows_instants_in_order(shell: Shell) -> None:
     assert "2026-03-29T02:00:00Z" in table
 
 
+async def test_next_shows_every_form_of_schedule(shell: Shell) -> None:
+    other = {"name": "every", "every": "90m", "dispatch": {"event_type": "e"}}
+    once = {"name": "once", "at": "2030-01-01T01:00:00+01:00", "dispatch": {"event_type": "e"}}
+    workdays = cron_entry("workdays", schedule="0 4 L * *", exclude=["2026-02-28"])
+    shell.write(crons=[workdays, other, {**once, "timezone": "Europe/Berlin"}])
+    args = ["next", "--after", "2026-02-01T00:00:00Z", "-n", "2"]
+    assert (await shell.run(*args, "--json")).json == {
+        "workdays": ["2026-03-31T04:00:00Z", "2026-04-30T04:00:00Z"],
+        "every": ["2026-02-01T01:30:00Z", "2026-02-01T03:00:00Z"],
+        "once": ["2030-01-01T00:00:00Z"],
+    }
+    table = (await shell.run(*args)).out
+    for text in ("0 4 L * *", "every 90m", "at 2030-01-01T00:00:00Z", "01:00:00 CET"):
+        assert text in table
+
+
 async def test_a_reader_that_has_seen_enough_ends_the_command(shell: Shell) -> None:
     """As ``dispatchd … | head -1`` does: exit code 1, and not a word."""
     reading, writing = os.pipe()

@@ -71,7 +71,7 @@ class TestEntries:
     def test_a_cron_entry_becomes_a_spec_with_every_default(self, tmp_path: Path) -> None:
         spec = read(tmp_path, crons=[CRON]).crons[0]
         assert (spec.name, spec.description, spec.enabled) == ("nightly", "", True)
-        assert (spec.schedule.expression, spec.schedule.timezone) == ("0 3 * * *", "UTC")
+        assert (spec.schedule.text, spec.schedule.timezone) == ("0 3 * * *", "UTC")
         dispatch = spec.dispatches[0]
         assert dispatch.event_type.literal == "build"
         assert dispatch.repository == "acme/site"
@@ -198,15 +198,12 @@ class TestFaults:
 
     @pytest.mark.parametrize(
         ("key", "value"),
-        [("every", "5m"), ("jitter", "5m"), ("overlap", "skip"), ("catch_up", "all")],
+        [("alert_after", "5m"), ("overlap", "skip"), ("catch_up", "all")],
     )
     def test_keys_of_later_versions_are_not_supported_yet(
         self, tmp_path: Path, key: str, value: str
     ) -> None:
-        entry = {key: value} | (
-            CRON if key != "every" else {"name": "a", "dispatch": {"event_type": "e"}}
-        )
-        assert "not supported yet" in only_fault(tmp_path, crons=[entry])
+        assert "not supported yet" in only_fault(tmp_path, crons=[CRON | {key: value}])
 
     def test_a_name_is_taken_once_across_both_files(self, tmp_path: Path) -> None:
         found = only_fault(tmp_path, crons=[CRON], triggers=[TRIGGER | {"name": "nightly"}])

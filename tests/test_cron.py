@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from daemon.cron import Schedule, parse
+from daemon.cron import CronSchedule, parse
 from daemon.errors import ScheduleError
 
 CASES: list[dict[str, Any]] = json.loads(
@@ -28,7 +28,7 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def instants(schedule: Schedule, after: str, count: int) -> list[str]:
+def instants(schedule: CronSchedule, after: str, count: int) -> list[str]:
     """The next ``count`` instants after ``after``, as short RFC 3339 text."""
     found: list[str] = []
     at = instant(after)
@@ -425,7 +425,7 @@ def test_a_schedule_is_a_value() -> None:
     """Equal and hashable by what was written, so that it can be a key and be compared on reload."""
     assert {parse("0 5 * * *"): 1}[parse("0 5 * * *", "UTC")] == 1
     assert parse("0 5 * * *") != parse("0 5 * * *", "Europe/Berlin")
-    assert repr(parse("0 5 * * *")) == "Schedule(expression='0 5 * * *', timezone='UTC')"
+    assert repr(parse("0 5 * * *")) == "CronSchedule(expression='0 5 * * *', timezone='UTC')"
 
 
 @pytest.mark.parametrize(("sunday"), ["0", "7", "SUN", "sun"])
@@ -490,25 +490,43 @@ def test_what_debian_refuses_is_refused_with_a_hint(expression: str, message: st
 
 
 @pytest.mark.parametrize(
-    "expression",
+    ("expression", "message"),
     [
-        "0 0 L * *",
-        "0 0 LW * *",
-        "0 0 L-3 * *",
-        "0 0 15W * *",
-        "0 0 * * 5L",
-        "0 0 * * friL",
-        "0 0 * * MON#2",
-        "H * * * *",
-        "H/15 * * * *",
-        "0 H(0-7) * * *",
-        "H * * * * *",
+        ("0 0 * * L", "`L` belongs to the day of the month field (the last Friday of a month is"),
+        ("0 0 * * 15W", "`15W` belongs to the day of the month field (move it there)"),
+        ("0 0 5L * *", "`5L` belongs to the weekday field (`L` is the month's last day)"),
+        ("0 0 MON#2 * *", "`MON#2` belongs to the weekday field"),
+        ("0 0 L-0 * *", "(write `L` for the month's last day, or `L-1` to `L-30`"),
+        ("0 0 L-31 * *", "or `L-1` to `L-30`"),
+        ("0 0 32W * *", "`32` is not a day of the month"),
+        ("0 0 L/2 * *", "`L` is not a day of the month"),
+        ("0 0 1-5W * *", "`5W` is not a day of the month"),
+        ("0 0 * * MON#6", "(write `1#1` to `1#5`, or `1L` for the month's last)"),
+        ("0 0 * * MON#0", "cannot be read"),
+        ("0 0 * * 8L", "`8` is not a weekday"),
+        ("0 0 * * XYL", "`XY` is not a weekday"),
+        ("0 0 31W 2 *", "never fires"),
+        ("0 0 L-30 2 *", "never fires"),
+        ("0 0 L-30 4 */2", "never fires"),
+        ("0 0 15W * */6", "never fires"),  # Saturdays and Sundays
+        ("L * * * *", "`L` is not a minute"),
+        ("H/0 * * * *", "has no step from 2 to 60 (write `*` for each value, or `H` for one)"),
+        ("H/1 * * * *", "has no step from 2 to 60"),
+        ("H(0-29)/31 * * * *", "has no step from 2 to 30"),
+        ("H(9-5) * * * *", "runs backwards"),
+        ("H(0-60) * * * *", "`60` is not a minute"),
+        ("H-5 * * * *", "`H` is not a minute"),
     ],
 )
-def test_forms_of_other_schedulers_are_not_supported_yet(expression: str) -> None:
-    """They are told apart from nonsense: whoever wrote one wrote what is documented elsewhere."""
-    with pytest.raises(ScheduleError, match="not supported yet"):
-        parse(expression)
+def test_what_no_scheduler_knows_is_refused_with_a_hint(expression: str, message: str) -> None:
+    with pytest.raises(ScheduleError) as caught:
+        parse(expression, name="nightly")
+    assert message in str(caught.value)
+
+
+def test_a_hash_needs_a_name() -> None:
+    with pytest.raises(ScheduleError, match="made of an entry's name"):
+        parse("H * * * *")
 
 
 @pytest.mark.parametrize(
@@ -548,13 +566,13 @@ def test_an_unknown_zone_is_refused_with_the_nearest_name(timezone: str, message
     assert message in str(caught.value)
 
 
-@given(st.text(alphabet="0123456789*/-,LW#H@ MONa?~\x00é", max_size=30))
+@given(st.text(alphabet="0123456789*/-,LW#H() @ MONa?~\x00é", max_size=30))
 @example("0 0 * * " + "9" * 5000)
 @example("*/" + "9" * 5000 + " * * * *")
 def test_any_text_is_read_or_refused(text: str) -> None:
     """No other error escapes the parser, and what it took fires."""
     try:
-        schedule = parse(text)
+        schedule = parse(text, name="nightly")
     except ScheduleError:
         return
     schedule.warnings()
@@ -590,12 +608,17 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ("*/40 * * * * *", "UTC", ["`*/40` in the second field is uneven"]),
         ("5 30 2 * * *", "Europe/Berlin", ["02:30:05 is skipped", "02:30:05 is repeated"]),
         ("*/5 30 2 * * *", "America/New_York", ["does not fire then"]),
+        ("H/40 * * * *", "UTC", ["`H/40` in the minute field is uneven: 60 is no multiple of 40"]),
+        ("0 0 H/5 * *", "UTC", ["`H/5` takes days from 1 to 28"]),
+        ("H(0-29)/20 H/6 * * *", "UTC", []),
+        ("0 5 L * FRI", "UTC", ["days that match either of them"]),
+        ("0 5 15W * */2", "UTC", ["days that match both", "after 6 comes 0 again"]),
     ],
 )  # fmt: skip
 def test_what_is_easily_misread_is_warned_about(
     expression: str, timezone: str, expected: list[str]
 ) -> None:
-    warnings = parse(expression, timezone).warnings()
+    warnings = parse(expression, timezone, "nightly").warnings()
     assert len(warnings) == len(expected)
     for text, part in zip(warnings, expected, strict=True):
         assert part in text

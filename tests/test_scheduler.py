@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from freezegun import freeze_time
 
-from daemon.cron import Backlog, parse
+from daemon.cron import parse
 from daemon.event import Due, Missed
 from daemon.facts import Fact, Facts, Trouble
+from daemon.schedule import Backlog
 from daemon.scheduler import (
     BATCH,
     FEW,

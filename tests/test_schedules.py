@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from daemon.event import FiringOutcome
+from daemon.expressions import rfc3339
 from daemon.facts import DispatchSettled, FiringAccounted, Trouble
+from daemon.spread import jitter
 from tests.inprocess import Serving, serving
 from tests.specs import cron_entry
 
@@ -129,3 +131,50 @@ async def test_a_changed_payload_keeps_what_is_owed(tmp_path: Path) -> None:
     async with serving(tmp_path, crons=[changed], clock=back) as daemon:
         await daemon.simulator.until(lambda: bool(daemon.simulator.received))
         assert daemon.simulator.received[0].event_type == "other"
+
+
+async def test_jitter_holds_back_the_send_through_a_restart(tmp_path: Path) -> None:
+    """The instant is recorded at its time; the dispatch goes out when what the hash says is over,
+    and names the time that it was scheduled for."""
+    spread_out = {**NIGHTLY, "jitter": "2h"}
+    due = MIDNIGHT + timedelta(hours=4)
+    put_off = due + jitter("nightly", due, timedelta(hours=2))
+    async with serving(tmp_path, crons=[spread_out, WITNESS], clock=clock_from(MIDNIGHT)):
+        pass
+    on_time = clock_from(due + timedelta(seconds=30))
+    async with serving(tmp_path, crons=[spread_out, WITNESS], clock=on_time) as daemon:
+        assert await sent_first(daemon) == ["witness"]
+        status, found = await daemon.call("GET", "/api/v1/dispatches?state=pending")
+        (waiting,) = found["dispatches"]
+        assert (status, waiting["entry"], waiting["due_at"]) == (200, "nightly", rfc3339(put_off))
+        assert waiting["reason"] == f"waits until {rfc3339(put_off)} by its `jitter`"
+        (shown, _) = (await daemon.call("GET", "/api/v1/status"))[1]["crons"]
+        assert (shown["schedule"], shown["next"]) == ("0 4 * * *", "2026-11-24T04:00:00Z")
+    async with serving(tmp_path, crons=[spread_out], clock=clock_from(put_off)) as daemon:
+        await daemon.simulator.until(lambda: bool(daemon.simulator.received))
+        assert daemon.simulator.received[0].client_payload["due"] == "2026-11-23T04:00:00Z"
+
+
+async def test_one_instant_and_an_interval_are_made_up_for_like_any_other(tmp_path: Path) -> None:
+    once = {"name": "once", "at": "2026-11-23T05:30:00Z", "dispatch": {"event_type": "once"}}
+    every = {"name": "every", "every": "4h", "offset": "1h", "dispatch": {"event_type": "every"}}
+    crons = [once, every, WITNESS]
+    async with serving(tmp_path, crons=crons, clock=clock_from(MIDNIGHT)) as daemon:
+        shown = (await daemon.call("GET", "/api/v1/status"))[1]["crons"]
+        assert [each["schedule"] for each in shown[:2]] == [
+            "at 2026-11-23T05:30:00Z",
+            "every 4h offset 1h",
+        ]
+    back = clock_from(MIDNIGHT + timedelta(hours=10, seconds=1))
+    async with serving(tmp_path, crons=crons, clock=back) as daemon:
+        await daemon.simulator.until(lambda: len(daemon.simulator.received) == 3)
+        fired = {
+            fact.cron: f"{fact.scheduled_at:%H:%M}"
+            for fact in accounted(daemon)
+            if fact.outcome is FiringOutcome.FIRED
+        }
+        assert fired == {"once": "05:30", "every": "09:00", "witness": "10:00"}
+    again = clock_from(MIDNIGHT + timedelta(hours=11, seconds=1))
+    async with serving(tmp_path, crons=crons, clock=again) as daemon:
+        assert await sent_first(daemon) == ["witness"]
+        assert (await daemon.call("GET", "/api/v1/status"))[1]["crons"][0]["next"] is None

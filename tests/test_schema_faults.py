@@ -54,9 +54,8 @@ def test_defaults_hold_neither_name_nor_auth() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        *({"every": "6h", "offset": "0s", "at": "2030-01-01T00:00:00Z", "jitter": "5m"}.items()),
-        *({"start_at": "x", "end_at": 5, "exclude": [], "max_lateness": "6h"}.items()),
-        *({"catch_up_limit": 5, "overlap": "skip", "alert_after": "5m"}.items()),
+        *({"max_lateness": "6h", "catch_up_limit": 5, "overlap": "skip"}.items()),
+        *({"alert_after": "5m"}.items()),
         *({"on_failure": DISPATCH, "on_missing": {"notify": "https://example.com"}}.items()),
     ],
 )
@@ -90,10 +89,13 @@ def test_a_value_of_later_is_refused_where_the_key_is_supported() -> None:
     assert cron_faults(catch_up="never") == ['crons[0].catch_up: must be "latest"']
 
 
-def test_an_interval_takes_the_place_of_a_schedule() -> None:
-    """The one mistake is to use it already; that ``schedule`` is missing follows from it."""
-    said = faults("crons", [{"name": "a", "every": "6h", "dispatch": DISPATCH}])
-    assert said == ["16: crons[0].every: not supported yet (remove it)"]
+def test_an_entry_says_in_one_way_when_it_fires() -> None:
+    every = {"name": "a", "every": "6h", "dispatch": DISPATCH}
+    assert faults("crons", [every]) == []
+    said = cron_faults(every="6h")
+    assert said == ['crons[0]: "schedule" and "every" exclude each other (keep one of them)']
+    [missing] = faults("crons", [{"name": "a", "dispatch": DISPATCH}])
+    assert 'missing key "schedule", "every" or "at"' in missing
 
 
 @pytest.mark.parametrize(
@@ -102,13 +104,20 @@ def test_an_interval_takes_the_place_of_a_schedule() -> None:
         ({"shedule": "x"}, 'crons[0].shedule: unknown key "shedule" (did you mean "schedule"?)'),
         ({"Timezone": "x"}, 'crons[0].Timezone: unknown key "Timezone" (did you mean "timezone"?)'),
         ({"colour": 1}, 'crons[0].colour: unknown key "colour" (allowed here: name, description,'
-         " enabled, schedule, timezone, catch_up, dispatch)"),
+         " enabled, schedule, every, offset, at, timezone, start_at, end_at, exclude, jitter,"
+         " catch_up, dispatch)"),
         ({"timezone": 1}, 'crons[0].timezone: must be a string, not a number (such as'
          ' "Europe/Berlin")'),
         ({"enabled": "no"}, "crons[0].enabled: must be true or false, not a string"),
         ({"name": "x" * 134}, "crons[0].name: 134 characters, 34 more than the 100 allowed"),
         ({"schedule": ""}, 'crons[0].schedule: must not be empty (such as "0 3 * * *")'),
         ({"schedule": None}, 'crons[0].schedule: must be a string, not null (such as "0 3 * * *")'),
+        ({"jitter": "0s"}, "crons[0].jitter: must be a duration: a whole number and s, m, h or d"
+         ' (such as "5m")'),
+        ({"start_at": "2030-01-01"}, "crons[0].start_at: must be an instant of RFC 3339, with its"
+         ' offset (such as "2030-01-01T00:00:00Z")'),
+        ({"exclude": "2030-12-25"}, "crons[0].exclude: must be an array, not a string (such as"
+         ' ["2030-12-24/2030-12-26", "* * * * SAT,SUN"])'),
         ({"dispatch": "build"}, "crons[0].dispatch: must be an object or an array, not a string"
          ' (such as {"event_type": "wat-factory", "client_payload": {"system": "web-scraper"}})'),
         ({"dispatch": ["build"]}, "crons[0].dispatch[0]: must be an object, not a string"),

@@ -18,7 +18,6 @@ from daemon.app import Surroundings, running
 from daemon.call import parse_call
 from daemon.client import GitHub
 from daemon.config import Secrets, load
-from daemon.cron import Backlog
 from daemon.errors import DispatchdError
 from daemon.event import Delivery, Event
 from daemon.expressions import JSON
@@ -28,6 +27,7 @@ from daemon.ids import IdSource
 from daemon.judge import judge_delivery
 from daemon.render import new_dispatch
 from daemon.retry import GiveUp, RetryPolicy
+from daemon.schedule import Backlog
 from daemon.scheduler import judge_backlog
 from daemon.secret import Secret
 from daemon.signatures import Request

@@ -53,7 +53,7 @@ def show_next(config_dir: Path | None, after: str | None, number: int, *, as_jso
         for index, at in enumerate(upcoming[cron.name]):
             rows.add(
                 cron.name if index == 0 else "",
-                cron.schedule.expression if index == 0 else "",
+                cron.schedule.text if index == 0 else "",
                 f"{at.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}",
                 rfc3339(at),
             )

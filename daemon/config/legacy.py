@@ -29,6 +29,9 @@ REFUSED_TYPES = {
     "command": "type `command` is refused: this daemon runs no shell",
     "http": "type `http` is refused: this daemon calls only GitHub",
 }
+FORMS = frozenset({"schedule", "every", "at"})
+"""An entry says in one of these ways when it fires."""
+
 _INSTEAD = "let a workflow do it, and dispatch an event to that workflow"
 
 _TEMPLATE = re.compile(r"\{\{\s*(body|query|headers)((?:\.[\w-]+)*)\s*\}\}")
@@ -63,10 +66,15 @@ def is_older(entry: Mapping[str, JSON]) -> bool:
 def inherited(defaults: Mapping[str, JSON], own: Mapping[str, JSON]) -> dict[str, JSON]:
     """What an entry takes from its file's ``defaults``: the keys that it does not have of its
     ``own``, under either name. So no default makes an older entry of one that says it in today's
-    words; nor does a ``type`` beside a ``dispatch``, where it means nothing."""
+    words; nor does a ``type`` beside a ``dispatch``, where it means nothing. One that says when it
+    fires takes no other way to say it."""
     said = own.keys() | {older for older, newer in OLDER_KEYS.items() if newer in own}
     if "dispatch" in defaults:
         said.add("type")
+    if FORMS & own.keys():
+        said |= FORMS
+    if said & FORMS and "every" not in own:
+        said.add("offset")
     return {key: value for key, value in defaults.items() if key not in said}
 
 

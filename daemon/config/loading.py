@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from daemon.config.keyring import Keyring
 from daemon.config.legacy import Rewritten, rewrite_cron, rewrite_trigger
 from daemon.config.node import Node
 from daemon.config.paths import ends_in, refuse_shadowed_paths
+from daemon.config.schedules import ScheduleReader
 from daemon.config.settings import Flags, SettingsReader
 from daemon.config.sharing import sharing
 from daemon.config.triggers import TriggerReader
@@ -41,14 +43,16 @@ def load(
     *,
     flags: Flags = NO_FLAGS,
     secrets: Secrets = Secrets.REQUIRED,
+    now: datetime | None = None,
 ) -> Config:
-    """The configuration in ``directory``, ready to run.
+    """The configuration in ``directory``, ready to run. ``now`` (else the present) is only asked
+    for which schedules are over.
 
     Entries that are disabled and cannot be read are left out, with warnings. Any of the files may
     be missing, but not both of the entries' files. Raises ConfigError with the faults of all files,
     in the order of file, line and column.
     """
-    return _Loading(directory, environ, flags, secrets).config()
+    return _Loading(directory, environ, flags, secrets).config(now or datetime.now(UTC))
 
 
 def load_settings(
@@ -72,7 +76,7 @@ class _Loading:
         self._keyring = Keyring(environ)
         self._unread: list[Fault] = []
 
-    def config(self) -> Config:
+    def config(self, now: datetime) -> Config:
         cron_source = self._source(CRONS, "crons", rewrite_cron)
         trigger_source = self._source(TRIGGERS, "triggers", rewrite_trigger)
         sources = [source for source in (cron_source, trigger_source) if source is not None]
@@ -96,7 +100,7 @@ class _Loading:
         yaml, own = self._settings_file()
         settings = SettingsReader(yaml, self._environ, self._flags, self._keyring, own)
         dispatches = DispatchReader(settings.default_repository)
-        cron_specs = _specs(CronReader(dispatches).read, crons)
+        cron_specs = _specs(CronReader(dispatches, ScheduleReader(now)).read, crons)
         reader = TriggerReader(dispatches, self._keyring)
         trigger_specs = _specs(reader.read, triggers)
         _report_homeless(dispatches.homeless)

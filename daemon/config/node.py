@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from daemon.config.durations import duration
 from daemon.config.findings import Findings
+from daemon.config.instants import instant
 from daemon.document import Document
 from daemon.errors import ExpressionError, Fault
 from daemon.expressions import JSON, Path
@@ -101,6 +102,17 @@ class Node:
         except ValueError as error:
             self.at((key,)).fault(str(error))
             return default
+
+    def instant(self, key: str) -> datetime | None:
+        """The instant under ``key``, in UTC."""
+        text = self.text(key)
+        if not text or self.at((key,)).misshapen():
+            return None
+        try:
+            return instant(text)
+        except ValueError as error:
+            self.at((key,)).fault(str(error))
+            return None
 
     def fault(self, message: str, hint: str = "", *, key: bool = False) -> None:
         """Reports that this value (or, with ``key``, its key) is wrong."""
