@@ -38,13 +38,15 @@ class Node:
         """The value under ``key``, or None where there is none."""
         if isinstance(key, str) and key in self.elsewhere:
             return self.elsewhere[key]
-        match self.value, key:
-            case dict() as members, str() if key in members:
-                value = members[key]
-            case list() as items, int() if key < len(items):
-                value = items[key]
-            case _:
+        within, value = self.value, None
+        if isinstance(within, dict):  # it is asked ten times for each of thousands of entries
+            if not isinstance(key, str) or key not in within:
                 return None
+            value = within[key]
+        elif isinstance(within, list) and isinstance(key, int) and key < len(within):
+            value = within[key]
+        else:
+            return None
         path = self.path if self.pinned else (*self.path, key)
         return Node(value, path, self.document, self.kind, self.findings, pinned=self.pinned)
 

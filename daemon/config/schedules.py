@@ -18,6 +18,10 @@ DEFAULT_ZONE = "UTC"
 FORMS = ("schedule", "every", "at")
 
 
+SPECIAL = frozenset({"every", "at", "offset", "start_at", "end_at", "exclude"})
+"""Keys without which a schedule is its expression and no more."""
+
+
 class ScheduleReader:
     """Reads the schedules of entries; ``now`` is what tells those that are over."""
 
@@ -33,6 +37,10 @@ class ScheduleReader:
         if fault := self._zone_fault(zone):
             node.at(("timezone",)).fault(fault)
             zone = DEFAULT_ZONE
+        if isinstance(node.value, dict) and SPECIAL.isdisjoint(node.value):
+            # Nearly all entries, of which there may be thousands.
+            found = self._form(node, zone, name)
+            return None if node.findings.spoiled else found
         inner = self._form(node, zone, name)
         if node.child("offset") and not node.child("every"):
             node.at(("offset",)).fault("shifts `every`, and there is none", "remove it", key=True)
@@ -63,7 +71,8 @@ class ScheduleReader:
         return span
 
     def _form(self, node: Node, zone: str, name: str) -> Schedule | None:
-        given = [key for key in FORMS if node.child(key)]
+        keys = node.value if isinstance(node.value, dict) else {}
+        given = [key for key in FORMS if key in keys or key in node.elsewhere]
         if len(given) != 1:
             if given and given[0] in node.elsewhere:  # else the schema has said so
                 node.at((given[1],)).fault(

@@ -37,7 +37,7 @@ class Template:
     def has_dollar(self) -> bool:
         """Whether a `$` stands right before an expression: GitHub Actions writes them so, and here
         it is sent as it is."""
-        return any(
+        return "$" in self.text and any(
             isinstance(before, str) and before.endswith("$") and isinstance(part, Expression)
             for before, part in pairwise(self.parts)
         )
