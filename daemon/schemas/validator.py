@@ -89,8 +89,8 @@ def compiled(root: Schema) -> Validator:
 
 def _plainly_holds(condition: Schema, value: Any) -> bool | None:
     """Whether an object has the keys that are ``required``, and of ``properties`` one of those
-    values, all of them texts in our schemas. So are nearly all conditions, ten for each of thousands
-    of entries; None for any other."""
+    values, all of them texts in our schemas. So are nearly all conditions, ten for each of
+    thousands of entries; None for any other."""
     if not isinstance(value, dict) or not condition.keys() <= {"properties", "required"}:
         return None
     for key, one in condition.get("properties", {}).items():
