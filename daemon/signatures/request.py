@@ -3,8 +3,13 @@ believe."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
+"""The characters of a URL, RFC 3986. Neither a brace nor a quotation mark is one: where nothing
+parts a signed URL from the body, no JSON can be moved from the one into the other."""
 
 
 @dataclass(frozen=True, slots=True)
