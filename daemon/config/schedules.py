@@ -18,10 +18,6 @@ DEFAULT_ZONE = "UTC"
 FORMS = ("schedule", "every", "at")
 
 
-SPECIAL = frozenset({"every", "at", "offset", "start_at", "end_at", "exclude"})
-"""Keys without which a schedule is its expression and no more."""
-
-
 class ScheduleReader:
     """Reads the schedules of entries; ``now`` is what tells those that are over."""
 
@@ -37,10 +33,6 @@ class ScheduleReader:
         if fault := self._zone_fault(zone):
             node.at(("timezone",)).fault(fault)
             zone = DEFAULT_ZONE
-        if isinstance(node.value, dict) and SPECIAL.isdisjoint(node.value):
-            # Nearly all entries, of which there may be thousands.
-            found = self._form(node, zone, name)
-            return None if node.findings.spoiled else found
         inner = self._form(node, zone, name)
         if node.child("offset") and not node.child("every"):
             node.at(("offset",)).fault("shifts `every`, and there is none", "remove it", key=True)
