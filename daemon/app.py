@@ -151,7 +151,9 @@ async def running(
         hook_ranges = RangeRefresher(
             github.hook_ranges, store, settings.gh_api_url, clock=clock, facts=facts
         )
-        await hook_ranges.recall()
+        asks_for_github = _asks_for_github(config)
+        if asks_for_github:
+            await hook_ranges.recall()
         learning = Learning(store)
         await learning.load()
         fetcher = await stack.enter_async_context(Fetcher())
@@ -190,7 +192,7 @@ async def running(
             cleaning = tasks.create_task(janitor.run(), name="janitor")
             refreshing = (
                 tasks.create_task(hook_ranges.run(), name="hook_ranges")
-                if _asks_for_github(config)
+                if asks_for_github
                 else None
             )
             await scheduler.start()

@@ -55,7 +55,7 @@ class Panel:
 
     @classmethod
     def of(cls, triggers: Iterable[TriggerSpec], method: str) -> Panel:
-        triggers = _sharing_auth(triggers)
+        triggers = tuple(triggers)
         greeting = [each for each in triggers if method in _asked_by(each)]
         judging = [each for each in triggers if method in each.methods]
         return cls(tuple(judging), _parties(judging), _parties(greeting))
@@ -194,7 +194,7 @@ class Routes:
         self._literal: dict[Segments, Route] = {}
         self._with_params: dict[int, list[tuple[Segments, Route]]] = defaultdict(list)
         for path, sharing in by_path.items():
-            segments, route = _segments(path), Route(path, tuple(sharing))
+            segments, route = _segments(path), Route(path, _sharing_auth(sharing))
             if any(map(_is_param, segments)):
                 self._with_params[len(segments)].append((segments, route))
             else:
