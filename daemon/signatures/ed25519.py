@@ -83,7 +83,7 @@ class DiscordScheme(Scheme):
             )
         if mismatch := check_unix_time(_DISCORD_TIME_HEADER, request, now, self.tolerance):
             return mismatch
-        message = octets(request.headers[_DISCORD_TIME_HEADER]) + request.body
+        message = self.signed_part(request)
         if not any(check(bytes.fromhex(received), message) for check in checks):
             references = ", ".join(secret.reference for secret in secrets)
             return Mismatch(

@@ -16,8 +16,8 @@ from daemon.secret import Secret
 from daemon.signatures.body_field import PATH, text_at, text_in
 from daemon.signatures.freshness import check_age, require_positive
 from daemon.signatures.handshake import Handshake
-from daemon.signatures.keys import Algorithm, Encoding, KeyEncoding
-from daemon.signatures.request import Mismatch, Request
+from daemon.signatures.keys import Algorithm, Encoding, KeyEncoding, signing_key
+from daemon.signatures.request import URL, Mismatch, Request
 from daemon.signatures.scheme import (
     UNGUESSABLE,
     USUAL,
@@ -38,9 +38,6 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _BORDER = re.compile(r"\{(?:body|path|url)\}[^{}]*([^{}])(?=\{id\})|\{id\}(?=([^{}]))")
 """Where an id ends: the character after it, and the one before where text of any length stands
 there."""
-
-_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
-"""The characters of a URL, RFC 3986: neither a brace nor a quotation mark is one."""
 
 _UNIX_TIME = re.compile(r"[0-9]{10}|[0-9]{13}")
 
@@ -253,7 +250,7 @@ class HmacScheme(Scheme):
             )
         for name, text in (("url", request.url), ("path", request.path)):
             # What the body begins with could be moved into it, and back.
-            if f"{{{name}}}" in self.signed and not _URL.fullmatch(text):
+            if f"{{{name}}}" in self.signed and not URL.fullmatch(text):
                 return Mismatch(f"the {name} that was called holds what no {name} may")
         if "{id}" not in self.signed:
             return None
@@ -319,9 +316,7 @@ class HmacScheme(Scheme):
     def sign(
         self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
     ) -> dict[str, str]:
-        key = self.key(secret)
-        if not key:
-            raise SchemeError(no_secret([secret]).reason, "secret")
+        key = signing_key(self.key(secret), secret)
         headers: dict[str, str] = {}
         time = str(int(now.timestamp()))
         begins = f"{self.timestamp_prefix}{time}," if self.timestamp_prefix else ""

@@ -15,15 +15,12 @@ from urllib.parse import unquote
 
 from daemon.secret import Secret
 from daemon.signatures.freshness import check_unix_time, require_positive
-from daemon.signatures.keys import KeyEncoding
-from daemon.signatures.request import Mismatch, Request
-from daemon.signatures.scheme import Scheme, SchemeError, equals_any, no_secret, octets
+from daemon.signatures.keys import KeyEncoding, shared_keys, signing_key
+from daemon.signatures.request import URL, Mismatch, Request
+from daemon.signatures.scheme import Scheme, equals_any, no_secret, octets
 
 _HEADER = "x-hubspot-signature-v3"
 _TIME_HEADER = "x-hubspot-request-timestamp"
-
-_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
-"""The characters of a URL, RFC 3986. JSON cannot do with these alone."""
 
 _DECODED = re.compile("%(?:3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 """Those escapes that HubSpot takes back before it signs: of ``: / ? @ ! $ ' ( ) * , ;``."""
@@ -54,7 +51,7 @@ class HubspotScheme(Scheme):
         return octets(request.headers.get(_TIME_HEADER, "")) + request.body
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
-        keys = [key for secret in secrets if (key := KeyEncoding.UTF8.key(secret))]
+        keys = shared_keys(secrets)
         if not keys:
             return no_secret(secrets)
         received = request.headers.get(_HEADER)
@@ -68,7 +65,7 @@ class HubspotScheme(Scheme):
                 "set `public_url` in DAEMON.yaml to the address that HubSpot calls",
             )
         # Nothing parts the URL from the body, so that a captured body could pass for more query.
-        if not _URL.fullmatch(request.url):
+        if not URL.fullmatch(request.url):
             return Mismatch("the URL holds characters that no URL has", "HubSpot escapes them")
         if mismatch := check_unix_time(
             _TIME_HEADER, request, now, self.tolerance, milliseconds=True
@@ -87,9 +84,7 @@ class HubspotScheme(Scheme):
     def sign(
         self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
     ) -> dict[str, str]:
-        key = KeyEncoding.UTF8.key(secret)
-        if not key:
-            raise SchemeError(no_secret([secret]).reason, "secret")
+        key = signing_key(KeyEncoding.UTF8.key(secret), secret)
         time = {_TIME_HEADER: str(int(now.timestamp() * 1000))}
         request = Request(method, path, time, {}, body, path)
         return time | {_HEADER: _signature(key, request).decode()}

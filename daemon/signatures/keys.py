@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
 
 from daemon.secret import Secret
-from daemon.signatures.scheme import octets
+from daemon.signatures.scheme import SchemeError, no_secret, octets
 
 
 class Algorithm(StrEnum):
@@ -57,3 +58,15 @@ class KeyEncoding(StrEnum):
             return b""
         # HMAC fills a key up with zeros (RFC 2104), so one of zeros alone is as good as none.
         return key if key.strip(b"\0") else b""
+
+
+def shared_keys(secrets: Sequence[Secret]) -> list[bytes]:
+    """The keys of those secrets that can be used as they are."""
+    return [key for secret in secrets if (key := KeyEncoding.UTF8.key(secret))]
+
+
+def signing_key(key: bytes, secret: Secret) -> bytes:
+    """``key``, which was made of ``secret``. Raises SchemeError where it is empty."""
+    if not key:
+        raise SchemeError(no_secret([secret]).reason, "secret")
+    return key

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from daemon.secret import Secret
-from daemon.signatures.keys import KeyEncoding
+from daemon.signatures.keys import KeyEncoding, shared_keys, signing_key
 from daemon.signatures.request import Mismatch, Request
-from daemon.signatures.scheme import Scheme, SchemeError, equals_any, no_secret, octets
+from daemon.signatures.scheme import Scheme, equals_any, no_secret, octets
 
 _HEADER = "x-webhook-signature"
 _LEEWAY = 60
@@ -36,7 +36,7 @@ class NetlifyScheme(Scheme):
     replayable: ClassVar[bool] = True
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
-        keys = [key for secret in secrets if (key := KeyEncoding.UTF8.key(secret))]
+        keys = shared_keys(secrets)
         if not keys:
             return no_secret(secrets)
         token = request.headers.get(_HEADER)
@@ -63,9 +63,7 @@ class NetlifyScheme(Scheme):
     def sign(
         self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
     ) -> dict[str, str]:
-        key = KeyEncoding.UTF8.key(secret)
-        if not key:
-            raise SchemeError(no_secret([secret]).reason, "secret")
+        key = signing_key(KeyEncoding.UTF8.key(secret), secret)
         claims = {"iss": "netlify", "sha256": hashlib.sha256(body).hexdigest()}
         signed = b".".join(
             _base64url(json.dumps(part, separators=(",", ":")).encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from daemon.signatures.handshake import Handshake
@@ -33,3 +34,18 @@ class Preset:
     acknowledgement: Acknowledgement = USUAL
     issued: bool = False
     lookalikes: Mapping[str, str] = field(default_factory=dict)
+
+
+STANDARD_WEBHOOKS: Mapping[str, Any] = MappingProxyType(
+    {
+        "header": "webhook-signature",
+        "prefix": "v1,",
+        "encoding": "base64",
+        "signed": "{id}.{timestamp}.{body}",
+        "timestamp_header": "webhook-timestamp",
+        "key_encoding": "base64",
+        "key_prefix": "whsec_",
+        "delivery_header": "webhook-id",
+    }
+)
+"""The parameters that several vendors have from the specification of Standard Webhooks."""

@@ -15,7 +15,7 @@ from daemon.signatures.handshakes import (
     SlackChallenge,
     ZoomValidation,
 )
-from daemon.signatures.preset import Preset
+from daemon.signatures.preset import STANDARD_WEBHOOKS, Preset
 from daemon.signatures.scheme import Acknowledgement
 
 _OK = Acknowledgement(200)
@@ -38,16 +38,7 @@ _META = Preset(
 # Confirmed against the vendor's SDK standardwebhooks 1.1.0.
 _STANDARD = Preset(
     "Standard Webhooks: webhook-signature over id, time and body",
-    {
-        "header": "webhook-signature",
-        "prefix": "v1,",
-        "encoding": "base64",
-        "signed": "{id}.{timestamp}.{body}",
-        "timestamp_header": "webhook-timestamp",
-        "key_encoding": "base64",
-        "key_prefix": "whsec_",
-        "delivery_header": "webhook-id",
-    },
+    STANDARD_WEBHOOKS,
     "the signing secret that the sender shows for the endpoint: whsec_…, or the public key whpk_…",
     ("https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",),
     public_keys=True,

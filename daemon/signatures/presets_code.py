@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from daemon.signatures.alert_groups import alert_state
 from daemon.signatures.handshakes import GithubPing
-from daemon.signatures.preset import Preset
+from daemon.signatures.preset import STANDARD_WEBHOOKS, Preset
 from daemon.signatures.scheme import Acknowledgement
 
 CODE: Mapping[str, Preset] = MappingProxyType(
@@ -32,16 +32,7 @@ CODE: Mapping[str, Preset] = MappingProxyType(
         # Confirmed against the vendor's documentation and merge request 230944 of GitLab.
         "gitlab_signed": Preset(
             "GitLab's signing token: the headers of Standard Webhooks",
-            {
-                "header": "webhook-signature",
-                "prefix": "v1,",
-                "encoding": "base64",
-                "signed": "{id}.{timestamp}.{body}",
-                "timestamp_header": "webhook-timestamp",
-                "key_encoding": "base64",
-                "key_prefix": "whsec_",
-                "delivery_header": "webhook-id",
-            },
+            STANDARD_WEBHOOKS,
             "Settings > Webhooks > Signing token: whsec_…, shown once",
             ("https://docs.gitlab.com/user/project/integrations/webhooks/",),
             issued=True,

@@ -61,7 +61,7 @@ class SendgridScheme(Scheme):
             return Mismatch(f"the header {_HEADER} holds no signature", "it should be base64")
         if mismatch := check_unix_time(_TIME_HEADER, request, now, self.tolerance):
             return mismatch
-        message = octets(request.headers[_TIME_HEADER]) + request.body
+        message = self.signed_part(request)
         if not any(check(signature, message) for check in checks):
             references = ", ".join(secret.reference for secret in secrets)
             return Mismatch(

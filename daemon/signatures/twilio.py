@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
 from daemon.secret import Secret
-from daemon.signatures.keys import KeyEncoding
+from daemon.signatures.keys import KeyEncoding, shared_keys, signing_key
 from daemon.signatures.request import Mismatch, Request
 from daemon.signatures.scheme import (
     Acknowledgement,
@@ -72,7 +72,7 @@ class TwilioScheme(Scheme):
     )
 
     def verify(self, request: Request, secrets: Sequence[Secret], now: datetime) -> Mismatch | None:
-        keys = [key for secret in secrets if (key := KeyEncoding.UTF8.key(secret))]
+        keys = shared_keys(secrets)
         if not keys:
             return no_secret(secrets)
         received = request.headers.get(_HEADER)
@@ -115,9 +115,7 @@ class TwilioScheme(Scheme):
         self, body: bytes, secret: Secret, now: datetime, *, method: str = "POST", path: str = "/"
     ) -> dict[str, str]:
         """``body`` is a form, or JSON whose hash the URL ``path`` holds as ``bodySHA256``."""
-        key = KeyEncoding.UTF8.key(secret)
-        if not key:
-            raise SchemeError(no_secret([secret]).reason, "secret")
+        key = signing_key(KeyEncoding.UTF8.key(secret), secret)
         form = {"content-type": _FORM}
         headers = {} if _BODY_HASH.search(path) else form
         fields = _signed_fields(Request(method, path, headers, {}, body, path))
