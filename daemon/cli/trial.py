@@ -60,7 +60,7 @@ def try_trigger(trial: Trial, config_dir: Path | None, *, secrets: bool, as_json
     request = _request(trial, trigger, loaded.settings.public_url, now)
     match = _match(trial, loaded, trigger, request)
     delivery = delivery_of(request, match, "127.0.0.1", now)
-    sharing = [other for other in match.route.triggers if other is not trigger]
+    sharing = [other for other in match.route.triggers if other.name != trigger.name]
     tries = [
         _tried(each, request, delivery, loaded.settings.gh_api_url) for each in [trigger, *sharing]
     ]
