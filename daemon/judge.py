@@ -4,7 +4,7 @@ Pure: the same event under the same config, with the same ids, gets the same ver
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.body import fit_text, parse_body
@@ -65,28 +65,9 @@ def judge_delivery(
     limit and its burst, and the store may still make a duplicate of it, or hold it to the limit.
     A replay ``by_hand`` is judged without any of these.
     """
-    base, fault = bindings_of(event, delivery, body)
+    base = bindings_of(event, delivery, body)
     first = None if by_hand else First(event.at, request_of(delivery), body, base)
-    judged = (_judge_trigger(event, first, trigger, base, new_id) for trigger in triggers)
-    return tuple(_with_fault(each, fault) if fault else each for each in judged)
-
-
-UNBOUND = 'No value with name "event.cloudevent" found in Activation'
-"""The engine's words for the name that is not bound where the request's CloudEvent is wrong."""
-
-
-def _with_fault(judgement: Judgement, fault: str) -> Judgement:
-    """What failed for want of that name says what is wrong instead."""
-    verdict = judgement.verdict
-    dispatches = tuple(
-        replace(each, reason=each.reason.replace(UNBOUND, fault)) for each in verdict.dispatches
-    )
-    reason = verdict.reason.replace(UNBOUND, fault)
-    return replace(
-        judgement,
-        verdict=replace(verdict, reason=reason, dispatches=dispatches),
-        answer_fault=judgement.answer_fault.replace(UNBOUND, fault),
-    )
+    return tuple(_judge_trigger(event, first, trigger, base, new_id) for trigger in triggers)
 
 
 def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) -> Verdict:
@@ -113,10 +94,10 @@ def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) ->
     return Verdict(entry=cron.name, outcome=Outcome.DISPATCHED, dispatches=dispatches)
 
 
-def bindings_of(event: Event, delivery: Delivery, body: JSON) -> tuple[Bindings, str]:
+def bindings_of(event: Event, delivery: Delivery, body: JSON) -> Bindings:
     """The names that a trigger's expressions see, but for ``event.trigger``, which each trigger
-    adds; and what is wrong with the request's CloudEvent, which is no name then. Most triggers do
-    not ask for it."""
+    adds. Most triggers do not ask for the CloudEvent: one that is wrong is no name here, and only
+    who asks for it hears why."""
     values: dict[str, object] = {
         "body": body,
         "headers": _fit(delivery.headers),
@@ -127,14 +108,14 @@ def bindings_of(event: Event, delivery: Delivery, body: JSON) -> tuple[Bindings,
         "event.client_ip": delivery.client_ip,
         **{f"params.{name}": fit_text(value) for name, value in delivery.params.items()},
     }
-    fault = ""
+    unbound: dict[str, str] = {}
     try:
         values["event.cloudevent"] = cloud_event(delivery.headers, body, delivery.body)
     except Refused as refusal:
-        fault = f"the CloudEvent cannot be read: {refusal.message}"
+        unbound["event.cloudevent"] = f"the CloudEvent cannot be read: {refusal.message}"
     # What was compressed is larger than it came.
     size = None if "content-encoding" in delivery.headers else _size(delivery)
-    return Bindings(values, size=size), fault
+    return Bindings(values, size=size, unbound=unbound)
 
 
 def evaluate_variables(trigger: TriggerSpec, base: Bindings) -> Bindings:

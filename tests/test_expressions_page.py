@@ -75,7 +75,7 @@ class Sample:
         return parse_body(self.delivery.headers, self.delivery.body)
 
     def values(self) -> dict[str, object]:
-        bindings, _ = bindings_of(self.event, self.delivery, self.body)
+        bindings = bindings_of(self.event, self.delivery, self.body)
         return {**bindings.values, "event.trigger": "trigger", "dispatch_id": "dsp_1"}
 
     @property

@@ -132,8 +132,8 @@ def _notes(
     if "there is no key" in reasons and media_type_of(content_type) in _FORMS:
         yield "the body was read as a form, by its content type"
     if any(words in reasons for words in _NO_FIELDS) and any(map(_asks_for_it, _all(trigger))):
-        base, fault = bindings_of(event, delivery, body)
-        if not fault and base.values["event.cloudevent"] is None:
+        values = bindings_of(event, delivery, body).values
+        if values.get("event.cloudevent", "") is None:
             sent = f"content type is {content_type}" if content_type else "it has no content type"
             yield f"event.cloudevent is null: this is no CloudEvent ({sent})"
 
@@ -157,8 +157,7 @@ def _looked_into(
     trigger: TriggerSpec, event: Event, delivery: Delivery, body: JSON
 ) -> tuple[tuple[Variable, ...], Part | None]:
     """The values of the variables, and the parts of the condition."""
-    base, _ = bindings_of(event, delivery, body)
-    bindings = base.extended({"event.trigger": trigger.name})
+    bindings = bindings_of(event, delivery, body).extended({"event.trigger": trigger.name})
     variables: list[Variable] = []
     for name, expression in trigger.variables:
         try:

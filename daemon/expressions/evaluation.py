@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from cel_expr_python import cel
@@ -25,6 +26,8 @@ only after others were evaluated."""
 DEPTH_MAX = 256
 """Levels of nesting that a variable may have: the engine recurses natively."""
 
+_UNBOUND = re.compile(r'No value with name "(.+?)" found in Activation')
+
 STATUS_PREFIX = re.compile(r"^[A-Z_]+: ")
 """What the engine puts before its errors."""
 
@@ -32,6 +35,7 @@ keep_none()
 
 _ERROR = cel.Type.ERROR
 _MISSING: Any = object()
+_ALL_BOUND: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +109,10 @@ class Expression:
             result = self.compiled.eval(bindings.activation(self))
             value = result.plain_value()
         except (TypeError, ValueError, RuntimeError, SystemError) as error:
-            words = _plain_words(str(error).splitlines()[0])
+            words = _plain_words(str(error).splitlines()[0], bindings.unbound)
             raise ExpressionError(words, source=self.source) from None
         if type(value) is str and result.type() == _ERROR:
-            raise ExpressionError(_plain_words(value), source=self.source)
+            raise ExpressionError(_plain_words(value, bindings.unbound), source=self.source)
         return value
 
     def _refuse_too_much(self, bindings: Bindings) -> None:
@@ -150,12 +154,14 @@ class Condition:
 class Bindings:
     """The values of one event, for the expressions of any entry that knows their names.
 
-    ``size`` is how many bytes of JSON they came from, about; where it is not given it is reckoned.
-    What an expression is fed is converted when one first needs it, and serves all that are fed the
-    same; where that is nothing late, it serves those with other late values too.
+    ``unbound`` are names that have no value for this event, each with the reason, which is what an
+    expression fails with that asks for it. ``size`` is how many bytes of JSON the values came from,
+    about; where it is not given it is reckoned. What an expression is fed is converted when one
+    first needs it, and serves all that are fed the same; where that is nothing late, it serves
+    those with other late values too.
     """
 
-    __slots__ = ("_early", "_late", "_size", "values")
+    __slots__ = ("_early", "_late", "_size", "unbound", "values")
 
     def __init__(
         self,
@@ -163,8 +169,10 @@ class Bindings:
         *,
         size: int | None = None,
         early: dict[object, cel.Activation] | None = None,
+        unbound: Mapping[str, str] = _ALL_BOUND,
     ) -> None:
         self.values = values
+        self.unbound = unbound
         self._size = size
         self._early = {} if early is None else early
         self._late: dict[object, cel.Activation] = {}
@@ -181,7 +189,10 @@ class Bindings:
         if not values:
             return self
         return Bindings(
-            {**self.values, **values}, size=self.size + _length_of(values), early=self._early
+            {**self.values, **values},
+            size=self.size + _length_of(values),
+            early=self._early,
+            unbound=self.unbound,
         )
 
     def activation(self, expression: Expression) -> cel.Activation:
@@ -218,8 +229,11 @@ def _length_of(values: Mapping[str, Any]) -> int:
     return total
 
 
-def _plain_words(text: str) -> str:
+def _plain_words(text: str, unbound: Mapping[str, str]) -> str:
     """The engine's run-time error in the words of somebody who wrote the expression."""
+    nameless = _UNBOUND.search(text)
+    if nameless and nameless[1] in unbound:
+        return unbound[nameless[1]]
     if "Iteration budget exceeded" in text:
         return (
             f"goes over more than {ROUNDS_MAX:,} items, lists within lists counted together, "
