@@ -10,6 +10,7 @@ from yarl import URL
 
 from daemon.client.proxy import proxy_for
 from daemon.client.resolver import Resolver
+from daemon.client.wire import read
 from daemon.client.wording import describe
 from daemon.errors import FetchError
 
@@ -56,12 +57,10 @@ class Fetcher:
             ) as answer:
                 if answer.status != 200:
                     raise FetchError(f"{host} answered {answer.status}")
-                content = await answer.content.read(FETCHED_MAX + 1)
-                while content and len(content) <= FETCHED_MAX:
-                    more = await answer.content.read(FETCHED_MAX + 1 - len(content))
-                    if not more:
-                        return content
-                    content += more
+                content = bytearray()
+                await read(answer.content, content, FETCHED_MAX + 1)
         except (aiohttp.ClientError, OSError) as error:
             raise FetchError(f"{host} could not be asked: {describe(error)}") from None
-        raise FetchError(f"{host} answered more than {FETCHED_MAX:,} bytes, or nothing")
+        if not 0 < len(content) <= FETCHED_MAX:
+            raise FetchError(f"{host} answered more than {FETCHED_MAX:,} bytes, or nothing")
+        return bytes(content)

@@ -17,7 +17,7 @@ from daemon import github, github_meta
 from daemon.client.deadline import deadline as until
 from daemon.client.proxy import proxy_for
 from daemon.client.resolver import Resolver
-from daemon.client.wire import Body, OwnAnswer
+from daemon.client.wire import Body, OwnAnswer, read
 from daemon.client.wording import describe
 from daemon.dispatch import Attempt, Dispatch
 from daemon.errors import FetchError, UsageError
@@ -163,7 +163,7 @@ class GitHub:
                     proxy_headers=self._proxy_headers,
                 ) as answer,
             ):
-                await _read(answer.content, body, most + 1)
+                await read(answer.content, body, most + 1)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             raise FetchError(self._unreachable(request.url, error)) from None
         if len(body) > most:
@@ -214,7 +214,7 @@ class GitHub:
                 if not answer.content.at_eof():
                     now = asyncio.get_running_loop().time()
                     limit.reschedule(min(deadline, now + BODY_TIMEOUT))
-                    await _read(answer.content, words, BODY_MAX)
+                    await read(answer.content, words, BODY_MAX)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             # The status is the answer: a body that stalls or breaks off takes nothing from it.
             if answer is None:
@@ -252,9 +252,3 @@ class GitHub:
     def _redact(self, text: str) -> str:
         """``text`` without the token, which a hostile or debugging server may echo."""
         return text.replace(self._token, "<token>")
-
-
-async def _read(content: aiohttp.StreamReader, words: bytearray, most: int) -> None:
-    """The start of an answer's body, into ``words``: what came before a failure stays there."""
-    while len(words) < most and (chunk := await content.read(most - len(words))):
-        words += chunk

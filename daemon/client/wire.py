@@ -51,3 +51,9 @@ class OwnAnswer(aiohttp.ClientResponse):
         if connection.protocol is None or connection.protocol.should_close:
             raise aiohttp.ServerDisconnectedError
         return await super().start(connection)
+
+
+async def read(content: aiohttp.StreamReader, words: bytearray, most: int) -> None:
+    """The start of an answer's body, into ``words``: what came before a failure stays there."""
+    while len(words) < most and (chunk := await content.read(most - len(words))):
+        words += chunk
