@@ -393,8 +393,12 @@ async def test_a_sync_that_fails_acknowledges_nothing(faults: Faults, tmp_path: 
         faults.fail_syncs(1)
         await scene.assert_refuses("disk I/O error (look at its disk")
         assert not faults.syncs_to_fail
+        # GitHub takes nothing until the power is back: only the disk can know of it, and no
+        # acceptance is lost in the cut, which would rightly be sent again.
+        scene.github.inject(Fault(FaultKind.STATUS, times=None))
         assert await scene.push("next") == 202
         await cut_power(scene.daemon, platter)
+        scene.github.clear()
         await scene.daemon.start()
         await scene.assert_recovers(faults)
 
