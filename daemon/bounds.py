@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from daemon.exclusion import ONE_DAY, Exclusion
+from daemon.intervals import OneTime
 from daemon.schedule import TICK, Schedule
+from daemon.seconds import every_time
 from daemon.wallclock import DAY, SECOND, WallClock, wall_clock
 
 DAYS_LOOKED_AT = 50 * 366
@@ -44,6 +46,11 @@ class Bounded(Schedule):
         return self.inner.text
 
     @property
+    def words(self) -> str:
+        """As that of ``inner``: what bounds it and what is left out is said apart from it."""
+        return self.inner.words
+
+    @property
     def identity(self) -> str:
         parts = [self.inner.identity]
         if self.start_at is not None:
@@ -59,6 +66,19 @@ class Bounded(Schedule):
 
     def times_on(self, day: date) -> int:
         return self.inner.times_on(day) & ~self.excluded.on(day)
+
+    def seconds_between(self, start: datetime, end: datetime) -> int:
+        if isinstance(self.inner, OneTime):  # the only one that fires within a second
+            return Schedule.seconds_between(self, start, end)
+        found = self.inner.seconds_between(start, end)
+        if self.excluded.dates or self.excluded.named:
+            found &= ~every_time(self._clock, self.excluded.on, start, end)
+        if self.start_at is not None and self.start_at > start:
+            before = -((start - self.start_at) // SECOND)
+            found = found >> before << before
+        if self.end_at is not None and self.end_at < end:
+            found &= (1 << max((self.end_at - start) // SECOND + 1, 0)) - 1
+        return found
 
     def next_after(self, instant: datetime) -> datetime | None:
         if self.start_at is not None and instant < self.start_at:

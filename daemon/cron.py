@@ -11,8 +11,10 @@ from cronsim import CronSimError
 
 from daemon.crontab import DAY_OF_MONTH, FIELDS, HASHED, HOUR, WEEKDAY, plain
 from daemon.errors import ScheduleError
+from daemon.explanation import explained
 from daemon.matching import WHOLE_DAY, times, walk
 from daemon.schedule import TICK, Schedule
+from daemon.seconds import every_time, first_time
 from daemon.wallclock import DAY, Change, WallClock, standing_changes, wall_clock
 
 YEAR_2000 = datetime(2000, 1, 1)  # noqa: DTZ001  a wall time has no zone
@@ -37,6 +39,10 @@ class CronSchedule(Schedule):
     @property
     def text(self) -> str:
         return self.expression
+
+    @property
+    def words(self) -> str:
+        return explained(self._plain)
 
     @property
     def identity(self) -> str:
@@ -66,6 +72,10 @@ class CronSchedule(Schedule):
         ):
             return WHOLE_DAY  # after a gap it fires at a time that it does not name
         return times(self._plain).on(day)
+
+    def seconds_between(self, start: datetime, end: datetime) -> int:
+        rule = every_time if self._wildcard else first_time
+        return rule(self._clock, times(self._plain).on, start, end)
 
     def warnings(self) -> tuple[str, ...]:
         """What is legal but easily means something else than its author thinks."""

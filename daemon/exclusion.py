@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from daemon.cron import parse
 from daemon.crontab import plain
 from daemon.errors import ScheduleError
+from daemon.explanation import days_explained, explained, times_explained
 from daemon.matching import WHOLE_DAY, times
 
 ONE_DAY = timedelta(days=1)
@@ -27,6 +28,10 @@ class Dates:
     def __str__(self) -> str:
         return f"{self.first}/{self.last}"
 
+    @property
+    def words(self) -> str:
+        return f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -37,8 +42,21 @@ class Named:
     def __str__(self) -> str:
         return self.plain
 
+    @property
+    def words(self) -> str:
+        """Whole minutes are said to be that, where they are not whole days."""
+        if self._seconds_named:
+            return explained(self.plain)
+        if times_explained(self.plain) == "every minute":
+            return days_explained(self.plain).removeprefix("on ")
+        return f"{explained(self.plain)} (whole minutes)"
+
     def on(self, day: date) -> int:
-        return times(self.plain, whole_minutes=len(self.plain.split()) == 5).on(day)
+        return times(self.plain, whole_minutes=not self._seconds_named).on(day)
+
+    @property
+    def _seconds_named(self) -> bool:
+        return len(self.plain.split()) == 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +69,11 @@ class Exclusion:
 
     def __str__(self) -> str:
         return ", ".join(map(str, (*self.dates, *self.named)))
+
+    @property
+    def words(self) -> str:
+        items: tuple[Dates | Named, ...] = (*self.dates, *self.named)
+        return "; ".join(item.words for item in items)
 
     def on(self, day: date) -> int:
         """The seconds of the day that are left out, as a set."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from daemon.explanation import amount, every
 from daemon.matching import DAY_SECONDS, WHOLE_DAY
 from daemon.schedule import TICK, Schedule
 from daemon.wallclock import DAY, SECOND, wall_clock
@@ -32,6 +33,12 @@ class Interval(Schedule):
         return f"every {_span(self.every)}" + (f" offset {_span(shift)}" if shift else "")
 
     @property
+    def words(self) -> str:
+        shift = self.offset % self.every // SECOND
+        plus = f" plus {amount(shift)}" if shift else ""
+        return f"{every(self.every // SECOND)}, counted in UTC from {_shown(EPOCH)}{plus}"
+
+    @property
     def identity(self) -> str:
         """The zone is no part of it: it moves no instant."""
         return self.text
@@ -55,7 +62,7 @@ class Interval(Schedule):
         clock = wall_clock(self.timezone)
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
         period = self.every // SECOND
-        comb = _comb(period)
+        comb = _comb(period, DAY_SECONDS)
         found = 0
         for offset in {clock.offset(midnight - DAY), clock.offset(midnight + 2 * DAY)}:
             # The first wall second of the day, in UTC, that is a whole number of periods.
@@ -63,6 +70,11 @@ class Interval(Schedule):
             if shift < DAY_SECONDS:
                 found |= comb << shift
         return found & WHOLE_DAY
+
+    def seconds_between(self, start: datetime, end: datetime) -> int:
+        ahead = (self.offset - (start - EPOCH)) % self.every // SECOND
+        length = (end - start) // SECOND
+        return _comb(self.every // SECOND, length) << ahead & ((1 << length) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,11 @@ class OneTime(Schedule):
 
     @property
     def text(self) -> str:
-        return f"at {self.instant.astimezone(UTC).isoformat().replace('+00:00', 'Z')}"
+        return f"at {_shown(self.instant)}"
+
+    @property
+    def words(self) -> str:
+        return f"once, at {_shown(self.instant)}"
 
     @property
     def identity(self) -> str:
@@ -90,11 +106,15 @@ class OneTime(Schedule):
         return WHOLE_DAY
 
 
-def _comb(period: int) -> int:
-    """The second 0 and every ``period``-th after it, of one day."""
+def _shown(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _comb(period: int, length: int) -> int:
+    """The second 0 and every ``period``-th after it, of ``length`` seconds at least."""
     comb = 1
     width = period
-    while width < DAY_SECONDS:  # doubled rather than counted out: a day has 86,400 seconds
+    while width < length:  # doubled rather than counted out: a day has 86,400 seconds
         comb |= comb << width
         width *= 2
     return comb

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from daemon.wallclock import SECOND
+
 TICK = timedelta(microseconds=1)
 """The least step between two instants."""
 
@@ -38,6 +40,11 @@ class Schedule(ABC):
 
     @property
     @abstractmethod
+    def words(self) -> str:
+        """When it fires, in plain English and by the clock of ``timezone``."""
+
+    @property
+    @abstractmethod
     def identity(self) -> str:
         """Equal for schedules that differ in spelling only: a stored cursor holds for both."""
 
@@ -53,6 +60,17 @@ class Schedule(ABC):
     def times_on(self, day: date) -> int:
         """The seconds of a day on the wall clock outside of which it does not fire then, as a set
         (``matching.WHOLE_DAY``): so that what is left out can be stepped over day by day."""
+
+    def seconds_between(self, start: datetime, end: datetime) -> int:
+        """The seconds from ``start`` up to ``end`` in which it fires, as a set: bit n stands for
+        the n-th second. Both are on whole seconds. Here each instant is looked up; what may fire
+        often does better."""
+        found = 0
+        instant = self.next_after(start - TICK)
+        while instant is not None and instant < end:
+            found |= 1 << (instant - start) // SECOND
+            instant = self.next_after(instant)
+        return found
 
     def warnings(self) -> tuple[str, ...]:
         """What is legal but easily means something else than its author thinks."""

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from daemon.errors import ScheduleError
@@ -28,6 +28,18 @@ class Change:
     start: datetime
     end: datetime
     gap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A time, from the instant ``start`` up to ``end``, in which the clock stays ``offset`` ahead
+    of UTC. At ``start`` it was put forward by ``jump``, which is below zero where it was put back,
+    and zero where the stretch begins since somebody asked no earlier."""
+
+    start: datetime
+    end: datetime
+    offset: timedelta
+    jump: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,11 @@ class WallClock:
                 first = middle
         return low + last * SECOND
 
+    def stretches(self, start: datetime, end: datetime) -> tuple[Stretch, ...]:
+        """The stretches from the instant ``start`` up to ``end``, in order. The first one begins a
+        day before, so that a change whose hours are still being repeated is among them."""
+        return _stretches(self, start, end)
+
     def _offsets(self, wall: datetime) -> tuple[timedelta, timedelta]:
         """The offsets of the first and of the second time that the clock shows ``wall``."""
         aware = wall.replace(tzinfo=self.zone)
@@ -91,6 +108,25 @@ def wall_clock(timezone: str) -> WallClock:
     near = difflib.get_close_matches(timezone.casefold(), known, n=1, cutoff=0.8)
     hint = f"did you mean {known[near[0]]}?" if near else "write an IANA name: Europe/Berlin, UTC"
     raise ScheduleError(f"there is no time zone `{timezone}` ({hint})")
+
+
+@lru_cache(maxsize=256)  # many entries of a zone are asked about the same days
+def _stretches(clock: WallClock, start: datetime, end: datetime) -> tuple[Stretch, ...]:
+    found: list[Stretch] = []
+    begin = at = start - DAY
+    jump = timedelta()
+    while at < end:
+        offset = clock.offset(begin)
+        edge = min(at + DAY, end)
+        after = clock.offset(edge)
+        if after != offset:
+            change = clock.change(at, edge)
+            found.append(Stretch(begin, change, offset, jump))
+            begin, jump, edge = change, after - offset, change
+        at = edge
+    if begin < end:
+        found.append(Stretch(begin, end, clock.offset(begin), jump))
+    return tuple(found)
 
 
 @cache  # every entry of a zone asks the same, and the answer is part of the zone

@@ -15,7 +15,7 @@ from daemon.cron import CronSchedule, parse
 from daemon.errors import ScheduleError
 from daemon.exclusion import exclusion, parse_exclusion
 from daemon.intervals import Interval, OneTime
-from daemon.schedule import Schedule
+from daemon.schedule import TICK, Schedule
 from daemon.spread import jitter, spread
 from tests.schedule_oracle import (
     CHANGES,
@@ -73,12 +73,19 @@ def parsed(text: str, zone: str, name: str) -> CronSchedule | None:
 
 
 def agree(schedule: Schedule, expected: list[datetime], after: datetime, end: datetime) -> None:
-    """Forwards, backwards, and cut off."""
+    """Forwards, backwards, cut off, and as a set of the seconds of the first days."""
     assert found(schedule, after, end) == expected
     assert schedule.due_between(after, end, 100_000).instants == tuple(expected)
     newest = schedule.due_between(after, end, 3)
     assert newest.instants == tuple(expected[-3:])
     assert newest.omitted == ((expected[0], expected[-4]) if len(expected) > 3 else None)
+    start, end = after + SECOND, min(end, after + 3 * DAY) + SECOND
+    seconds = {(at - start) // SECOND for at in expected if at < end}
+    assert members(schedule.seconds_between(start, end)) == seconds
+
+
+def members(seconds: int) -> set[int]:
+    return {number for number, digit in enumerate(reversed(f"{seconds:b}")) if digit == "1"}
 
 
 # Second opinions
@@ -252,6 +259,26 @@ def test_what_an_exclusion_leaves_is_found_however_far_away(zone: str, data: st.
     assert schedule.last_before(following + SECOND) == following
     before = schedule.last_before(following)
     assert before is None or before <= after
+
+
+@settings(max_examples=40, deadline=None)
+@given(arounds(longest=2 * DAY), st.data())
+def test_the_set_of_seconds_is_what_is_found_one_by_one(
+    around: Around, data: st.DataObject
+) -> None:
+    """Also over a day that never was, and for instants within a second."""
+    schedule: Schedule | None
+    if data.draw(st.booleans()):
+        schedule = parsed(data.draw(rules(around.near, "a")).text, around.zone, "a")
+    else:
+        at = around.after + timedelta(microseconds=data.draw(st.integers(-(10**9), 10**9)))
+        bound = around.after + timedelta(microseconds=data.draw(st.integers(-(10**9), 10**9)))
+        schedule = Bounded(OneTime(at, around.zone), start_at=bound)
+    assume(schedule is not None)
+    assert schedule is not None
+    expected = found(schedule, around.after - TICK, around.end - TICK)
+    seconds = {(at - around.after) // SECOND for at in expected}
+    assert members(schedule.seconds_between(around.after, around.end)) == seconds
 
 
 # By example
