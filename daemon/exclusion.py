@@ -71,9 +71,9 @@ class Exclusion:
         return ", ".join(map(str, (*self.dates, *self.named)))
 
     @property
-    def words(self) -> str:
+    def words(self) -> list[str]:
         items: tuple[Dates | Named, ...] = (*self.dates, *self.named)
-        return "; ".join(item.words for item in items)
+        return [item.words for item in items]
 
     def on(self, day: date) -> int:
         """The seconds of the day that are left out, as a set."""

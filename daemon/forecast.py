@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from daemon.pacing import Budget
 from daemon.spec import CronSpec, Pace
@@ -24,14 +25,14 @@ SETS_KEPT = 1000
 """Sets of more seconds are kept, up to this number, so that equal ones are counted together."""
 
 PACED_MAX = 5000
-"""For so many dispatches it is worked out when each of them is sent."""
+"""For so many dispatches of a minute it is worked out when each of them is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """A minute in which ``dispatches`` of ``crons`` fall due. With the ``pace`` asked for, and if
-    nothing else is sent, the last of them goes to GitHub ``late`` after its time; or later than
-    that, where only some of them were ``counted``."""
+    """A minute in which ``dispatches`` of ``crons`` fall due. At the pace asked for, and if nothing
+    else is sent, the one that waits longest goes to GitHub ``late`` after its time; or later, where
+    not all of them were ``counted``."""
 
     start: datetime
     dispatches: int
@@ -41,21 +42,18 @@ class Busy:
 
 
 class Forecast:
-    """The instants after ``after`` (from the next whole second on) and before ``end``, of entries
-    that are enabled. ``minutes`` has the number of dispatches that fall due in each minute from
-    ``start`` on, which is that of ``after``. Of an entry with a `jitter` the instant counts, and
-    not when it is sent.
+    """The instants from ``first`` up to ``end`` of the entries that are enabled. ``minutes`` has
+    the number of dispatches that fall due in each minute from ``start`` on, which is the minute of
+    ``first``. Of an entry with a `jitter` the instant counts, and not when it is sent.
 
     Entries that fire alike are counted together, and seconds as sets: thousands that fire each
     minute or second take no longer than thousands that fire daily.
     """
 
-    def __init__(self, crons: Sequence[CronSpec], after: datetime, end: datetime) -> None:
-        first = after.replace(microsecond=0) + SECOND
-        self.start = first.replace(second=0)
-        self.end = end
-        self.minutes = [0] * -((self.start - end) // MINUTE)
-        self._first = first
+    def __init__(self, crons: Sequence[CronSpec], first: datetime, end: datetime) -> None:
+        self.first, self.end = _whole(first), _whole(end)
+        self.start = self.first.replace(second=0)
+        self.minutes = [0] * -((self.start - self.end) // MINUTE)
         self._alike: dict[str, list[CronSpec]] = {}
         for cron in crons:
             if cron.enabled:
@@ -63,7 +61,7 @@ class Forecast:
         many: Counter[tuple[int, int]] = Counter()
         for same in self._alike.values():
             weight = sum(len(cron.dispatches) for cron in same)
-            for day, (begin, until) in enumerate(_days(self.start, end)):
+            for day, (begin, until) in enumerate(_days(self.start, self.end)):
                 seconds = self._seconds(same[0], begin, until)
                 if seconds.bit_count() > FEW:
                     many[day, seconds] += weight
@@ -88,7 +86,7 @@ class Forecast:
 
     def _seconds(self, cron: CronSpec, begin: datetime, until: datetime) -> int:
         seconds = cron.schedule.seconds_between(begin, until)
-        past = max((self._first - begin) // SECOND, 0)
+        past = max((self.first - begin) // SECOND, 0)
         return seconds >> past << past
 
     def _add(self, day: int, by_minute: Iterable[tuple[int, int]], weight: int) -> None:
@@ -102,15 +100,20 @@ class Forecast:
 
     def _busy(self, minute: int, firing: Sequence[tuple[int, CronSpec]], pace: Pace) -> Busy:
         start = self.start + minute * MINUTE
-        counted = self.minutes[minute] <= PACED_MAX
-        due = sorted(_sends(firing, start)) if counted else [start] * PACED_MAX
+        due = sorted(islice(_sends(firing, start), PACED_MAX))
         return Busy(
             start=start,
             dispatches=self.minutes[minute],
             crons=tuple(cron for _, cron in firing),
             late=_lateness(due, pace),
-            counted=counted,
+            counted=len(due) == self.minutes[minute],
         )
+
+
+def _whole(instant: datetime) -> datetime:
+    """The whole second at ``instant`` or next after it."""
+    second = instant.replace(microsecond=0)
+    return second if second == instant else second + SECOND
 
 
 def _days(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -81,19 +81,67 @@ def validate(
     validate_config(directory or config_dir, secrets=secrets)
 
 
+After = Annotated[str | None, typer.Option(metavar="INSTANT", help="RFC 3339; default: now.")]
+
+
 @app.command(name="next")
 def next_(
-    config_dir: ConfigDir = None,
-    after: Annotated[
-        str | None, typer.Option(metavar="INSTANT", help="RFC 3339; default: now.")
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="This entry only, enabled or not.")
     ] = None,
+    config_dir: ConfigDir = None,
+    after: After = None,
     number: Annotated[int, typer.Option("-n", min=1, max=1000, help="Instants per entry.")] = 5,
     as_json: AsJson = False,
 ) -> None:
     """Show when each enabled cron entry fires next."""
-    from daemon.cli.offline import show_next
+    from daemon.cli.preview import show_next
 
-    show_next(config_dir, after, number, as_json=as_json)
+    show_next(config_dir, name, after, number, as_json=as_json)
+
+
+@app.command()
+def explain(
+    expression: Annotated[
+        list[str], typer.Argument(metavar="EXPRESSION", help="In quotes; or an entry's name.")
+    ],
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Whose clock; default: UTC.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The entry's name, of which H is made.")
+    ] = None,
+    after: After = None,
+    number: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many instants.")] = 5,
+    config_dir: ConfigDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say in words when a cron expression, or an entry, fires, with its next instants."""
+    from daemon.cli.preview import explain
+
+    if len(expression) > 1:
+        raise typer.BadParameter("put the expression in quotes: a shell reads * as file names")
+    explain(expression[0], config_dir, timezone, name, after, number, as_json=as_json)
+
+
+@app.command()
+def calendar(
+    days: Annotated[int | None, typer.Option(min=1, max=31, help="How many; default: 1.")] = None,
+    week: Annotated[bool, typer.Option("--week", help="The same as --days 7.")] = False,
+    after: After = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="Default: that of all entries, or else UTC."),
+    ] = None,
+    config_dir: ConfigDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw how many dispatches fall due in each minute of a day, or hour of some days."""
+    from daemon.cli.calendar import show_calendar
+
+    if week and days is not None:
+        raise typer.BadParameter("give either --days or --week")
+    show_calendar(config_dir, 7 if week else days or 1, after, timezone, as_json=as_json)
 
 
 @app.command(name="test")
