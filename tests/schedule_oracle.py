@@ -292,3 +292,8 @@ def every_walk(
 
 def utc(day: date, zone: str) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def members(seconds: int) -> set[int]:
+    """Of a set of seconds that is a number."""
+    return {number for number, digit in enumerate(reversed(f"{seconds:b}")) if digit == "1"}

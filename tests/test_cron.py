@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from daemon.cron import CronSchedule, parse
 from daemon.errors import ScheduleError
+from tests.schedule_oracle import members
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "cases" / "cron.json").read_text(encoding="utf-8")
@@ -352,7 +353,12 @@ def test_the_next_instant_is_ahead_and_the_last_one_behind(situation: Situation)
 def test_daylight_saving_by_example(
     expression: str, timezone: str, after: str, expected: list[str]
 ) -> None:
-    assert instants(parse(expression, timezone), after, len(expected)) == expected
+    schedule = parse(expression, timezone)
+    assert instants(schedule, after, len(expected)) == expected
+    start = instant(after).replace(microsecond=0) + SECOND
+    end = instant(expected[-1]) + SECOND
+    seconds = {(instant(text) - start) // SECOND for text in expected}
+    assert members(schedule.seconds_between(start, end)) == seconds
 
 
 def test_an_instant_may_be_given_in_any_zone() -> None:

@@ -27,6 +27,7 @@ from tests.schedule_oracle import (
     day_rules,
     dense,
     every_walk,
+    members,
     rules,
     stretches,
     utc,
@@ -82,10 +83,6 @@ def agree(schedule: Schedule, expected: list[datetime], after: datetime, end: da
     start, end = after + SECOND, min(end, after + 3 * DAY) + SECOND
     seconds = {(at - start) // SECOND for at in expected if at < end}
     assert members(schedule.seconds_between(start, end)) == seconds
-
-
-def members(seconds: int) -> set[int]:
-    return {number for number, digit in enumerate(reversed(f"{seconds:b}")) if digit == "1"}
 
 
 # Second opinions
