@@ -4,6 +4,7 @@ the forms it refuses."""
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -576,12 +577,13 @@ def test_an_unknown_zone_is_refused_with_the_nearest_name(timezone: str, message
 @example("0 0 * * " + "9" * 5000)
 @example("*/" + "9" * 5000 + " * * * *")
 def test_any_text_is_read_or_refused(text: str) -> None:
-    """No other error escapes the parser, and what it took fires."""
+    """No other error escapes the parser, and what it took fires and can be put into words."""
     try:
         schedule = parse(text, name="nightly")
     except ScheduleError:
         return
     schedule.warnings()
+    assert re.match(r"(at|every) .*\w", schedule.words)
     assert schedule.next_after(instant("2026-06-01T00:00Z")) is not None
 
 
