@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.config.durations import LONGEST, duration, written
+from daemon.durations import LONGEST, duration, written
 from daemon.errors import ConfigError
 from tests.specs import ENVIRON, config, cron_entry, trigger_entry
 

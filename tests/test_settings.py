@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from daemon.addresses import Networks
 from daemon.config import Flags, Secrets, config_directory, load, load_settings
-from daemon.config.durations import duration
 from daemon.config.keyring import Keyring, SecretError
 from daemon.config.setting_forms import (
     api_url,
@@ -27,6 +26,7 @@ from daemon.config.setting_forms import (
     public_url,
     rate,
 )
+from daemon.durations import duration
 from daemon.errors import ConfigError
 from daemon.spec import Config, Pace, Settings
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from daemon.config.durations import duration
 from daemon.config.findings import Findings
-from daemon.config.instants import instant
 from daemon.document import Document
+from daemon.durations import duration
 from daemon.errors import ExpressionError, Fault
 from daemon.expressions import JSON, Path
+from daemon.instants import instant
 from daemon.schemas import Name, shown_path
 
 

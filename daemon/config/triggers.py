@@ -9,11 +9,11 @@ from datetime import timedelta
 from daemon.addresses import GITHUB, AllowList, Network, NetworkError, Networks, network
 from daemon.config.auth import AuthReader
 from daemon.config.dispatches import DispatchReader, warn_of_dollars
-from daemon.config.durations import written
 from daemon.config.entry import Entry
 from daemon.config.keyring import Keyring
 from daemon.config.node import Node
 from daemon.config.paths import PathError, path_template
+from daemon.durations import written
 from daemon.errors import ExpressionError
 from daemon.expressions import JSON, Condition, Expression, Path, Vocabulary
 from daemon.spec import (
