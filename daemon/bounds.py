@@ -18,6 +18,9 @@ more. All that can come at all comes within 40 years: a weekday on a 29th of Feb
 
 NOTHING = Exclusion((), ())
 
+BETWEEN = "; "
+"""What stands between the parts of an identity."""
+
 HALF_DAY = timedelta(hours=12)
 
 
@@ -59,13 +62,16 @@ class Bounded(Schedule):
             parts.append(f"until {self.end_at.astimezone(UTC).isoformat()}")
         if left_out := str(self.excluded):
             parts.append(f"without {left_out} in {self.timezone}")
-        return "; ".join(parts)
+        return BETWEEN.join(parts)
 
     def warnings(self) -> tuple[str, ...]:
         return self.inner.warnings()
 
     def times_on(self, day: date) -> int:
         return self.inner.times_on(day) & ~self.excluded.on(day)
+
+    def taken_up(self, cursor: datetime, offset: timedelta) -> datetime:
+        return self.inner.taken_up(cursor, offset)
 
     def seconds_between(self, start: datetime, end: datetime) -> int:
         if isinstance(self.inner, OneTime):  # the only one that fires within a second

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 from cronsim import CronSimError
 
@@ -72,6 +72,11 @@ class CronSchedule(Schedule):
         ):
             return WHOLE_DAY  # after a gap it fires at a time that it does not name
         return times(self._plain).on(day)
+
+    def taken_up(self, cursor: datetime, offset: timedelta) -> datetime:
+        """As where a clock is put forward or back: what has a fixed time fires once on its day,
+        so it goes on from the wall time that it had come to; what follows the clock goes on."""
+        return cursor if self._wildcard else cursor - (self._clock.offset(cursor) - offset)
 
     def seconds_between(self, start: datetime, end: datetime) -> int:
         rule = every_time if self._wildcard else first_time

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from daemon.dispatch import Dispatch
+from daemon.incident import Incident
 
 API_ENTRY = "/dispatch"
 """The entry that calls of ``POST /dispatch`` are booked under; no slug can collide with it."""
@@ -148,6 +149,28 @@ class Verdict:
     supersedes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """That an entry rests until somebody resumes it: since when, who wanted it, and why."""
+
+    entry: str
+    since: datetime
+    by: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        why = f" ({self.reason})" if self.reason else ""
+        return f"paused by {self.by} since {self.since:%FT%TZ}{why}"
+
+
+class Overlap(StrEnum):
+    """What to do with an instant while the previous firing of its entry is unfinished."""
+
+    ALLOW = "allow"
+    SKIP = "skip"  # it is missed
+    BUFFER_ONE = "buffer_one"  # it waits; what comes while one waits is missed
+
+
 class FiringOutcome(StrEnum):
     """How a cron instant that was owed ended."""
 
@@ -156,16 +179,33 @@ class FiringOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FiringRecord:
+    """A cron instant as accounted for. Of a truncated backlog ``first`` is the other bound, and
+    ``count`` how many instants it was."""
+
+    cron: str
+    scheduled_at: datetime
+    outcome: FiringOutcome
+    reason: str
+    event_id: str | None
+    first: datetime | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Missed:
     """Instants of a cron entry that were owed and will not fire, and why.
 
     One instant has ``first == last``. A backlog that is too long to list has the bounds of what
-    was left off, both included.
+    was left off, both included, and how many that were. ``wanted`` says that somebody asked for it
+    to be so (a pause, the entry's `overlap`).
     """
 
     first: datetime
     last: datetime
     reason: str
+    count: int = 1
+    wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +213,17 @@ class Due:
     """All that one cron entry owes up to now, each instant as fired or missed, oldest first.
 
     ``cursor`` is where the entry's cursor moves to once this is recorded: every instant up to it
-    is then accounted for.
+    is then accounted for. ``offset`` is what the clock on the wall of its zone was ahead of UTC
+    there, for who goes on from it with other time zone data. Which firings come to overlap only the
+    store can tell: those become missed or wait, as ``overlap`` says. What GitHub has not taken
+    ``alert_after`` the instant (and its jitter) is an incident.
     """
 
     cron: str
     cursor: datetime
     firings: tuple[Firing, ...] = ()
     missed: tuple[Missed, ...] = ()
+    overlap: Overlap = Overlap.ALLOW
+    incidents: tuple[Incident, ...] = ()
+    offset: timedelta = timedelta()
+    alert_after: timedelta | None = None

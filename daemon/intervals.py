@@ -57,6 +57,11 @@ class Interval(Schedule):
         except OverflowError:
             return None
 
+    def count(self, first: datetime, last: datetime) -> int:
+        since = EPOCH + self.offset
+        before, to = ((at.astimezone(UTC) - since) // self.every for at in (first - TICK, last))
+        return max(to - before, 0)
+
     def times_on(self, day: date) -> int:
         """Around a change of the clock, those of both offsets."""
         clock = wall_clock(self.timezone)

@@ -4,124 +4,24 @@ hands it over to be recorded. What was not recorded stays owed."""
 from __future__ import annotations
 
 import asyncio
-import heapq
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.events import EVENT_JOB_EXECUTED, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from daemon.event import Due, Firing, Missed
+from daemon.agenda import FEW, Agenda, entries_at
+from daemon.catching_up import ON_TIME
+from daemon.event import Due, Pause
 from daemon.facts import Facts, Trouble
-from daemon.schedule import Backlog
+from daemon.owed import work_out
 from daemon.spec import CronSpec
 
 TICK = timedelta(seconds=5)
 """The longest sleep. A suspend or a step of the wall clock goes unnoticed for no longer."""
 
-ON_TIME = timedelta(seconds=60)
-"""An instant no later than this fires as if nothing had happened; a later one is caught up with."""
-
-CATCH_UP_LIMIT = 100
-"""How many instants of a backlog are accounted for one by one: the newest."""
-
-FEW = 20
-"""Up to this many entries are worked out on the event loop; more (or a backlog) in a thread."""
-
-BATCH = 200
-"""As many entries are handed over at a time, so that the event loop has a moment in between."""
-
-LEAD_EACH = timedelta(microseconds=500)
-LEAD_MAX = timedelta(seconds=10)
-"""Where more than `FEW` entries are due at one instant they are recorded ahead of it, this long for
-each of them, so that all are on disk in time. Their dispatches fall due at the instant itself."""
-
 JOB = "crons"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A cron entry on the agenda: accounted for up to ``cursor``, and next due at ``due_at``."""
-
-    cron: CronSpec
-    cursor: datetime
-    due_at: datetime
-
-
-class Agenda:
-    """The entries that will fire again, soonest first."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[datetime, str, Entry]] = []
-        self._crowd: Counter[datetime] = Counter()
-
-    def put(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            heapq.heappush(self._heap, (entry.due_at, entry.cron.name, entry))
-            self._crowd[entry.due_at] += 1
-
-    def take(self, now: datetime) -> list[Entry]:
-        """Removes and returns the entries that are to be recorded now, soonest first: those that
-        are due, or some of a crowd that soon will be."""
-        begin = self.record_at
-        if begin is None or now < begin:
-            return []
-        taken: list[Entry] = []
-        until = max(now, self._heap[0][0])
-        while self._heap and self._heap[0][0] <= until and len(taken) < BATCH:
-            due_at, _, entry = heapq.heappop(self._heap)
-            taken.append(entry)
-            self._crowd[due_at] -= 1
-            if not self._crowd[due_at]:
-                del self._crowd[due_at]
-        return taken
-
-    @property
-    def record_at(self) -> datetime | None:
-        """When to begin to record the soonest instant; None: there is none. It comes nearer to the
-        instant as the crowd is worked off."""
-        if not self._heap:
-            return None
-        due_at = self._heap[0][0]
-        crowd = self._crowd[due_at]
-        return due_at - min(crowd * LEAD_EACH, LEAD_MAX) if crowd > FEW else due_at
-
-
-def judge_backlog(cron: CronSpec, backlog: Backlog, now: datetime) -> Due:
-    """Says of every instant owed whether it fires or is missed, and why.
-
-    Of those that are late only the newest fires, and only where none that is newer fires anyway.
-    """
-    on_time = [instant for instant in backlog.instants if now - instant <= ON_TIME]
-    late = [instant for instant in backlog.instants if now - instant > ON_TIME]
-    firings = [Firing(cron.name, instant, now) for instant in on_time]
-    if late and not on_time:
-        firings.append(Firing(cron.name, late.pop(), now, catch_up=True))
-    missed = []
-    if backlog.omitted is not None:
-        reason = f"older than the {CATCH_UP_LIMIT} newest instants that were owed"
-        missed.append(Missed(*backlog.omitted, reason))
-    reason = (
-        f"more than {ON_TIME.total_seconds():.0f} s late, and `catch_up: {cron.catch_up}` fires "
-        "only the newest"
-    )
-    missed.extend(Missed(instant, instant, reason) for instant in late)
-    return Due(cron.name, now, tuple(firings), tuple(missed))
-
-
-def next_instants(crons: Sequence[CronSpec], after: datetime, n: int) -> dict[str, list[datetime]]:
-    """For each entry, by name, its first ``n`` instants after ``after``, in UTC."""
-    upcoming: dict[str, list[datetime]] = {}
-    for cron in crons:
-        instants = upcoming[cron.name] = []
-        instant = cron.schedule.next_after(after)
-        while instant is not None and len(instants) < n:
-            instants.append(instant)
-            instant = cron.schedule.next_after(instant)
-    return upcoming
 
 
 class Scheduler:
@@ -130,7 +30,7 @@ class Scheduler:
     ``cursors`` says up to which instant each entry, by name, is accounted for; one without starts
     at now. ``account`` records a batch, all or nothing; when it raises, the batch stays owed and
     is worked out anew at the next tick. An instant that many entries share is recorded ahead of its
-    time, as what it will be.
+    time, as what it will be. While an entry is ``paused`` its instants are missed.
     """
 
     def __init__(
@@ -141,6 +41,7 @@ class Scheduler:
         clock: Callable[[], datetime],
         facts: Facts,
         *,
+        paused: Callable[[str], Pause | None] = lambda _: None,
         tick: timedelta = TICK,
     ) -> None:
         self._crons = [cron for cron in crons if cron.enabled]
@@ -148,6 +49,7 @@ class Scheduler:
         self._account = account
         self._clock = clock
         self._facts = facts
+        self._paused = paused
         self._agenda = Agenda()
         self._trigger = WakeTrigger(self._until_due, tick)
         self._scheduler = TickingScheduler(timezone=UTC)
@@ -158,7 +60,7 @@ class Scheduler:
     async def start(self) -> None:
         """Begins; what is owed from before is accounted for at once, in the background."""
         now = self._clock()
-        self._agenda.put(await asyncio.to_thread(_entries, self._crons, self._cursors, now))
+        self._agenda.put(await asyncio.to_thread(entries_at, self._crons, self._cursors, now))
         self._scheduler.add_job(
             self._wake,
             self._trigger,
@@ -203,18 +105,28 @@ class Scheduler:
         """Hands over all that is owed now, batch by batch."""
         now = self._clock()
         self._watch_clock(now)
-        while not self._stopping and (entries := self._agenda.take(now)):
+        while not self._stopping and (waiting := self._agenda.take(now)):
             try:
-                little = len(entries) <= FEW and now - entries[0].due_at <= ON_TIME
-                dues, moved = (
-                    _owed(entries, now) if little else await asyncio.to_thread(_owed, entries, now)
-                )
-                await self._account(dues)
-            except BaseException:
-                self._agenda.put(entries)
-                raise
-            self._agenda.put(moved)
+                while waiting and not self._stopping:
+                    little = len(waiting) <= FEW and now - waiting[0].due_at <= ON_TIME
+                    owed = (
+                        work_out(waiting, now, self._paused)
+                        if little
+                        else await asyncio.to_thread(work_out, waiting, now, self._paused)
+                    )
+                    for portion in owed.portions:
+                        await self._account(portion)
+                    del waiting[: owed.entries]
+                    self._agenda.put(owed.moved)
+            finally:
+                self._agenda.put(waiting)  # what was recorded of them is not recorded again
             now = self._clock()
+
+    async def catch_up(self) -> None:
+        """Accounts for all that is owed up to now, as the next tick would. Raises what ``account``
+        does."""
+        async with self._accounting:
+            await self._account_due()
 
     def _watch_clock(self, now: datetime) -> None:
         last, self._last_wake = self._last_wake, now
@@ -262,35 +174,3 @@ class TickingScheduler(AsyncIOScheduler):  # type: ignore[misc]  # APScheduler h
         super()._start_timer(wait_seconds)
         if wait_seconds is not None and wait_seconds > TICK.total_seconds() + 1:
             self.reschedule_job(JOB, trigger=self.get_job(JOB).trigger)
-
-
-def _entries(
-    crons: Sequence[CronSpec], cursors: Mapping[str, datetime], now: datetime
-) -> list[Entry]:
-    entries = []
-    for cron in crons:
-        cursor = cursors.get(cron.name, now)
-        due_at = cron.schedule.next_after(cursor)
-        if due_at is not None:
-            entries.append(Entry(cron, cursor, due_at))
-    return entries
-
-
-def _owed(entries: Sequence[Entry], began: datetime) -> tuple[list[Due], list[Entry]]:
-    """What each entry owes, and the entries as they stand once that is recorded. One that is not
-    due yet is looked at as of its instant."""
-    dues, moved = [], []
-    for entry in entries:
-        now = max(began, entry.due_at)
-        schedule = entry.cron.schedule
-        due_at = schedule.next_after(entry.due_at)
-        if due_at is None or due_at > now:  # nearly always, and the cheapest to find
-            backlog = Backlog((entry.due_at,))
-        else:
-            backlog = schedule.due_between(entry.cursor, now, CATCH_UP_LIMIT)
-            due_at = schedule.next_after(now)
-        due = judge_backlog(entry.cron, backlog, now)
-        dues.append(due)
-        if due_at is not None:
-            moved.append(Entry(entry.cron, due.cursor, due_at))
-    return dues, moved

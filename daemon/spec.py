@@ -8,16 +8,22 @@ from datetime import timedelta
 from enum import StrEnum
 
 from daemon.addresses import AllowList, Networks
+from daemon.event import Overlap
 from daemon.expressions import Condition, Expression, Template, Tree
 from daemon.schedule import Schedule
 from daemon.secret import Secret
 from daemon.signatures import Scheme
+
+CATCH_UP_LIMIT = 100
+"""How many instants of a backlog are accounted for one by one, unless an entry says otherwise."""
 
 
 class CatchUp(StrEnum):
     """What to do about instants that passed while the daemon was away."""
 
     LATEST = "latest"  # fire the newest one that was missed
+    ALL = "all"  # fire each of them, oldest first
+    SKIP = "skip"  # fire none
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,9 @@ class DispatchSpec:
 
 @dataclass(frozen=True, slots=True)
 class CronSpec:
-    """One entry of CRONS.json. What fires on time is sent up to ``jitter`` later."""
+    """One entry of CRONS.json. What fires on time is sent up to ``jitter`` later. Of a backlog the
+    newest ``catch_up_limit`` instants are looked at one by one; none fires that is later than
+    ``max_lateness``, where there is one. Later than ``alert_after`` is an incident."""
 
     name: str
     description: str
@@ -45,6 +53,10 @@ class CronSpec:
     catch_up: CatchUp
     dispatches: tuple[DispatchSpec, ...]
     jitter: timedelta = timedelta()
+    max_lateness: timedelta | None = None
+    catch_up_limit: int = CATCH_UP_LIMIT
+    overlap: Overlap = Overlap.ALLOW
+    alert_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

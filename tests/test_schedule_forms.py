@@ -15,7 +15,7 @@ from daemon.cron import CronSchedule, parse
 from daemon.errors import ScheduleError
 from daemon.exclusion import exclusion, parse_exclusion
 from daemon.intervals import Interval, OneTime
-from daemon.schedule import TICK, Schedule
+from daemon.schedule import TICK, Omitted, Schedule
 from daemon.spread import jitter, spread
 from tests.schedule_oracle import (
     CHANGES,
@@ -79,7 +79,9 @@ def agree(schedule: Schedule, expected: list[datetime], after: datetime, end: da
     assert schedule.due_between(after, end, 100_000).instants == tuple(expected)
     newest = schedule.due_between(after, end, 3)
     assert newest.instants == tuple(expected[-3:])
-    assert newest.omitted == ((expected[0], expected[-4]) if len(expected) > 3 else None)
+    assert newest.omitted == (
+        Omitted(expected[0], expected[-4], len(expected) - 3) if len(expected) > 3 else None
+    )
     start, end = after + SECOND, min(end, after + 3 * DAY) + SECOND
     seconds = {(at - start) // SECOND for at in expected if at < end}
     assert members(schedule.seconds_between(start, end)) == seconds
@@ -237,6 +239,25 @@ def test_intervals_agree_with_a_count_of_seconds(around: Around, data: st.DataOb
 
 
 @settings(max_examples=60, deadline=None)
+@given(arounds(longest=40 * DAY), st.sampled_from(NAMES), st.data())
+def test_what_is_counted_by_the_month_is_what_there_is_one_by_one(
+    around: Around, name: str, data: st.DataObject
+) -> None:
+    """Also over the days on which the clock is changed."""
+    rule = data.draw(
+        st.one_of(st.sampled_from([dense(10), dense(1)]), rules(around.near, name, daily=True))
+    )
+    inner: Schedule = parse(rule.text, around.zone, name)
+    inner = data.draw(st.sampled_from([inner, Interval(7 * MINUTE, timedelta(), around.zone)]))
+    left_out = data.draw(st.lists(exclusions(around, name, seconds=False), max_size=2))
+    texts = [
+        text for text, what in left_out if not isinstance(what, Rule) or parsed(text, "UTC", name)
+    ]
+    schedule = without(inner, *texts) if texts else inner
+    every = found(schedule, around.after, around.end)
+    assert schedule.count(around.after + SECOND, around.end) == len(every)
+
+
 @given(st.sampled_from(sorted(CHANGES)), st.data())
 def test_what_an_exclusion_leaves_is_found_however_far_away(zone: str, data: st.DataObject) -> None:
     """Nothing lies between an instant and its neighbours, when most of what there is is left
@@ -385,7 +406,8 @@ def test_a_century_of_an_interval_is_searched_from_its_newest_end() -> None:
     assert backlog.instants[-1] == instant("2026-11-23T12:00Z")
     assert len(backlog.instants) == 100
     assert backlog.omitted is not None
-    assert backlog.omitted[1] == backlog.instants[0] - MINUTE
+    assert backlog.omitted.last == backlog.instants[0] - MINUTE
+    assert backlog.omitted.count == 36_500 * 24 * 60 - 100
 
 
 # Identity

@@ -10,20 +10,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from freezegun import freeze_time
 
+from daemon.agenda import BATCH, FEW, LEAD_EACH
 from daemon.cron import parse
-from daemon.event import Due, Missed
+from daemon.event import Due
 from daemon.facts import Fact, Facts, Trouble
-from daemon.schedule import Backlog
-from daemon.scheduler import (
-    BATCH,
-    FEW,
-    LEAD_EACH,
-    TICK,
-    Scheduler,
-    WakeTrigger,
-    judge_backlog,
-    next_instants,
-)
+from daemon.scheduler import TICK, Scheduler, WakeTrigger
 from daemon.spec import CatchUp, CronSpec
 
 SECOND = timedelta(seconds=1)
@@ -120,47 +111,6 @@ class Rounds:
             while self._looks < goal:
                 self._looked.clear()
                 await self._looked.wait()
-
-
-# The judgement
-
-
-def test_an_instant_up_to_a_minute_late_fires_normally() -> None:
-    instants = (NOON - 60 * SECOND, NOON)
-    due = judge_backlog(cron("build"), Backlog(instants), NOON)
-    assert [(firing.scheduled_at, firing.catch_up) for firing in due.firings] == [
-        (NOON - 60 * SECOND, False),
-        (NOON, False),
-    ]
-    assert due.missed == ()
-    assert due.cursor == NOON
-
-
-def test_of_late_instants_only_the_newest_fires() -> None:
-    instants = (NOON - 3 * MINUTE, NOON - 2 * MINUTE)
-    due = judge_backlog(cron("build"), Backlog(instants), NOON)
-    assert [(firing.scheduled_at, firing.catch_up) for firing in due.firings] == [
-        (NOON - 2 * MINUTE, True)
-    ]
-    assert due.missed == (
-        Missed(
-            NOON - 3 * MINUTE,
-            NOON - 3 * MINUTE,
-            "more than 60 s late, and `catch_up: latest` fires only the newest",
-        ),
-    )
-
-
-def test_a_late_instant_does_not_fire_beside_one_that_is_on_time() -> None:
-    instants = (NOON - 2 * MINUTE, NOON - SECOND)
-    due = judge_backlog(cron("build"), Backlog(instants), NOON)
-    assert [firing.scheduled_at for firing in due.firings] == [NOON - SECOND]
-    assert [missed.first for missed in due.missed] == [NOON - 2 * MINUTE]
-
-
-def test_every_firing_bears_the_time_it_was_fired() -> None:
-    due = judge_backlog(cron("build"), Backlog((NOON - SECOND,)), NOON)
-    assert [firing.fired_at for firing in due.firings] == [NOON]
 
 
 # What is owed
@@ -459,19 +409,3 @@ async def test_nothing_is_recorded_after_the_stop() -> None:
 
 async def test_stopping_what_never_started_is_allowed() -> None:
     await Scheduler([], {}, Book().account, Clock(NOON), Facts()).stop()
-
-
-# What comes next
-
-
-def test_the_next_instants_of_each_entry_are_listed_by_name() -> None:
-    crons = [cron("daily", "0 5 * * *"), cron("leap", "0 0 29 2 *", enabled=False)]
-    assert next_instants(crons, NOON, 2) == {
-        "daily": [datetime(2026, 6, 2, 5, tzinfo=UTC), datetime(2026, 6, 3, 5, tzinfo=UTC)],
-        "leap": [datetime(2028, 2, 29, tzinfo=UTC), datetime(2032, 2, 29, tzinfo=UTC)],
-    }
-
-
-def test_the_end_of_the_calendar_ends_the_list() -> None:
-    last_day = datetime(9999, 12, 31, tzinfo=UTC)
-    assert next_instants([cron("yearly", "@yearly")], last_day, 3) == {"yearly": []}

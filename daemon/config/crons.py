@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from daemon.config.dispatches import DispatchReader
 from daemon.config.entry import Entry
+from daemon.config.node import Node
 from daemon.config.schedules import ScheduleReader
+from daemon.event import Overlap
 from daemon.expressions import Vocabulary
-from daemon.spec import CatchUp, CronSpec
+from daemon.spec import CATCH_UP_LIMIT, CatchUp, CronSpec
 
 
 class CronReader:
@@ -33,4 +37,13 @@ class CronReader:
             catch_up=CatchUp(node.text("catch_up") or CatchUp.LATEST),
             dispatches=dispatches,
             jitter=jitter,
+            max_lateness=_given(node, "max_lateness"),
+            catch_up_limit=node.whole("catch_up_limit", CATCH_UP_LIMIT),
+            overlap=Overlap(node.text("overlap") or Overlap.ALLOW),
+            alert_after=_given(node, "alert_after"),
         )
+
+
+def _given(node: Node, key: str) -> timedelta | None:
+    """The duration under ``key``; None where there is none."""
+    return node.span(key, timedelta()) or None
