@@ -29,8 +29,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.PENDING: frozenset(
         {State.SENDING, State.HELD, State.DEAD, State.SUPERSEDED, State.CANCELLED}
     ),
-    State.SENDING: frozenset({State.ACCEPTED, State.PENDING, State.UNSURE, State.DEAD}),
-    State.HELD: frozenset({State.PENDING, State.DEAD, State.CANCELLED}),
+    State.SENDING: frozenset({State.ACCEPTED, State.PENDING, State.HELD, State.UNSURE, State.DEAD}),
+    State.HELD: frozenset({State.PENDING, State.DEAD, State.SUPERSEDED, State.CANCELLED}),
     State.UNSURE: frozenset(
         {State.SENDING, State.ACCEPTED, State.HELD, State.DEAD, State.CANCELLED}
     ),
@@ -40,6 +40,10 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.CANCELLED: frozenset(),
 }
 """From each state, the states that may follow. The store refuses every other step."""
+
+
+TO_SEND = frozenset({State.PENDING, State.HELD})
+"""Still to be sent: when its time has come, or when a person says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,35 @@ from typing import Protocol
 
 from daemon.clockwatch import Step
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
-from daemon.event import Due, Event, FiringOutcome, Outcome, Verdict
+from daemon.event import (
+    Due,
+    Event,
+    FiringOutcome,
+    FiringRecord,
+    Missed,
+    Outcome,
+    Pause,
+    Verdict,
+)
+from daemon.incident import Incident, IncidentKind
+from daemon.schedule import Schedule
 
 Record = Callable[[Event, Sequence[Verdict]], Awaitable[tuple[Verdict, ...]]]
 """Commits an event with its verdicts, and returns these as they stand then."""
+
+
+Recording = tuple[Event, tuple[Verdict, ...]]
+"""An event with the verdicts on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accounted:
+    """What was new when cron instants were booked: events, instants (by cron) that overlap made
+    missed, and incidents."""
+
+    events: Sequence[Recording] = ()
+    missed: Sequence[tuple[str, Missed]] = ()
+    incidents: Sequence[Incident] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +89,16 @@ class Ledger(Protocol):
     async def account(
         self,
         dues: Sequence[Due],
-        events: Sequence[tuple[Event, tuple[Verdict, ...]]],
-    ) -> Sequence[tuple[Event, tuple[Verdict, ...]]]:
-        """Commits cron instants with their events; returns the events that were new."""
+        events: Sequence[Recording],
+    ) -> Accounted:
+        """Commits cron instants with their events; returns what was new."""
+        ...
+
+    async def make_up(
+        self, cron: str, schedule: Schedule, recordings: Sequence[Recording]
+    ) -> Sequence[Recording]:
+        """Commits firings of one cron that were asked for by hand, of successive instants, but for
+        those that fired before; returns what was new."""
         ...
 
     async def add_dispatches(self, dispatches: Sequence[Dispatch]) -> None:
@@ -107,20 +139,36 @@ class Lessons(Protocol):
         ...
 
 
+class Rests(Protocol):
+    """Where the pauses of entries are kept, and what they hold back."""
+
+    async def pauses(self) -> Mapping[str, Pause]:
+        """Those that there are, by entry."""
+        ...
+
+    async def pause(self, pause: Pause) -> Pause:
+        """Keeps it, unless the entry is paused already; returns the one that stands."""
+        ...
+
+    async def hold(self, pause: Pause, limit: int) -> int:
+        """Holds up to ``limit`` dispatches of the entry that wait to be sent; returns how many."""
+        ...
+
+    async def release(self, entry: str, now: datetime, limit: int) -> int:
+        """Lets up to ``limit`` held dispatches of the entry go; returns how many."""
+        ...
+
+    async def unpause(self, entry: str) -> None:
+        """Forgets the pause."""
+        ...
+
+    async def holding(self) -> Sequence[str]:
+        """The entries of which dispatches are held."""
+        ...
+
+
 Fetch = Callable[[str], Awaitable[bytes]]
 """Fetches a URL that a sender named, on a host that its scheme trusts. Raises FetchError."""
-
-
-@dataclass(frozen=True, slots=True)
-class FiringRecord:
-    """A cron instant as accounted for; ``first`` is the other bound of a truncated backlog."""
-
-    cron: str
-    scheduled_at: datetime
-    outcome: FiringOutcome
-    reason: str
-    event_id: str | None
-    first: datetime | None
 
 
 class Records(Protocol):
@@ -156,7 +204,26 @@ class Records(Protocol):
 
     async def oldest_waiting(self) -> datetime | None: ...
 
-    async def firings(self, limit: int, cron: str | None = None) -> Sequence[FiringRecord]: ...
+    async def firings(
+        self,
+        limit: int,
+        cron: str | None = None,
+        outcome: FiringOutcome | None = None,
+        before: datetime | None = None,
+    ) -> Sequence[FiringRecord]: ...
+
+    async def booked(self, cron: str, first: datetime, last: datetime) -> Sequence[FiringRecord]:
+        """What is booked of one cron from ``first`` to ``last``, both included; also records of
+        several instants of which some lie there."""
+        ...
+
+    async def incidents(
+        self, limit: int, entry: str | None = None, before: datetime | None = None
+    ) -> Sequence[Incident]: ...
+
+    async def incident_counts(self) -> Mapping[tuple[str, IncidentKind], int]:
+        """How many instants there ever were in incidents, by entry and kind."""
+        ...
 
     async def ping(self) -> None:
         """Raises StoreUnavailable when nothing can be written."""

@@ -4,91 +4,89 @@ to where."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from daemon.event import Due, Event, Firing, FiringOutcome
-from daemon.store import schema
+from daemon.cursors import Cursor, TakenUp
+from daemon.event import Due, Event, Firing, FiringOutcome, Missed
+from daemon.incident import Incident, IncidentKind
+from daemon.ports import Accounted, Recording
+from daemon.store import deadlines, incidents, schema
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import Upsert, chunks, insert, pairs
-from daemon.store.recording import Recording, record
+from daemon.store.overlaps import Instant, Overlaps
+from daemon.store.recording import record
+from daemon.store.rows import CURSOR, cursor_row
 
-NEW = schema.cursors.insert()
-ADVANCE = schema.cursors.update().where(
-    schema.cursors.c.cron == bindparam("key"), schema.cursors.c.cursor < bindparam("to")
-)
-
-Instant = tuple[str, datetime]  # a cron, and when it was scheduled
-
-AHEAD = timedelta(seconds=60)
-"""How far a cursor may lie in the future: clocks are set back by a little now and then."""
+table = schema.cursors
+NEW = table.insert()
+ADVANCE = table.update().where(table.c.cron == bindparam("key"), table.c.cursor < bindparam("to"))
 
 
 def account(
     connection: Connection, dues: Sequence[Due], recordings: Sequence[Recording]
-) -> list[Recording]:
+) -> Accounted:
     """Books every instant as fired or missed unless it is booked already, records the events of
-    those that were new, and moves the cursors forward. Returns these events.
+    those that were new, and moves the cursors forward. What overlaps becomes missed, or waits.
 
     Raises:
         ValueError: an event belongs to no firing of the dues.
     """
-    given = {_instant(event): (event, verdicts) for event, verdicts in recordings}
+    given = {instant_of(event): (event, verdicts) for event, verdicts in recordings}
     owed = {(due.cron, firing.scheduled_at) for due in dues for firing in due.firings}
     if strangers := given.keys() - owed:
         raise ValueError(f"events of instants that are not due: {sorted(strangers)[:3]}")
-    new = _book(connection, dues, given)
-    fresh = [given[instant] for instant in given if instant in new]
+    overlaps = Overlaps(connection)
+    settled = [overlaps.settled(due, given) for due in dues]
+    fires = {(due.cron, firing.scheduled_at) for due in settled for firing in due.firings}
+    new = _book(connection, settled, given)
+    given |= overlaps.waiting
+    fresh = [given[instant] for instant in given if instant in new and instant in fires]
     verdicts = record(connection, fresh)
+    overlaps.write({event.id for event, _ in fresh})
+    alerts = {due.cron: due.alert_after for due in dues if due.alert_after is not None}
+    if alerts:
+        deadlines.note(connection, fresh, alerts)
     _advance(connection, dues)
-    return [(event, final) for (event, _), final in zip(fresh, verdicts, strict=True)]
+    return Accounted(
+        [(event, final) for (event, _), final in zip(fresh, verdicts, strict=True)],
+        [
+            (due.cron, missed)
+            for before, due in zip(dues, settled, strict=True)
+            for missed in due.missed[len(before.missed) :]
+        ],
+        incidents.record(
+            connection,
+            [
+                incident
+                for due in settled
+                for incident in due.incidents
+                if incident.kind is IncidentKind.MISSED or (due.cron, incident.last) in fires
+            ],
+        ),
+    )
 
 
-def sync_cursors(
-    connection: Connection, entries: Mapping[str, str], now: datetime
-) -> dict[str, datetime]:
-    """Makes the cursors those of the entries (name to schedule identity) and returns them. A new
-    or re-scheduled entry starts now; what is not named is forgotten."""
-    table = schema.cursors
-    stored = {row.cron: row for row in connection.execute(select(table))}
-    kept = {
-        cron: stored[cron].cursor
-        for cron, identity in entries.items()
-        if cron in stored and stored[cron].identity == identity
-    }
-    gone = [{"key": cron} for cron in stored if cron not in kept]
-    started = [
-        {"cron": cron, "identity": identity, "cursor": now}
-        for cron, identity in entries.items()
-        if cron not in kept
-    ]
+def cursors(connection: Connection) -> dict[str, Cursor]:
+    """Those that there are, by cron."""
+    return {row.cron: Cursor(*row) for row in connection.execute(select(*CURSOR))}
+
+
+def take_up(connection: Connection, taken: TakenUp) -> list[Incident]:
+    """Writes the cursors that were begun, forgets those that ended, and books as missed what both
+    left. Returns the incidents that are new."""
+    gone = [{"key": cron} for cron in (*taken.ended, *(begun.cron for begun in taken.begun))]
     if gone:
         connection.execute(table.delete().where(table.c.cron == bindparam("key")), gone)
-    if started:
-        run_for_each(connection, NEW, started)
-    return {cron: kept.get(cron, now) for cron in entries}
+    if taken.begun:
+        run_for_each(connection, NEW, [cursor_row(begun) for begun in taken.begun])
+    _book(connection, taken.left, {})
+    return incidents.record(connection, [each for due in taken.left for each in due.incidents])
 
 
-def rewind_cursors(connection: Connection, now: datetime) -> dict[str, datetime]:
-    """Makes now of every cursor that lies more than `AHEAD` in the future; returns where these
-    stood, by cron.
-
-    Such a cursor was set while the clock was wrong (a machine that starts before it knows the
-    time), and would silence its cron until the clock comes there. Nothing fires twice by this:
-    an instant that is booked stays booked.
-    """
-    table = schema.cursors
-    wrong = table.c.cursor > now + AHEAD
-    stood = {row.cron: row.cursor for row in connection.execute(select(table).where(wrong))}
-    if stood:
-        connection.execute(table.update().where(wrong).values(cursor=now))
-    return stood
-
-
-def _instant(event: Event) -> Instant:
+def instant_of(event: Event) -> Instant:
     if not isinstance(event.cause, Firing):
         raise ValueError(f"{event.id} is no firing")
     return event.cause.cron, event.cause.scheduled_at
@@ -102,15 +100,12 @@ def _book(
     for due in dues:
         for firing in due.firings:
             instant = (due.cron, firing.scheduled_at)
-            event = given[instant][0].id if instant in given else None
-            rows[instant] = _row(instant, FiringOutcome.FIRED, event_id=event)
-        for missed in due.missed:
-            first = missed.first if missed.first != missed.last else None
-            instant = (due.cron, missed.last)
-            rows[instant] = _row(instant, FiringOutcome.MISSED, missed.reason, first)
+            rows[instant] = fired(instant, given[instant][0].id if instant in given else None)
+        for each in due.missed:
+            rows[due.cron, each.last] = missed(due.cron, each)
     if not rows:
         return set()
-    table = schema.firings
+    firings = schema.firings
     inserted = run_for_each(connection, _booking(connection.dialect.name), list(rows.values()))
     if inserted.rowcount == len(rows):
         return {instant for instant in rows if instant in given}
@@ -119,9 +114,9 @@ def _book(
     new: set[Instant] = set()
     for some in chunks((scheduled_at, cron) for cron, scheduled_at in given):
         booked = connection.execute(
-            select(table.c.cron, table.c.scheduled_at, table.c.event_id)
-            .outerjoin(schema.events, schema.events.c.id == table.c.event_id)
-            .where(pairs(table.c.scheduled_at, table.c.cron, some))
+            select(firings.c.cron, firings.c.scheduled_at, firings.c.event_id)
+            .outerjoin(schema.events, schema.events.c.id == firings.c.event_id)
+            .where(pairs(firings.c.scheduled_at, firings.c.cron, some))
             .where(schema.events.c.id.is_(None))
         )
         for cron, scheduled_at, event_id in booked:
@@ -135,26 +130,38 @@ def _booking(dialect: str) -> Upsert:
     return insert(dialect, schema.firings).on_conflict_do_nothing()
 
 
-def _row(
-    instant: Instant,
-    outcome: FiringOutcome,
-    reason: str = "",
-    first: datetime | None = None,
-    event_id: str | None = None,
-) -> dict[str, Any]:
+def fired(instant: Instant, event_id: str | None, reason: str = "") -> dict[str, Any]:
+    """The row of an instant that fired."""
     cron, scheduled_at = instant
     return {
         "cron": cron,
         "scheduled_at": scheduled_at,
-        "first": first,
-        "outcome": outcome,
+        "first": None,
+        "count": 1,
+        "outcome": FiringOutcome.FIRED,
         "reason": reason,
         "event_id": event_id,
+    }
+
+
+def missed(cron: str, missed: Missed) -> dict[str, Any]:
+    """The row of instants that did not fire."""
+    return {
+        "cron": cron,
+        "scheduled_at": missed.last,
+        "first": missed.first if missed.first != missed.last else None,
+        "count": missed.count,
+        "outcome": FiringOutcome.MISSED,
+        "reason": missed.reason,
+        "event_id": None,
     }
 
 
 def _advance(connection: Connection, dues: Sequence[Due]) -> None:
     """Moves the cursors forward, never back: a clock that was set back re-fires nothing."""
     if dues:
-        moves = [{"key": due.cron, "to": due.cursor, "cursor": due.cursor} for due in dues]
+        moves = [
+            {"key": due.cron, "to": due.cursor, "cursor": due.cursor, "offset": due.offset}
+            for due in dues
+        ]
         run_for_each(connection, ADVANCE, moves)

@@ -11,7 +11,7 @@ from functools import cache
 
 from sqlalchemy import Connection, select
 
-from daemon.dispatch import Dispatch, State
+from daemon.dispatch import TO_SEND, Dispatch, State
 from daemon.event import Burst, Event
 from daemon.expressions import rfc3339
 from daemon.store import schema
@@ -57,7 +57,7 @@ class Bursts:
 
         An event of which no dispatch could be made joins nothing: better the last build that can be
         sent than none at all."""
-        if all(dispatch.state is not State.PENDING for dispatch in dispatches):
+        if not any(dispatch.state in TO_SEND for dispatch in dispatches):
             return Place(tuple(dispatches))
         key = (entry, burst.key)
         before = self._open[key] if key in self._open else self._load(key)
@@ -67,10 +67,13 @@ class Bursts:
         due_at = min(event.at + burst.window, started_at + burst.max_wait)
         why = f"waits until {rfc3339(due_at)} for the end of its burst"
         joined = tuple(
-            replace(each, due_at=due_at, reason=why) if each.state is State.PENDING else each
+            # One that is held says for what, and waits for the end of its burst after that.
+            replace(each, due_at=due_at, reason=why if each.state is State.PENDING else each.reason)
+            if each.state in TO_SEND
+            else each
             for each in dispatches
         )
-        waiting = tuple(each for each in joined if each.state is State.PENDING)
+        waiting = tuple(each for each in joined if each.state in TO_SEND)
         self._open[key] = _Open(started_at, event, waiting, written=False)
         if before is None:
             return Place(joined)
@@ -120,7 +123,7 @@ class Bursts:
                 )
             )
         )
-        waiting = tuple(each for each in owed if each.state is State.PENDING)
+        waiting = tuple(each for each in owed if each.state in TO_SEND)
         if not waiting or any(map(_tried, owed)):
             return None
         return _Open(row.started_at, None, waiting, written=True)

@@ -9,9 +9,8 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from daemon.dispatch import Attempt, Dispatch, State
-from daemon.event import Event, Outcome, Verdict
+from daemon.event import Event, FiringOutcome, FiringRecord, Outcome, Verdict
 from daemon.ids import RANDOM_BITS, encode
-from daemon.ports import FiringRecord
 from daemon.store import schema
 from daemon.store.engine import chunks
 from daemon.store.rows import ATTEMPT, DISPATCH, FIRING, WAITING, dispatches_of, event_of
@@ -140,11 +139,21 @@ def counts(connection: Connection) -> dict[State, int]:
     return dict.fromkeys(UNFINISHED, 0) | {row[0]: row[1] for row in rows}
 
 
-def firings(connection: Connection, limit: int, cron: str | None) -> list[FiringRecord]:
+def firings(
+    connection: Connection,
+    limit: int,
+    cron: str | None,
+    outcome: FiringOutcome | None,
+    before: datetime | None,
+) -> list[FiringRecord]:
     table = schema.firings
     query = select(*FIRING).order_by(table.c.scheduled_at.desc(), table.c.cron).limit(limit)
     if cron is not None:
         query = query.where(table.c.cron == cron)
+    if outcome is not None:
+        query = query.where(table.c.outcome == outcome)
+    if before is not None:
+        query = query.where(table.c.scheduled_at < before)
     return [FiringRecord(*row) for row in connection.execute(query)]
 
 

@@ -3,7 +3,7 @@ states, and whoever claims one has it alone for as long as its lease."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,10 +11,12 @@ from sqlalchemy import Connection, bindparam, select
 
 from daemon.dispatch import TRANSITIONS, Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError
+from daemon.event import Pause
 from daemon.ports import Claim
-from daemon.store import schema
+from daemon.store import pauses, schema
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import chunks
+from daemon.store.overlaps import set_free
 from daemon.store.rows import DISPATCH, WAITING, attempt_row, dispatch_row, dispatches_of
 
 table = schema.dispatches
@@ -117,20 +119,32 @@ def settle(connection: Connection, settlings: Sequence[Settling]) -> list[Dispat
         )
         found.update((row.id, (Dispatch(*row[:-1]), row.claimed_from)) for row in rows)
     settled: dict[str, Dispatch] = {}
+    again = {found[id_][0].entry for id_ in _put_off(settlings) if id_ in found}
+    paused = pauses.among(connection, again) if again else {}
     for settling in settlings:
         if settling.dispatch_id not in found:
             raise StoreError(f"there is no dispatch {settling.dispatch_id}")
         dispatch, claimed_from = found[settling.dispatch_id]
         # One that is settled twice at once fails by the table of states, as it would one by one.
         dispatch = settled.get(dispatch.id, dispatch)
-        settled[dispatch.id] = _settled(dispatch, claimed_from, settling)
+        settled[dispatch.id] = _settled(dispatch, claimed_from, settling, paused)
     if attempts := [attempt_row(each.attempt) for each in settlings if each.attempt is not None]:
         run_for_each(connection, ATTEMPTS, attempts)
     save(connection, settled.values())
     return [settled[settling.dispatch_id] for settling in settlings]
 
 
-def _settled(dispatch: Dispatch, claimed_from: State | None, settling: Settling) -> Dispatch:
+def _put_off(settlings: Iterable[Settling]) -> Iterator[str]:
+    """Those that are to be tried again, by id."""
+    return (each.dispatch_id for each in settlings if each.settlement.state is State.PENDING)
+
+
+def _settled(
+    dispatch: Dispatch,
+    claimed_from: State | None,
+    settling: Settling,
+    paused: Mapping[str, Pause],
+) -> Dispatch:
     attempt, settlement = settling.attempt, settling.settlement
     state, reason = settlement.state, settlement.reason
     if state not in TRANSITIONS[dispatch.state]:
@@ -138,6 +152,8 @@ def _settled(dispatch: Dispatch, claimed_from: State | None, settling: Settling)
     if claimed_from is State.UNSURE and state in (State.PENDING, State.ACCEPTED):
         state = State.UNSURE if state is State.PENDING else state
         reason = dispatch.reason or reason
+    if state is State.PENDING and (pause := paused.get(dispatch.entry)):
+        state, reason = State.HELD, f"{pause}; before: {reason}"
     waits = settlement.state in WAITING
     return replace(
         dispatch,
@@ -164,6 +180,7 @@ def give_back(connection: Connection, ids: Iterable[str], now: datetime) -> None
                 claimed_from=None,
             )
         )
+        pauses.hold_some(connection, some)
 
 
 def reclaim(connection: Connection, now: datetime) -> int:
@@ -197,8 +214,9 @@ def cancel(
     return [(id_, now_there[id_].state if id_ in now_there else None) for id_ in ids]
 
 
-def save(connection: Connection, dispatches: Iterable[Dispatch]) -> None:
-    """Writes what can change of dispatches that nobody holds a lease on (any more)."""
+def save(connection: Connection, dispatches: Collection[Dispatch]) -> None:
+    """Writes what can change of dispatches that nobody holds a lease on (any more), and lets go
+    what waited for their end."""
     rows = [
         {
             "key": dispatch.id,
@@ -216,6 +234,11 @@ def save(connection: Connection, dispatches: Iterable[Dispatch]) -> None:
     ]
     if rows:
         run_for_each(connection, update, rows)
+    ended = {
+        dispatch.event_id: dispatch.settled_at for dispatch in dispatches if dispatch.settled_at
+    }
+    if ended:
+        set_free(connection, ended, max(ended.values()))
 
 
 def _locked(connection: Connection, ids: Iterable[str]) -> dict[str, Dispatch]:

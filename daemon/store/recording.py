@@ -10,7 +10,7 @@ from functools import cache
 
 from sqlalchemy import Connection, bindparam, select
 
-from daemon.dispatch import Dispatch, State
+from daemon.dispatch import TO_SEND, Dispatch, State
 from daemon.event import Burst, DedupeKey, Event, Outcome, RateLimit, Verdict
 from daemon.expressions import rfc3339
 from daemon.store import outbox, schema
@@ -100,7 +100,7 @@ class _Past:
                 first = self.firsts.get((verdict.entry, key))
                 if first is not None and first.bars(event.at):
                     return _duplicate(verdict, dedupe, key, first)
-        if limit is not None and any(each.state is State.PENDING for each in verdict.dispatches):
+        if limit is not None and any(each.state in TO_SEND for each in verdict.dispatches):
             retry_at = self.rates.admit(verdict.entry, limit, event)
             if retry_at is not None:
                 return _limited(verdict, limit, retry_at)

@@ -46,6 +46,12 @@ def prune(connection: Connection, before: datetime, limit: int) -> int:
     old_bursts = (
         select(bursts.c.event_id).where(bursts.c.at < before).order_by(bursts.c.at).limit(limit)
     )
+    incidents = schema.incidents
+    old_incidents = (
+        select(incidents.c.entry, incidents.c.last, incidents.c.kind)
+        .where(incidents.c.at < before)
+        .limit(limit)
+    )
     return sum(
         connection.execute(statement).rowcount
         for statement in (
@@ -56,5 +62,8 @@ def prune(connection: Connection, before: datetime, limit: int) -> int:
                 admissions.c.at < before, admissions.c.event_id.in_(old_admissions)
             ),
             delete(bursts).where(bursts.c.at < before, bursts.c.event_id.in_(old_bursts)),
+            delete(incidents).where(
+                tuple_(incidents.c.entry, incidents.c.last, incidents.c.kind).in_(old_incidents)
+            ),
         )
     )

@@ -9,9 +9,10 @@ from typing import Any, cast
 
 from sqlalchemy import Column, Row, Table
 
+from daemon.cursors import Cursor
 from daemon.dispatch import Attempt, Dispatch, State
-from daemon.event import Delivery, Event, Firing
-from daemon.ports import FiringRecord
+from daemon.event import Delivery, Event, Firing, FiringRecord, Pause
+from daemon.incident import Incident
 from daemon.store import schema
 
 
@@ -23,6 +24,9 @@ def columns(table: Table, value: type) -> list[Column[Any]]:
 DISPATCH = columns(schema.dispatches, Dispatch)
 ATTEMPT = columns(schema.attempts, Attempt)
 FIRING = columns(schema.firings, FiringRecord)
+CURSOR = columns(schema.cursors, Cursor)
+PAUSE = columns(schema.pauses, Pause)
+INCIDENT = columns(schema.incidents, Incident)
 
 WAITING = frozenset({State.PENDING, State.UNSURE})
 
@@ -35,6 +39,8 @@ def reading(names: list[str]) -> Callable[[Any], dict[str, Any]]:
 
 _of_dispatch = reading([column.name for column in DISPATCH])
 attempt_row = reading([column.name for column in ATTEMPT])
+cursor_row = reading([column.name for column in CURSOR])
+incident_row = reading([column.name for column in INCIDENT])
 
 
 def dispatch_row(dispatch: Dispatch) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from sqlalchemy.types import TypeDecorator
 
 from daemon.dispatch import State
 from daemon.event import FiringOutcome, Outcome
+from daemon.incident import IncidentKind
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -232,6 +233,8 @@ cursors = Table(
     Column("cron", Text, primary_key=True),
     Column("identity", Text, nullable=False),
     Column("cursor", Instant, nullable=False),
+    # What the clock on the wall of the schedule's zone was ahead of UTC then; null: not known.
+    Column("offset", Span),
     sqlite_with_rowid=False,
 )
 
@@ -244,7 +247,67 @@ firings = Table(
     Column("outcome", Word(FiringOutcome), nullable=False),
     Column("reason", Text, nullable=False),
     Column("event_id", Text),
+    Column("count", Integer, nullable=False, server_default="1"),
     Index(None, "scheduled_at"),
+    sqlite_with_rowid=False,
+)
+
+# Firings that wait for the end of the one before, at most one of each cron: `event_id` is sent when
+# nothing of the event `behind` is unfinished any more.
+buffered = Table(
+    "buffered",
+    metadata,
+    Column("cron", Text, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("behind", Text, nullable=False),
+    Index(None, "behind"),
+    sqlite_with_rowid=False,
+)
+
+# Entries that rest until somebody resumes them.
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("entry", Text, primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("entry", Text, primary_key=True),
+    Column("last", Instant, primary_key=True, autoincrement=False),
+    Column("kind", Word(IncidentKind), primary_key=True),
+    Column("first", Instant, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("text", Text, nullable=False),
+    Index(None, "at"),
+    sqlite_with_rowid=False,
+)
+
+# How many instants there ever were in incidents: these counts outlive the incidents themselves.
+incident_counts = Table(
+    "incident_counts",
+    metadata,
+    Column("entry", Text, primary_key=True),
+    Column("kind", Word(IncidentKind), primary_key=True),
+    Column("count", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# By when GitHub is to have taken a firing's dispatch: later is an incident.
+deadlines = Table(
+    "deadlines",
+    metadata,
+    Column("dispatch_id", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("scheduled_at", Instant, nullable=False),
+    Column("alert_after", Span, nullable=False),
+    Index(None, "at"),
     sqlite_with_rowid=False,
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -13,12 +13,28 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.clockwatch import Step
+from daemon.cursors import Cursor, TakenUp
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError, StoreUnavailable
-from daemon.event import Due, Event, Outcome, Verdict
+from daemon.event import Due, Event, FiringOutcome, FiringRecord, Outcome, Pause, Verdict
 from daemon.github_meta import HookRanges
-from daemon.ports import Claim, FiringRecord, Learned
-from daemon.store import accounting, learned, lookups, migrate, outbox, retention, trial, waits
+from daemon.incident import Incident, IncidentKind
+from daemon.ports import Accounted, Claim, Learned, Recording
+from daemon.schedule import Schedule
+from daemon.store import (
+    accounting,
+    by_hand,
+    deadlines,
+    incidents,
+    learned,
+    lookups,
+    migrate,
+    outbox,
+    pauses,
+    retention,
+    trial,
+    waits,
+)
 from daemon.store.engine import (
     Patience,
     connect,
@@ -145,25 +161,60 @@ class Store:
         """Commits further dispatches of events that are there already."""
         await self._writing.together(outbox.add, dispatches)
 
-    async def account(
-        self, dues: Sequence[Due], events: Sequence[tuple[Event, tuple[Verdict, ...]]]
-    ) -> list[tuple[Event, tuple[Verdict, ...]]]:
+    async def account(self, dues: Sequence[Due], events: Sequence[Recording]) -> Accounted:
         """Commits cron instants, each once per (cron, scheduled time) for all time, with the
-        events of those that fire, and moves the cursors forward. Returns the events that were
-        committed: those of instants that were not accounted for before."""
-        run = self._writing.alone if len(dues) <= FEW else self._writing.aside
+        events of those that fire, and moves the cursors forward. What overlaps is missed, or waits.
+        Returns what was new: what was not accounted for before."""
+        few = len(dues) <= FEW and len(events) <= FEW
+        run = self._writing.alone if few else self._writing.aside
         return await run(accounting.account, dues, events)
 
-    async def sync_cursors(self, entries: Mapping[str, str], now: datetime) -> dict[str, datetime]:
-        """Makes the cursors those of the enabled cron entries (name to schedule identity) and
-        returns them. A new or re-scheduled entry starts at ``now``; any other is forgotten."""
-        return await self._writing.aside(accounting.sync_cursors, entries, now)
+    async def make_up(
+        self, cron: str, schedule: Schedule, recordings: Sequence[Recording]
+    ) -> list[Recording]:
+        """Commits firings of one cron that were asked for by hand, of successive instants of its
+        schedule, but for those that fired before; returns those that were committed."""
+        return await self._writing.aside(by_hand.make_up, cron, schedule, recordings)
 
-    async def rewind_cursors(self, now: datetime) -> dict[str, datetime]:
-        """Sets every cursor that is more than a minute in the future to ``now``, and returns where
-        these stood, by cron: the clock was wrong then, or is now. For the start, before
-        `sync_cursors`."""
-        return await self._writing.aside(accounting.rewind_cursors, now)
+    async def cursors(self) -> dict[str, Cursor]:
+        """Up to where each cron is accounted for."""
+        return await self._reading.alone(accounting.cursors)
+
+    async def take_up(self, taken: TakenUp) -> list[Incident]:
+        """Commits the cursors that were begun and ended, and what these left; returns the incidents
+        that are new."""
+        return await self._writing.aside(accounting.take_up, taken)
+
+    async def look_at_deadlines(self, now: datetime, limit: int) -> tuple[int, list[Incident]]:
+        """Looks at up to ``limit`` firings that GitHub was to have taken by now. Returns how many
+        there were, and those incidents among them that are new."""
+        return await self._writing.alone(deadlines.look, now, limit)
+
+    # Pauses
+
+    async def pauses(self) -> dict[str, Pause]:
+        """Those that there are, by entry."""
+        return await self._reading.alone(pauses.read)
+
+    async def pause(self, pause: Pause) -> Pause:
+        """Keeps it, unless the entry is paused already; returns the one that stands."""
+        return await self._writing.alone(pauses.pause, pause)
+
+    async def hold(self, pause: Pause, limit: int) -> int:
+        """Holds up to ``limit`` dispatches of the entry that wait to be sent; returns how many."""
+        return await self._writing.aside(pauses.hold, pause, limit)
+
+    async def release(self, entry: str, now: datetime, limit: int) -> int:
+        """Lets up to ``limit`` held dispatches of the entry go; returns how many."""
+        return await self._writing.aside(pauses.release, entry, now, limit)
+
+    async def unpause(self, entry: str) -> None:
+        """Forgets the pause; what it holds goes on being held."""
+        await self._writing.alone(pauses.unpause, entry)
+
+    async def holding(self) -> list[str]:
+        """The entries of which dispatches are held."""
+        return await self._reading.alone(pauses.holding)
 
     # The outbox
 
@@ -289,9 +340,31 @@ class Store:
         """How many dispatches are in each state that is not final."""
         return await self._reading.alone(lookups.counts)
 
-    async def firings(self, limit: int, cron: str | None = None) -> list[FiringRecord]:
-        """Cron instants as accounted for, by their scheduled time, newest first."""
-        return await self._reading.alone(lookups.firings, limit, cron)
+    async def firings(
+        self,
+        limit: int,
+        cron: str | None = None,
+        outcome: FiringOutcome | None = None,
+        before: datetime | None = None,
+    ) -> list[FiringRecord]:
+        """Cron instants as accounted for, by their scheduled time, newest first; ``before`` is that
+        of the last of the page before."""
+        return await self._reading.alone(lookups.firings, limit, cron, outcome, before)
+
+    async def booked(self, cron: str, first: datetime, last: datetime) -> list[FiringRecord]:
+        """What is booked of one cron from ``first`` to ``last``, both included, oldest first; also
+        records of several instants of which some lie there."""
+        return await self._reading.alone(by_hand.booked, cron, first, last)
+
+    async def incidents(
+        self, limit: int, entry: str | None = None, before: datetime | None = None
+    ) -> list[Incident]:
+        """Newest first, by when they were noticed."""
+        return await self._reading.alone(incidents.incidents, limit, entry, before)
+
+    async def incident_counts(self) -> dict[tuple[str, IncidentKind], int]:
+        """How many instants there ever were in incidents, by entry and kind."""
+        return await self._reading.alone(incidents.totals)
 
     async def oldest_waiting(self) -> datetime | None:
         """When the oldest dispatch was made that waits for its time or a retry."""

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, ColumnElement, Connection, bindparam, select, type_coerce
 
 from daemon.clockwatch import Step
+from daemon.cursors import AHEAD
 from daemon.store import schema
-from daemon.store.accounting import AHEAD
 from daemon.store.bulk import run_for_each
 from daemon.store.outbox import update
 

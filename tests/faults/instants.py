@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from daemon.ports import FiringRecord
+from daemon.event import FiringRecord
 from tests.harness import Entry
 
 SECOND = timedelta(seconds=1)

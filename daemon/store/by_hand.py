@@ -1,0 +1,100 @@
+"""Firings that a person asked for, of instants that were missed or never owed: booked as fired, so
+that no instant is dispatched twice without anybody having wanted that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, and_, or_, select
+
+from daemon.event import FiringOutcome, FiringRecord, Missed
+from daemon.ports import Recording
+from daemon.schedule import Schedule
+from daemon.store import schema
+from daemon.store.accounting import fired, instant_of, missed
+from daemon.store.bulk import run_for_each
+from daemon.store.engine import Upsert, insert
+from daemon.store.recording import record
+from daemon.store.rows import FIRING
+
+table = schema.firings
+
+
+def booked(
+    connection: Connection, cron: str, first: datetime, last: datetime
+) -> list[FiringRecord]:
+    """What is booked of the cron from ``first`` to ``last``, oldest first; also records of several
+    instants of which some lie there."""
+    within = table.c.scheduled_at.between(first, last)
+    across = and_(table.c.scheduled_at > last, table.c.first <= last)
+    rows = connection.execute(
+        select(*FIRING)
+        .where(table.c.cron == cron, or_(within, across))
+        .order_by(table.c.scheduled_at)
+    )
+    return [FiringRecord(*row) for row in rows]
+
+
+def make_up(
+    connection: Connection, cron: str, schedule: Schedule, recordings: Sequence[Recording]
+) -> list[Recording]:
+    """Records firings of one cron, of successive instants of its schedule, oldest first, unless
+    they fired before; and books them as fired. Returns those that were recorded."""
+    given = {instant_of(event)[1]: (event, verdicts) for event, verdicts in recordings}
+    first, last = min(given), max(given)
+    before = {row.scheduled_at: row for row in booked(connection, cron, first, last)}
+    for row in [row for row in before.values() if row.first is not None]:
+        # It stands for these too. What it stands for beside them goes on being missed.
+        parts = _parts(row, schedule, first, last)
+        if parts is None:
+            continue
+        connection.execute(
+            table.delete().where(table.c.cron == cron, table.c.scheduled_at == row.scheduled_at)
+        )
+        del before[row.scheduled_at]
+        if parts:
+            run_for_each(connection, table.insert(), [missed(cron, part) for part in parts])
+    new = {
+        at: recording
+        for at, recording in given.items()
+        if at not in before or before[at].outcome is not FiringOutcome.FIRED
+    }
+    if not new:
+        return []
+    rows = [fired((cron, at), event.id, _reason(before.get(at))) for at, (event, _) in new.items()]
+    run_for_each(connection, _booking(connection.dialect.name), rows)
+    verdicts = record(connection, list(new.values()))
+    return [(event, final) for (event, _), final in zip(new.values(), verdicts, strict=True)]
+
+
+def _parts(
+    row: FiringRecord, schedule: Schedule, first: datetime, last: datetime
+) -> list[Missed] | None:
+    """What is left of the instants that ``row`` stands for, without those from ``first`` to
+    ``last``; None where these are no instants of today's schedule."""
+    begin, end = row.first or row.scheduled_at, row.scheduled_at
+    if schedule.count(begin, end) != row.count:
+        return None
+    parts = []
+    earlier, later = schedule.last_before(first), schedule.next_after(last)
+    for left, right in ((begin, earlier), (later, end)):
+        if left is not None and right is not None and left <= right:
+            parts.append(Missed(left, right, row.reason, schedule.count(left, right)))
+    return parts
+
+
+def _reason(row: FiringRecord | None) -> str:
+    return f"asked for by hand; it was missed: {row.reason}" if row else "asked for by hand"
+
+
+@cache
+def _booking(dialect: str) -> Upsert:
+    statement = insert(dialect, table)
+    columns: dict[str, Any] = {
+        name: statement.excluded[name]
+        for name in ("first", "count", "outcome", "reason", "event_id")
+    }
+    return statement.on_conflict_do_update(index_elements=["cron", "scheduled_at"], set_=columns)

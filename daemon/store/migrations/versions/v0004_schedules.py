@@ -1,0 +1,66 @@
+"""Pauses, firings that wait for the one before, incidents; and how many instants a record of missed
+ones stands for."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("cursors", sa.Column("offset", sa.BigInteger()))
+    op.add_column("firings", sa.Column("count", sa.Integer(), nullable=False, server_default="1"))
+    op.create_table(
+        "buffered",
+        sa.Column("cron", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("behind", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("cron", name="pk_buffered"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_buffered_behind", "buffered", ["behind"])
+    op.create_table(
+        "pauses",
+        sa.Column("entry", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("entry", name="pk_pauses"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "incidents",
+        sa.Column("entry", sa.Text(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("entry", "last", "kind", name="pk_incidents"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_incidents_at", "incidents", ["at"])
+    op.create_table(
+        "incident_counts",
+        sa.Column("entry", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("entry", "kind", name="pk_incident_counts"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "deadlines",
+        sa.Column("dispatch_id", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("scheduled_at", sa.BigInteger(), nullable=False),
+        sa.Column("alert_after", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("dispatch_id", name="pk_deadlines"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_deadlines_at", "deadlines", ["at"])
