@@ -14,10 +14,13 @@ from typing import Any, Protocol, TypeVar
 from aiohttp import web
 
 from daemon.arming import Arming
+from daemon.by_hand import ByHand
 from daemon.dispatch import Dispatch, State
 from daemon.errors import Refused, StoreError
-from daemon.event import API_ENTRY, Event, Outcome, Verdict
+from daemon.event import API_ENTRY, Event, FiringOutcome, Outcome, Verdict
 from daemon.facts import Facts
+from daemon.instants import instant
+from daemon.pausing import Pausing
 from daemon.ports import Records
 from daemon.secret import Secret
 from daemon.views import (
@@ -25,7 +28,9 @@ from daemon.views import (
     dispatch_view,
     event_details,
     event_view,
-    verdict_view,
+    firing_view,
+    incident_view,
+    recorded_view,
 )
 from daemon.web import answered, json_response, not_allowed, unavailable
 
@@ -38,8 +43,6 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 class Intake(Protocol):
     """The door by which what the API is asked for comes in."""
-
-    async def fire(self, name: str) -> tuple[Event, tuple[Verdict, ...]]: ...
 
     async def replay_event(self, event_id: str) -> tuple[Event, tuple[Verdict, ...]]: ...
 
@@ -60,13 +63,16 @@ class Overseer(Protocol):
 
 class Api:
     """The daemon's own routes. ``dispatch`` answers the calls of ``POST /dispatch``, ``arming``
-    those about secrets that senders hand over."""
+    those about secrets that senders hand over, ``pausing`` those about entries that rest, and
+    ``by_hand`` those that fire cron entries."""
 
     def __init__(
         self,
         api_key: Secret | None,
         dispatch: Handler,
         arming: Arming,
+        pausing: Pausing,
+        by_hand: ByHand,
         intake: Intake,
         records: Records,
         overseer: Overseer,
@@ -79,6 +85,8 @@ class Api:
         self._facts = facts
         self._dispatch = dispatch
         self._arming = arming
+        self._pausing = pausing
+        self._by_hand = by_hand
 
     def routes(self, *, trusted: bool) -> list[web.RouteDef]:
         """Behind the Unix socket everybody is ``trusted``: who can open it is an admin."""
@@ -96,7 +104,12 @@ class Api:
             web.get("/api/v1/events/{id}", keyed(self._event)),
             web.get("/api/v1/dispatches", keyed(self._dispatches)),
             web.get("/api/v1/dispatches/{id}", keyed(self._one_dispatch)),
-            web.post("/api/v1/crons/{name}/fire", keyed(self._fire)),
+            web.get("/api/v1/firings", keyed(self._firings)),
+            web.get("/api/v1/incidents", keyed(self._incidents)),
+            web.post("/api/v1/crons/{name}/fire", keyed(self._by_hand.fire)),
+            web.post("/api/v1/crons/{name}/backfill", keyed(self._by_hand.backfill)),
+            web.post("/api/v1/pause", keyed(self._pausing.pause)),
+            web.post("/api/v1/resume", keyed(self._pausing.resume)),
             web.post("/api/v1/replay/{id}", keyed(self._replay)),
             web.post("/api/v1/cancel/{id}", keyed(self._cancel)),
             web.post("/api/v1/triggers/{name}/arm", keyed(self._arming.arm)),
@@ -152,20 +165,13 @@ class Api:
     async def _dispatches(self, request: web.Request) -> web.Response:
         query = request.query
         state = _member(State, query, "state")
-        since = query.get("since")
-        try:
-            since_at = datetime.fromisoformat(since) if since else None
-            if since_at is not None and since_at.tzinfo is None:
-                raise ValueError("an instant needs its offset from UTC")
-        except ValueError:
-            raise Refused(400, f"since={since!r:.60} is not an RFC 3339 instant") from None
         dispatches = await self._records.dispatches(
             _limit(query),
             before=_before(query),
             states=[state] if state else None,
             entry=query.get("entry"),
             event_id=query.get("event"),
-            since=since_at,
+            since=_instant(query, "since"),
         )
         return json_response(200, {"dispatches": [dispatch_view(each) for each in dispatches]})
 
@@ -177,13 +183,27 @@ class Api:
         attempts = await self._records.attempts(dispatch_id)
         return json_response(200, dispatch_details(dispatch, attempts))
 
-    async def _fire(self, request: web.Request) -> web.Response:
-        return _recorded(*await self._intake.fire(request.match_info["name"]))
+    async def _firings(self, request: web.Request) -> web.Response:
+        query = request.query
+        firings = await self._records.firings(
+            _limit(query),
+            cron=query.get("cron"),
+            outcome=_member(FiringOutcome, query, "outcome"),
+            before=_instant(query, "before"),
+        )
+        return json_response(200, {"firings": [firing_view(each) for each in firings]})
+
+    async def _incidents(self, request: web.Request) -> web.Response:
+        query = request.query
+        incidents = await self._records.incidents(
+            _limit(query), entry=query.get("entry"), before=_instant(query, "before")
+        )
+        return json_response(200, {"incidents": [incident_view(each) for each in incidents]})
 
     async def _replay(self, request: web.Request) -> web.Response:
         target = request.match_info["id"]
         if target.startswith("evt_"):
-            return _recorded(*await self._intake.replay_event(target))
+            return json_response(202, recorded_view(*await self._intake.replay_event(target)))
         if target.startswith("dsp_"):
             dispatch = await self._intake.replay_dispatch(target)
             return json_response(202, {"dispatches": [dispatch.id]})
@@ -242,17 +262,6 @@ def _is_key(given: str, expected: Secret | None) -> bool:
     return hmac.compare_digest(*digests)
 
 
-def _recorded(event: Event, verdicts: Sequence[Verdict]) -> web.Response:
-    return json_response(
-        202,
-        {
-            "event_id": event.id,
-            "verdicts": [verdict_view(verdict) for verdict in verdicts],
-            "dispatches": [each.id for verdict in verdicts for each in verdict.dispatches],
-        },
-    )
-
-
 def _limit(query: Mapping[str, str]) -> int:
     text = query.get("limit", str(LISTED_BY_DEFAULT))
     if not text.isdecimal() or not 1 <= int(text[:9]) <= LISTED_MAX:
@@ -267,6 +276,14 @@ def _before(query: Mapping[str, str]) -> str | None:
             400, f"before={text!r:.40} is not an id: give the last one of the page before"
         )
     return text
+
+
+def _instant(query: Mapping[str, str], name: str) -> datetime | None:
+    text = query.get(name)
+    try:
+        return instant(text) if text else None
+    except ValueError:
+        raise Refused(400, f"{name}={text!r:.60} is not an RFC 3339 instant") from None
 
 
 Member = TypeVar("Member", bound=StrEnum)

@@ -20,17 +20,22 @@ from datetime import UTC, datetime, timedelta
 
 from daemon.api import Api
 from daemon.arming import Arming
+from daemon.by_hand import ByHand
 from daemon.client import Fetcher, GitHub
+from daemon.cursors import take_up
+from daemon.deadlines import DeadlineWatch
 from daemon.dispatch_route import DispatchRoute
 from daemon.dispatcher import Dispatcher
 from daemon.doors import address_shown, open_doors
 from daemon.errors import UsageError
-from daemon.expressions import rfc3339
 from daemon.facts import (
     DispatchAdded,
+    DispatchSettled,
+    EntryResumed,
     EventRecorded,
     Fact,
     Facts,
+    IncidentNoticed,
     Started,
     Stopping,
     Trouble,
@@ -42,6 +47,8 @@ from daemon.intake import Intake
 from daemon.janitor import Janitor
 from daemon.learning import Learning
 from daemon.pacing import Budget
+from daemon.pauses import Pauses
+from daemon.pausing import Pausing
 from daemon.places import simulation_database
 from daemon.receiver import Receiver
 from daemon.retry import RetryPolicy
@@ -118,16 +125,13 @@ async def running(
                 )
             )
         await store.reclaim(clock())
-        for name, stood in (await store.rewind_cursors(clock())).items():
-            facts.publish(
-                Trouble(
-                    "scheduler",
-                    f"{name} was accounted for up to {rfc3339(stood)}, which is still to come: the "
-                    "clock was wrong then; it is scheduled from now on",
-                )
-            )
-        enabled = {cron.name: cron.schedule.identity for cron in config.crons if cron.enabled}
-        cursors = await store.sync_cursors(enabled, clock())
+        taken_up = take_up(config.crons, await store.cursors(), clock())
+        for remark in taken_up.remarks:
+            facts.publish(Trouble("scheduler", remark))
+        for incident in await store.take_up(taken_up):
+            facts.publish(IncidentNoticed(incident))
+        pauses = Pauses(store, clock, facts)
+        await pauses.load()
 
         github = await stack.enter_async_context(
             GitHub(settings.gh_api_url, settings.gh_token, clock)
@@ -147,7 +151,9 @@ async def running(
         stack.callback(facts.subscribe(lambda fact: _wake(dispatcher, fact)))
 
         intake = Intake(config, store, store, ids=ids, clock=clock, facts=facts)
-        scheduler = Scheduler(config.crons, cursors, intake.account, clock, facts)
+        scheduler = Scheduler(
+            config.crons, taken_up.cursors, intake.account, clock, facts, paused=pauses.of
+        )
         hook_ranges = RangeRefresher(
             github.hook_ranges, store, settings.gh_api_url, clock=clock, facts=facts
         )
@@ -163,20 +169,40 @@ async def running(
             learning=learning,
             fetch=fetcher.fetch,
             hook_ranges=hook_ranges.known,
+            paused=pauses.of,
             public_url=settings.public_url,
             ids=ids,
             clock=clock,
             facts=facts,
         )
         arming = Arming(config.triggers, learning, clock)
+        pausing = Pausing(config, pauses, scheduler.catch_up)
+        by_hand = ByHand(intake, pauses.of)
         health = Health(
-            config, store, budget, clock=clock, facts=facts, simulated=surroundings.simulate
+            config,
+            store,
+            budget,
+            paused=pauses.of,
+            clock=clock,
+            facts=facts,
+            simulated=surroundings.simulate,
         )
         dispatch_route = DispatchRoute(
             settings, intake.record, store, ids=ids, clock=clock, facts=facts
         )
-        api = Api(settings.api_key, dispatch_route.handle, arming, intake, store, health, facts)
+        api = Api(
+            settings.api_key,
+            dispatch_route.handle,
+            arming,
+            pausing,
+            by_hand,
+            intake,
+            store,
+            health,
+            facts,
+        )
         janitor = Janitor(store, settings.retention, clock=clock, facts=facts)
+        deadlines = DeadlineWatch(store, clock=clock, facts=facts)
 
         runners = await open_doors(
             stack,
@@ -190,6 +216,7 @@ async def running(
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             cleaning = tasks.create_task(janitor.run(), name="janitor")
+            watching = tasks.create_task(deadlines.run(), name="deadlines")
             refreshing = (
                 tasks.create_task(hook_ranges.run(), name="hook_ranges")
                 if asks_for_github
@@ -201,7 +228,7 @@ async def running(
                     addresses=tuple(
                         address_shown(address) for r in runners for address in r.addresses
                     ),
-                    crons=len(enabled),
+                    crons=len(taken_up.cursors),
                     triggers=sum(trigger.enabled for trigger in config.triggers),
                     database=store.database,
                     simulated=surroundings.simulate,
@@ -221,6 +248,7 @@ async def running(
                 for runner in runners:
                     await runner.cleanup()
                 cleaning.cancel()
+                watching.cancel()
                 if refreshing is not None:
                     refreshing.cancel()
                 await sending
@@ -243,5 +271,5 @@ def _asks_for_github(config: Config) -> bool:
 
 
 def _wake(dispatcher: Dispatcher, fact: Fact) -> None:
-    if isinstance(fact, EventRecorded | DispatchAdded):
+    if isinstance(fact, EventRecorded | DispatchAdded | DispatchSettled | EntryResumed):
         dispatcher.wake()

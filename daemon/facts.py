@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.dispatch import Attempt, Dispatch
-from daemon.event import Event, FiringOutcome, Verdict
+from daemon.event import Event, FiringOutcome, Pause, Verdict
+from daemon.incident import Incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,38 @@ class RequestRefused:
 
 @dataclass(frozen=True, slots=True)
 class FiringAccounted:
-    """A cron instant (``count`` of them, up to ``scheduled_at``) is accounted for."""
+    """A cron instant (``count`` of them, up to ``scheduled_at``) is accounted for. One that was
+    missed and not ``wanted`` so is an incident as well."""
 
     cron: str
     scheduled_at: datetime
     outcome: FiringOutcome
     reason: str = ""
     count: int = 1
+    wanted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentNoticed:
+    """What a schedule promised did not happen, or too late; it is recorded."""
+
+    incident: Incident
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPaused:
+    """Nothing of the entry is sent from now on."""
+
+    pause: Pause
+
+
+@dataclass(frozen=True, slots=True)
+class EntryResumed:
+    """The entry works again; ``released`` dispatches that it held are let go."""
+
+    entry: str
+    by: str
+    released: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +121,9 @@ Fact = (
     | DispatchAdded
     | RequestRefused
     | FiringAccounted
+    | IncidentNoticed
+    | EntryPaused
+    | EntryResumed
     | AttemptMade
     | DispatchSettled
     | Trouble

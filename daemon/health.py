@@ -8,11 +8,13 @@ from typing import Any
 
 from daemon import __version__
 from daemon.errors import StoreError
-from daemon.expressions import rfc3339
+from daemon.event import Pause
+from daemon.expressions import JSON, rfc3339
 from daemon.facts import Facts, Trouble
 from daemon.pacing import Budget
 from daemon.ports import Records
 from daemon.spec import Config
+from daemon.views import pause_view
 
 FRESH = timedelta(seconds=1)
 """How long the last look at the database counts."""
@@ -27,6 +29,7 @@ class Health:
         records: Records,
         budget: Budget,
         *,
+        paused: Callable[[str], Pause | None],
         clock: Callable[[], datetime],
         facts: Facts,
         simulated: bool,
@@ -34,6 +37,7 @@ class Health:
         self._config = config
         self._records = records
         self._budget = budget
+        self._paused = paused
         self._clock = clock
         self._facts = facts
         self._simulated = simulated
@@ -59,7 +63,8 @@ class Health:
 
     async def status(self) -> dict[str, Any]:
         """Durations are in seconds; ``oldest_waiting`` is when the oldest unfinished dispatch
-        came in; nothing is sent before ``limited_until``, which GitHub imposed."""
+        came in; nothing is sent before ``limited_until``, which GitHub imposed; ``incidents``
+        counts all that there ever were."""
         now = self._clock()
         oldest = await self._records.oldest_waiting()
         limited = self._budget.blocked_until(now)
@@ -75,7 +80,12 @@ class Health:
             "oldest_waiting": rfc3339(oldest) if oldest else None,
             "limited_until": rfc3339(limited) if limited else None,
             "triggers": [
-                {"name": trigger.name, "path": trigger.path, "enabled": trigger.enabled}
+                {
+                    "name": trigger.name,
+                    "path": trigger.path,
+                    "enabled": trigger.enabled,
+                    "paused": self._pause(trigger.name),
+                }
                 for trigger in self._config.triggers
             ],
             "crons": [
@@ -84,11 +94,20 @@ class Health:
                     "schedule": cron.schedule.text,
                     "timezone": cron.schedule.timezone,
                     "enabled": cron.enabled,
+                    "paused": self._pause(cron.name),
                     "next": rfc3339(at)
                     if cron.enabled and (at := cron.schedule.next_after(now))
                     else None,
                 }
                 for cron in self._config.crons
             ],
+            "incidents": [
+                {"entry": entry, "kind": kind.value, "instants": count}
+                for (entry, kind), count in sorted((await self._records.incident_counts()).items())
+            ],
             "warnings": list(self._config.warnings),
         }
+
+    def _pause(self, entry: str) -> JSON:
+        pause = self._paused(entry)
+        return None if pause is None else pause_view(pause)

@@ -11,14 +11,38 @@ from daemon.body import parse_json
 from daemon.call import judge_call, parse_call
 from daemon.dispatch import Dispatch, State
 from daemon.errors import Refused
-from daemon.event import API_ENTRY, Delivery, Due, Event, Firing, FiringOutcome, Outcome, Verdict
-from daemon.facts import DispatchAdded, DispatchSettled, EventRecorded, Facts, FiringAccounted
+from daemon.event import (
+    API_ENTRY,
+    Delivery,
+    Due,
+    Event,
+    Firing,
+    FiringOutcome,
+    FiringRecord,
+    Outcome,
+    Verdict,
+)
+from daemon.facts import (
+    DispatchAdded,
+    DispatchSettled,
+    EventRecorded,
+    Facts,
+    FiringAccounted,
+    IncidentNoticed,
+)
 from daemon.ids import IdSource
 from daemon.judge import body_of, judge_delivery, judge_firing
-from daemon.ports import Ledger, Records
+from daemon.ports import Ledger, Recording, Records
 from daemon.render import again
 from daemon.routes import Routes
-from daemon.spec import Config
+from daemon.schedule import TICK
+from daemon.spec import Config, CronSpec
+
+BACKFILL_MAX = 1000
+"""Instants that one backfill takes: GitHub is written to once a second."""
+
+BACKFILL_BATCH = 100
+"""As many are judged and recorded at a time, so that the event loop has a moment in between."""
 
 
 class Intake:
@@ -54,29 +78,83 @@ class Intake:
     async def account(self, dues: Sequence[Due]) -> None:
         """Commits cron instants with the events of those that fire, in one transaction."""
         events = [self._judged(firing) for due in dues for firing in due.firings]
-        recorded = await self._ledger.account(dues, events)
-        for due in dues:
-            for missed in due.missed:
-                self._facts.publish(
-                    FiringAccounted(due.cron, missed.last, FiringOutcome.MISSED, missed.reason)
+        accounted = await self._ledger.account(dues, events)
+        missed = [(due.cron, each) for due in dues for each in due.missed]
+        for cron, each in (*missed, *accounted.missed):
+            self._facts.publish(
+                FiringAccounted(
+                    cron, each.last, FiringOutcome.MISSED, each.reason, each.count, each.wanted
                 )
-        for event, verdicts in recorded:
-            if isinstance(event.cause, Firing):
-                self._facts.publish(
-                    FiringAccounted(event.cause.cron, event.cause.scheduled_at, FiringOutcome.FIRED)
-                )
+            )
+        for event, verdicts in accounted.events:
+            self._tell_fired(event)
             self._tell(event, verdicts)
+        for incident in accounted.incidents:
+            self._facts.publish(IncidentNoticed(incident))
 
-    async def fire(self, name: str) -> tuple[Event, tuple[Verdict, ...]]:
-        """Fires a cron entry now, by hand; its schedule is not touched. Raises Refused 404."""
+    async def fire(self, name: str, at: datetime | None = None) -> Recording:
+        """Fires a cron entry by hand: now, as if for the instant ``at`` where one is given, and not
+        before that. Where its schedule has that instant it counts as fired. Raises Refused 404."""
+        cron = self._cron(name)
+        now = self._clock()
+        event, verdicts = self._judged(Firing(name, at or now, now, by_hand=True))
+        if at is not None and cron.schedule.next_after(at - TICK) == at:
+            for recording in await self._ledger.make_up(name, cron.schedule, [(event, verdicts)]):
+                self._tell_fired(event)
+                self._tell(*recording)
+                return recording
+            # It fired before, and is wanted once more.
+        return event, await self.record(event, verdicts)
+
+    async def backfill(
+        self, name: str, first: datetime, last: datetime, *, dry_run: bool
+    ) -> list[tuple[datetime, Event | FiringRecord | None]]:
+        """Fires what the entry's schedule has from ``first`` to ``last`` (both included) and did
+        not fire, oldest first, and counts it as fired. For each instant the event that it became,
+        or the record of how it fired before; None in a ``dry_run``, which fires nothing.
+
+        Raises Refused: 404 for an unknown entry, 400 for a span that is empty, still to come, or
+        holds more than `BACKFILL_MAX` instants.
+        """
+        cron = self._cron(name)
+        if last < first:
+            raise Refused(400, "`to` lies before `from`")
+        if last > self._clock():
+            raise Refused(400, "`to` is still to come: a backfill makes up for what has passed")
+        owed = cron.schedule.due_between(first - TICK, last, BACKFILL_MAX)
+        if owed.omitted is not None:
+            count = owed.omitted.count + len(owed.instants)
+            raise Refused(
+                400, f"{count} instants; a backfill takes {BACKFILL_MAX} at most: narrow it"
+            )
+        before = {
+            row.scheduled_at: row
+            for row in await self._records.booked(name, first, last)
+            if row.outcome is FiringOutcome.FIRED
+        }
+        became: dict[datetime, Event | FiringRecord | None] = dict.fromkeys(owed.instants)
+        became |= {at: row for at, row in before.items() if at in became}
+        wanted = [at for at in owed.instants if at not in before]
+        for start in range(0, 0 if dry_run else len(wanted), BACKFILL_BATCH):
+            now = self._clock()
+            some = [
+                self._judged(Firing(name, at, now, catch_up=True, by_hand=True))
+                for at in wanted[start : start + BACKFILL_BATCH]
+            ]
+            for event, verdicts in await self._ledger.make_up(name, cron.schedule, some):
+                if isinstance(event.cause, Firing):
+                    became[event.cause.scheduled_at] = event
+                self._tell_fired(event)
+                self._tell(event, verdicts)
+        return list(became.items())
+
+    def _cron(self, name: str) -> CronSpec:
         if name not in self._crons:
             known = ", ".join(sorted(self._crons)) or "none"
             raise Refused(404, f"there is no cron entry {name!r:.100}; there are: {known}")
-        now = self._clock()
-        event, verdicts = self._judged(Firing(name, now, now, by_hand=True))
-        return event, await self.record(event, verdicts)
+        return self._crons[name]
 
-    async def replay_event(self, event_id: str) -> tuple[Event, tuple[Verdict, ...]]:
+    async def replay_event(self, event_id: str) -> Recording:
         """Judges a stored event again under today's config, without authentication and without
         de-duplication. Raises Refused: 404 where it is unknown, 409 where nothing of today's
         config concerns it."""
@@ -114,7 +192,7 @@ class Intake:
                 self._facts.publish(DispatchSettled(dispatch))
         return list(results)
 
-    def _judged(self, firing: Firing) -> tuple[Event, tuple[Verdict, ...]]:
+    def _judged(self, firing: Firing) -> Recording:
         event = Event(self._ids.event(firing.fired_at), firing)
         return event, (self._judge_firing(event, firing),)
 
@@ -123,18 +201,14 @@ class Intake:
             event, firing, self._crons[firing.cron], lambda: self._ids.dispatch(event.at)
         )
 
-    async def _replay_firing(
-        self, original: Event, firing: Firing
-    ) -> tuple[Event, tuple[Verdict, ...]]:
+    async def _replay_firing(self, original: Event, firing: Firing) -> Recording:
         if firing.cron not in self._crons:
             raise Refused(409, f"the cron entry {firing.cron!r} of {original.id} is gone")
         now = self._clock()
         event = Event(self._ids.event(now), replace(firing, fired_at=now), original.id)
         return event, await self.record(event, (self._judge_firing(event, firing),))
 
-    async def _replay_delivery(
-        self, original: Event, delivery: Delivery
-    ) -> tuple[Event, tuple[Verdict, ...]]:
+    async def _replay_delivery(self, original: Event, delivery: Delivery) -> Recording:
         now = self._clock()
         event = Event(self._ids.event(now), replace(delivery, received_at=now), original.id)
         if delivery.route == API_ENTRY:
@@ -182,6 +256,12 @@ class Intake:
         if any(verdict.outcome is Outcome.HANDSHAKE for verdict in verdicts):
             raise Refused(409, f"{root.id} is a sender's check of the address, and no delivery")
         return frozenset(v.entry for v in verdicts if v.outcome is Outcome.UNAUTHORIZED)
+
+    def _tell_fired(self, event: Event) -> None:
+        if isinstance(event.cause, Firing):
+            self._facts.publish(
+                FiringAccounted(event.cause.cron, event.cause.scheduled_at, FiringOutcome.FIRED)
+            )
 
     def _tell(self, event: Event, verdicts: tuple[Verdict, ...]) -> None:
         self._facts.publish(EventRecorded(event, verdicts))

@@ -19,9 +19,12 @@ from daemon.facts import (
     AttemptMade,
     DispatchAdded,
     DispatchSettled,
+    EntryPaused,
+    EntryResumed,
     EventRecorded,
     Fact,
     FiringAccounted,
+    IncidentNoticed,
     RequestRefused,
     Started,
     Stopping,
@@ -114,13 +117,31 @@ class Journal:
                 log.info("dispatch replayed", dispatch_id=dispatch.id, replay_of=dispatch.replay_of)
             case FiringAccounted(outcome=FiringOutcome.FIRED):
                 log.info("cron fired", cron=fact.cron, scheduled_at=rfc3339(fact.scheduled_at))
-            case FiringAccounted():
-                log.warning(
+            case FiringAccounted(wanted=True):
+                log.info(
                     "cron instant missed",
                     cron=fact.cron,
                     scheduled_at=rfc3339(fact.scheduled_at),
-                    reason=fact.reason,
+                    reason=_short(fact.reason),
+                    **({"count": fact.count} if fact.count > 1 else {}),
                 )
+            case FiringAccounted():
+                pass  # of a long absence there can be thousands: the incident tells of them
+            case IncidentNoticed(incident=incident):
+                log.error(
+                    f"incident {incident.kind}",
+                    entry=incident.entry,
+                    instants=incident.count,
+                    first=rfc3339(incident.first),
+                    last=rfc3339(incident.last),
+                    reason=_short(incident.text),
+                )
+            case EntryPaused(pause=pause):
+                log.warning(
+                    "entry paused", entry=pause.entry, by=pause.by, reason=_short(pause.reason)
+                )
+            case EntryResumed():
+                log.info("entry resumed", entry=fact.entry, by=fact.by, released=fact.released)
             case RequestRefused():
                 log.warning(
                     "request refused",

@@ -4,13 +4,24 @@ Pure: the same event under the same config, with the same ids, gets the same ver
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from daemon.body import fit_text, parse_body
 from daemon.cloudevents import cloud_event
+from daemon.dispatch import State
 from daemon.errors import ExpressionError, Refused
-from daemon.event import Burst, DedupeKey, Delivery, Event, Firing, Outcome, RateLimit, Verdict
+from daemon.event import (
+    Burst,
+    DedupeKey,
+    Delivery,
+    Event,
+    Firing,
+    Outcome,
+    Pause,
+    RateLimit,
+    Verdict,
+)
 from daemon.expressions import JSON, Bindings, compact
 from daemon.render import render
 from daemon.repetition import First, burst, dedupe_key, rate_limit
@@ -72,7 +83,8 @@ def judge_delivery(
 
 def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) -> Verdict:
     """A firing always dispatches. What its jitter puts off waits, from when it was scheduled on: so
-    one that is late waits for what is left of that. What is asked for by hand goes at once."""
+    one that is late waits for what is left of that. What is asked for by hand goes at once, or at
+    the instant that it is asked for."""
     values = Bindings(
         {
             "event.id": event.id,
@@ -84,14 +96,38 @@ def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) ->
         size=_FIRING_SIZE,
     )
     due_at = event.at
-    if cron.jitter and not firing.by_hand and event.replay_of is None:
+    waits = ""
+    if firing.by_hand:
+        due_at = max(due_at, firing.scheduled_at)
+        waits = "as it was asked for"
+    elif cron.jitter and event.replay_of is None:
         put_off = jitter(cron.name, firing.scheduled_at, cron.jitter)
         due_at = max(due_at, firing.scheduled_at + put_off)
+        waits = "by its `jitter`"
     dispatches = tuple(
-        render(spec, values, dispatch_id=new_id(), event=event, entry=cron.name, due_at=due_at)
+        render(
+            spec,
+            values,
+            dispatch_id=new_id(),
+            event=event,
+            entry=cron.name,
+            due_at=due_at,
+            waits=waits,
+        )
         for spec in cron.dispatches
     )
     return Verdict(entry=cron.name, outcome=Outcome.DISPATCHED, dispatches=dispatches)
+
+
+def hold(verdict: Verdict, pause: Pause) -> Verdict:
+    """The verdict as it is while its entry is paused: what it owes waits for the resume."""
+    if verdict.outcome is not Outcome.DISPATCHED:
+        return verdict
+    dispatches = tuple(
+        replace(each, state=State.HELD, reason=str(pause)) if each.state is State.PENDING else each
+        for each in verdict.dispatches
+    )
+    return replace(verdict, outcome=Outcome.HELD, reason=str(pause), dispatches=dispatches)
 
 
 def bindings_of(event: Event, delivery: Delivery, body: JSON) -> Bindings:

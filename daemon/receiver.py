@@ -12,11 +12,11 @@ from aiohttp import web
 
 from daemon.addresses import Networks
 from daemon.errors import Refused, StoreUnavailable
-from daemon.event import Delivery, Event, Outcome, Verdict
+from daemon.event import Delivery, Event, Outcome, Pause, Verdict
 from daemon.facts import Facts, Trouble
 from daemon.greeting import Greeter, Greeting
 from daemon.ids import IdSource
-from daemon.judge import Judgement, body_of, delivery_of, judge_delivery
+from daemon.judge import Judgement, body_of, delivery_of, hold, judge_delivery
 from daemon.learning import Learning
 from daemon.ports import Fetch, Record
 from daemon.proving import Doubts, Prover
@@ -71,6 +71,7 @@ class Receiver:
         learning: Learning,
         fetch: Fetch,
         hook_ranges: Callable[[], Networks | None],
+        paused: Callable[[str], Pause | None],
         public_url: str,
         ids: IdSource,
         clock: Callable[[], datetime],
@@ -81,6 +82,7 @@ class Receiver:
         self._prover = Prover(learning, fetch)
         self._greeter = Greeter(self._prover, learning, fetch)
         self._hook_ranges = hook_ranges
+        self._paused = paused
         self._public_url = public_url
         self._ids = ids
         self._clock = clock
@@ -146,7 +148,10 @@ class Receiver:
             by_name.get(trigger.name) or _unauthorized(trigger.name, doubts)
             for trigger in arrival.panel.triggers
         ]
-        verdicts = await self._recorded(event, [each.verdict for each in judgements])
+        # From here on to the commit nobody else has a turn: no pause can come in between.
+        paused = [(each.verdict, self._paused(each.verdict.entry)) for each in judgements]
+        judged_now = [hold(verdict, pause) if pause else verdict for verdict, pause in paused]
+        verdicts = await self._recorded(event, judged_now)
         return self._answer(event, arrival.panel, judgements, verdicts)
 
     def _event(self, delivery: Delivery) -> Event:
@@ -194,7 +199,7 @@ class Receiver:
         verdicts: Sequence[Verdict],
     ) -> web.Response:
         for judgement, verdict in zip(judgements, verdicts, strict=True):
-            if verdict.outcome is not Outcome.DISPATCHED:
+            if verdict.outcome not in (Outcome.DISPATCHED, Outcome.HELD):
                 continue
             if judgement.answer_fault:
                 self._facts.publish(Trouble(f"trigger {verdict.entry}", judgement.answer_fault))

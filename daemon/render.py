@@ -28,10 +28,12 @@ def render(
     event: Event,
     entry: str,
     due_at: datetime | None = None,
+    waits: str = "",
 ) -> Dispatch:
     """The dispatch that ``spec`` makes of this event: pending, or dead with the reason where a
     template fails or a limit of GitHub's is passed. Where ``due_at`` is later than the event it is
-    not sent before, and what it may wait beyond that counts from there."""
+    not sent before (``waits`` says for what), and what it may wait beyond that counts from
+    there."""
     values = bindings.extended({"dispatch_id": dispatch_id})
     event_type = spec.event_type.literal or ""
     try:
@@ -68,7 +70,7 @@ def render(
         made,
         due_at=due_at,
         expires_at=due_at + spec.send_within,
-        reason=f"waits until {rfc3339(due_at)} by its `jitter`",
+        reason=f"waits until {rfc3339(due_at)} {waits}",
     )
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from daemon.dispatch import Attempt, Dispatch
-from daemon.event import Delivery, Event, Verdict
+from daemon.event import Delivery, Event, FiringRecord, Pause, Verdict
 from daemon.expressions import JSON, rfc3339
+from daemon.incident import Incident
 
 
 def event_view(event: Event, verdicts: Sequence[Verdict]) -> dict[str, JSON]:
@@ -61,6 +62,15 @@ def verdict_view(verdict: Verdict) -> JSON:
     }
 
 
+def recorded_view(event: Event, verdicts: Sequence[Verdict]) -> dict[str, JSON]:
+    """What a call of the API made of an event that it asked for."""
+    return {
+        "event_id": event.id,
+        "verdicts": [verdict_view(verdict) for verdict in verdicts],
+        "dispatches": [each.id for verdict in verdicts for each in verdict.dispatches],
+    }
+
+
 def dispatch_view(dispatch: Dispatch) -> dict[str, JSON]:
     """One dispatch as it stands; without its payload."""
     return {
@@ -85,6 +95,35 @@ def dispatch_details(dispatch: Dispatch, attempts: Sequence[Attempt]) -> dict[st
     return dispatch_view(dispatch) | {
         "client_payload": dispatch.client_payload,
         "tries": [attempt_view(attempt) for attempt in attempts],
+    }
+
+
+def pause_view(pause: Pause) -> dict[str, JSON]:
+    return {"since": rfc3339(pause.since), "by": pause.by, "reason": pause.reason}
+
+
+def firing_view(record: FiringRecord) -> dict[str, JSON]:
+    """A cron instant as accounted for; of several at once ``first`` is the earliest."""
+    return {
+        "cron": record.cron,
+        "scheduled_at": rfc3339(record.scheduled_at),
+        "outcome": record.outcome.value,
+        "reason": record.reason,
+        "event_id": record.event_id,
+        "first": _instant(record.first),
+        "count": record.count,
+    }
+
+
+def incident_view(incident: Incident) -> dict[str, JSON]:
+    return {
+        "entry": incident.entry,
+        "kind": incident.kind.value,
+        "first": rfc3339(incident.first),
+        "last": rfc3339(incident.last),
+        "count": incident.count,
+        "at": rfc3339(incident.at),
+        "text": incident.text,
     }
 
 

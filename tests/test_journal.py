@@ -9,19 +9,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from daemon.dispatch import Attempt, State
-from daemon.event import Delivery, Event, FiringOutcome, Outcome, Verdict
+from daemon.event import Delivery, Event, FiringOutcome, Outcome, Pause, Verdict
 from daemon.facts import (
     AttemptMade,
     DispatchAdded,
     DispatchSettled,
+    EntryPaused,
+    EntryResumed,
     EventRecorded,
     Fact,
     FiringAccounted,
+    IncidentNoticed,
     RequestRefused,
     Started,
     Stopping,
     Trouble,
 )
+from daemon.incident import Incident, IncidentKind
 from daemon.journal import TEXT_MAX, Journal, open_log
 from daemon.render import new_dispatch
 
@@ -96,6 +100,10 @@ def test_every_kind_of_fact_has_its_line() -> None:
         DispatchAdded(DISPATCH),
         FiringAccounted("nightly", NOW, FiringOutcome.FIRED),
         FiringAccounted("nightly", NOW, FiringOutcome.MISSED, "too late"),
+        FiringAccounted("nightly", NOW, FiringOutcome.MISSED, "paused", 7, wanted=True),
+        IncidentNoticed(Incident("nightly", IncidentKind.MISSED, NOW, NOW, 3, NOW, "too late")),
+        EntryPaused(Pause("push", NOW, "alice", "the runners move")),
+        EntryResumed("push", "bob", 2),
         AttemptMade(DISPATCH, ATTEMPT),
         DispatchSettled(DISPATCH),
         Trouble("store", "the disk is full"),
@@ -106,13 +114,20 @@ def test_every_kind_of_fact_has_its_line() -> None:
         "dispatch replayed",
         "cron fired",
         "cron instant missed",
+        "incident missed",
+        "entry paused",
+        "entry resumed",
         "attempt accepted",
         "dispatch pending",
         "trouble",
         "stopping",
     ]
     assert lines[0]["simulation"] == "nothing reaches GitHub"
-    assert lines[4]["request_id"] == "REQ:1"
+    assert (lines[3]["reason"], lines[3]["count"]) == ("paused", 7)
+    assert (lines[4]["level"], lines[4]["instants"], lines[4]["reason"]) == ("error", 3, "too late")
+    assert (lines[5]["by"], lines[5]["reason"]) == ("alice", "the runners move")
+    assert (lines[6]["by"], lines[6]["released"]) == ("bob", 2)
+    assert lines[7]["request_id"] == "REQ:1"
 
 
 def test_a_dead_dispatch_is_an_error_and_a_later_try_is_named() -> None:

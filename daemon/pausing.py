@@ -1,0 +1,95 @@
+"""``/api/v1/pause`` and ``/api/v1/resume``: has entries rest, and work again, and keeps who wanted
+that."""
+
+from __future__ import annotations
+
+import pwd
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import web
+
+from daemon.asking import asked_for
+from daemon.errors import Refused
+from daemon.expressions import JSON
+from daemon.pauses import Pauses
+from daemon.spec import Config
+from daemon.views import pause_view
+from daemon.web import client_ip, json_response
+
+REASON_MAX = 500
+
+CREDENTIALS = struct.Struct("3i")
+"""The process, user and group at the other end of a Unix socket: unix(7), SO_PEERCRED."""
+
+
+class Pausing:
+    """Answers calls whose key has been checked. ``catch_up`` accounts for the cron instants that
+    passed up to now. Raises Refused: 404 for an entry that there is not, 409 where nothing is
+    paused that could be resumed, 400 for a call that is none."""
+
+    def __init__(
+        self, config: Config, pauses: Pauses, catch_up: Callable[[], Awaitable[None]]
+    ) -> None:
+        crons = [cron.name for cron in config.crons]
+        self._names = [*crons, *(trigger.name for trigger in config.triggers)]
+        self._pauses = pauses
+        self._catch_up = catch_up
+
+    async def pause(self, request: web.Request) -> web.Response:
+        """POST with ``{"entries": [names] or "all", "reason": text}``."""
+        asked = await asked_for(request, ("entries", "reason"))
+        entries = self._entries(asked, self._names)
+        for entry in entries:
+            if entry not in self._names:
+                known = ", ".join(sorted(self._names)) or "none"
+                raise Refused(404, f"there is no entry {entry!r:.100}; there are: {known:.1000}")
+        reason = asked.get("reason", "")
+        if not isinstance(reason, str) or len(reason) > REASON_MAX:
+            raise Refused(400, f"`reason` is a text of at most {REASON_MAX} characters")
+        paused: list[JSON] = []
+        for entry in entries:
+            already = self._pauses.of(entry) is not None
+            pause = await self._pauses.pause(entry, requester(request), reason.strip())
+            paused.append({"entry": entry, "already": already, **pause_view(pause)})
+        return json_response(200, {"paused": paused})
+
+    async def resume(self, request: web.Request) -> web.Response:
+        """POST with ``{"entries": [names] or "all"}``."""
+        asked = await asked_for(request, ("entries",))
+        resumed: list[JSON] = []
+        for entry in self._entries(asked, self._pauses.entries):
+            released = await self._pauses.resume(entry, requester(request), self._catch_up)
+            if released is None:
+                if entry in self._names:
+                    raise Refused(409, f"{entry} is not paused")
+                raise Refused(404, f"there is no entry {entry!r:.100}, and none is paused so")
+            resumed.append({"entry": entry, "released": released})
+        return json_response(200, {"resumed": resumed})
+
+    def _entries(self, asked: dict[str, JSON], everything: Sequence[str]) -> list[str]:
+        entries = asked.get("entries")
+        if entries == "all":
+            return list(everything)
+        if not isinstance(entries, list) or not entries:
+            raise Refused(400, '`entries` is an array of names, or "all"')
+        names = [entry for entry in entries if isinstance(entry, str)]
+        if len(names) != len(entries):
+            raise Refused(400, "`entries` holds what is no name")
+        return list(dict.fromkeys(names))
+
+
+def requester(request: web.Request) -> str:
+    """Who asks, as it is kept and shown: the user at the other end of the Unix socket, else the
+    address from which somebody called who has the key."""
+    transport = request.transport
+    connection = None if transport is None else transport.get_extra_info("socket")
+    if connection is None or connection.family != socket.AF_UNIX:
+        return f"an API key from {client_ip(request)}"
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+    _, user, _ = CREDENTIALS.unpack(raw)
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
