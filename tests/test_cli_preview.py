@@ -148,6 +148,11 @@ async def test_an_entry_is_explained_with_all_that_decides_when_it_fires(shell: 
         end_at="2026-12-31T23:00:00Z",
         exclude=["2026-12-24/2026-12-26", "2026-05-01", "* * * * 6,0", "0 3 * * 1", "5 0 3 * * 2"],
         jitter="5m",
+        catch_up="all",
+        catch_up_limit=7,
+        max_lateness="6h",
+        overlap="buffer_one",
+        alert_after="10m",
     )
     shell.write(crons=[entry])
     args = ["explain", "nightly", "--after", "2026-04-30T12:00:00Z", "-n", "2"]
@@ -166,7 +171,12 @@ async def test_an_entry_is_explained_with_all_that_decides_when_it_fires(shell: 
         "at 03:00:05 on Tuesday",
         "time zone Europe/Berlin",
         "jitter each is sent later than it fires, by less than 5m",
-        "catch_up latest: after downtime, the newest of the instants that passed fires once",
+        "catch_up all: after downtime, each of the instants that passed fires, oldest first",
+        "catch_up_limit the newest 7 of them at most",
+        "max_lateness 6h: what is later is missed",
+        "overlap buffer_one: an instant waits while the firing before is unfinished; what comes "
+        "while one waits is missed",
+        "alert_after 10m: what is later is an incident",
         "",
         "local time UTC",
         "Mon 2026-05-04 03:30:00 CEST 2026-05-04T01:30:00Z",
@@ -183,7 +193,11 @@ async def test_an_entry_is_explained_with_all_that_decides_when_it_fires(shell: 
         "end_at": "2026-12-31T23:00:00Z",
         "exclude": [line.removeprefix("except ") for line in lines[6:11]],
         "jitter": "5m",
-        "catch_up": "latest",
+        "catch_up": "all",
+        "catch_up_limit": 7,
+        "max_lateness": "6h",
+        "overlap": "buffer_one",
+        "alert_after": "10m",
         "warnings": [],
         "next": ["2026-05-04T01:30:00Z", "2026-05-05T01:30:00Z"],
     }

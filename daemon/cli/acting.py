@@ -21,16 +21,25 @@ from daemon.cli.names import checked_id, dispatch_id, segment
 from daemon.cli.offline import INSTANT, instant
 from daemon.cli.tables import plain, say, warn
 from daemon.cli.target import Target, ask
-from daemon.config.durations import duration
+from daemon.durations import duration
 from daemon.errors import DispatchdError, UsageError
+from daemon.expressions import rfc3339
 
 Answer: TypeAlias = Mapping[str, Any]
 
 
-def fire_cron(target: Target, name: str, *, as_json: bool) -> None:
+def fire_cron(target: Target, name: str, at: str | None, *, as_json: bool) -> None:
+    """Raises UsageError for an instant that cannot be read."""
+    now = datetime.now(UTC)
+    meant = instant(at, "--at") if at else None
     path = f"/api/v1/crons/{segment(name)}/fire"
-    answer = ask(target, lambda daemon: daemon.post(path, FIRED))
-    show(answer, as_json, f"fired {name}: {_outcome(answer)}")
+    body = {"at": rfc3339(meant)} if meant else {}
+    answer = ask(target, lambda daemon: daemon.post(path, FIRED, body))
+    if warning := answer.get("warning"):
+        warn(warning)
+    when = f" for {rfc3339(meant)}" if meant else ""
+    when += ", and is sent then" if meant and meant > now else ""
+    show(answer, as_json, f"fired {name}{when}: {_outcome(answer)}")
 
 
 def send_dispatch(

@@ -25,18 +25,38 @@ DISPATCHES: Shape = {"dispatches": [_DISPATCH]}
 EVENT: Shape = {"id": str}
 EVENTS: Shape = {"events": [_EVENT]}
 EVENT_IN_FULL: Shape = {"dispatches": [{"id": str, "state": str}]}
+BACKFILLED: Shape = {"instants": [{"scheduled_at": str, "outcome": str, "event_id": object}]}
 FIRED: Shape = {"event_id": str, "dispatches": [str]}
+FIRINGS: Shape = {
+    "firings": [
+        {
+            "cron": str, "scheduled_at": str, "outcome": str, "reason": str, "event_id": object,
+            "first": object, "count": int,
+        }
+    ]
+}  # fmt: skip
+INCIDENTS: Shape = {
+    "incidents": [
+        {
+            "entry": str, "kind": str, "first": str, "last": str, "count": int, "at": str,
+            "text": str,
+        }
+    ]
+}  # fmt: skip
 JUDGED: Shape = {
     "event_id": str, "dispatches": [str],
     "verdicts": [{"entry": str, "outcome": str, "reason": object}],
 }  # fmt: skip
+PAUSED: Shape = {"paused": [{"entry": str, "already": bool, "by": str, "since": str}]}
+RESUMED: Shape = {"resumed": [{"entry": str, "released": int}]}
 REPLAYED: Shape = {"dispatches": [str]}
 SECRET: Shape = {"secret": str}
 SENT: Shape = {"dispatch_id": str}
 STATUS: Shape = {
     "dispatches": {},
-    "triggers": [{"name": str, "path": str, "enabled": bool}],
-    "crons": [{"name": str, "enabled": bool, "next": object}],
+    "triggers": [{"name": str, "path": str, "enabled": bool, "paused": object}],
+    "crons": [{"name": str, "enabled": bool, "next": object, "paused": object}],
+    "incidents": [{"entry": str, "kind": str, "instants": int}],
 }
 
 

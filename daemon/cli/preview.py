@@ -13,19 +13,20 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from daemon import config
+from daemon.agenda import next_instants
 from daemon.bounds import Bounded
 from daemon.cli.layout import Fields, Listing
 from daemon.cli.offline import instant
 from daemon.cli.tables import plain, put, say, warn
-from daemon.config.durations import duration, written
 from daemon.config.legacy import SLUG
 from daemon.cron import parse
 from daemon.crontab import MACROS, hashes
+from daemon.durations import duration, written
 from daemon.errors import ScheduleError, UsageError
+from daemon.event import Overlap
 from daemon.expressions import rfc3339
 from daemon.intervals import Interval, OneTime
 from daemon.schedule import Schedule
-from daemon.scheduler import next_instants
 from daemon.spec import CatchUp, Config, CronSpec
 from daemon.spread import jitter
 from daemon.wallclock import SECOND, wall_clock
@@ -37,6 +38,13 @@ KNOWN_MAX = 10
 LOCAL = "%a %Y-%m-%d %H:%M:%S %Z"
 _CATCH_UP = {
     CatchUp.LATEST: "latest: after downtime, the newest of the instants that passed fires once",
+    CatchUp.ALL: "all: after downtime, each of the instants that passed fires, oldest first",
+    CatchUp.SKIP: "skip: what passed during a downtime does not fire",
+}
+_OVERLAP = {
+    Overlap.SKIP: "skip: an instant is missed while the firing before is unfinished",
+    Overlap.BUFFER_ONE: "buffer_one: an instant waits while the firing before is unfinished; what "
+    "comes while one waits is missed",
 }
 
 
@@ -163,8 +171,7 @@ def _instants(schedule: Schedule, after: datetime, number: int) -> list[datetime
 def _view(
     schedule: Schedule, cron: CronSpec | None, instants: Sequence[datetime]
 ) -> Mapping[str, Any]:
-    """``name``, ``enabled``, ``jitter`` and ``catch_up`` are null for an expression; the bounds
-    where there are none."""
+    """What an entry says of itself is null for an expression; the bounds where there are none."""
     bounds = schedule if isinstance(schedule, Bounded) else None
     return {
         "name": cron.name if cron else None,
@@ -177,9 +184,17 @@ def _view(
         "exclude": bounds.excluded.words if bounds else [],
         "jitter": written(cron.jitter) if cron and cron.jitter else None,
         "catch_up": cron.catch_up if cron else None,
+        "catch_up_limit": cron.catch_up_limit if cron else None,
+        "max_lateness": _span(cron.max_lateness) if cron else None,
+        "overlap": cron.overlap if cron else None,
+        "alert_after": _span(cron.alert_after) if cron else None,
         "warnings": schedule.warnings(),
         "next": [rfc3339(at) for at in instants],
     }
+
+
+def _span(span: timedelta | None) -> str | None:
+    return None if span is None else written(span)
 
 
 def _explanation(schedule: Schedule, cron: CronSpec | None) -> Fields:
@@ -202,7 +217,17 @@ def _explanation(schedule: Schedule, cron: CronSpec | None) -> Fields:
         if cron.jitter:
             span = written(cron.jitter)
             fields.add("jitter", f"each is sent later than it fires, by less than {span}")
-        fields.add("catch_up", _CATCH_UP.get(cron.catch_up, cron.catch_up))
+        fields.add("catch_up", _CATCH_UP[cron.catch_up])
+        if cron.catch_up is CatchUp.ALL:
+            fields.add("catch_up_limit", f"the newest {cron.catch_up_limit} of them at most")
+        if cron.max_lateness is not None:
+            most = written(cron.max_lateness)
+            fields.add("max_lateness", f"{most}: what is later is missed")
+        if cron.overlap in _OVERLAP:
+            fields.add("overlap", _OVERLAP[cron.overlap])
+        if cron.alert_after is not None:
+            after = written(cron.alert_after)
+            fields.add("alert_after", f"{after}: what is later is an incident")
     for warning in schedule.warnings():
         fields.add("warning", warning)
     return fields

@@ -39,14 +39,14 @@ def show_events(
 ) -> None:
     """Raises UsageError for an unknown outcome or what is no id, NoDaemon where nothing can be
     read."""
-    wanted = _member(Outcome, outcome, "--outcome")
+    wanted = member(Outcome, outcome, "--outcome")
     if event_id is not None:
         names.event_id(event_id)
 
     async def from_daemon(daemon: Connection) -> Answer:
         if event_id is not None:
             return await daemon.get(f"/api/v1/events/{segment(event_id)}", EVENT)
-        query = _given(limit=str(limit), outcome=outcome, source=source)
+        query = given(limit=str(limit), outcome=outcome, source=source)
         answer = await daemon.get("/api/v1/events", EVENTS, query)
         if source is not None and not answer["events"]:
             _warn_of_no_source(source, await daemon.get("/api/v1/status", STATUS))
@@ -65,7 +65,7 @@ def show_events(
         return view | {"dispatches": [dispatch_view(each) for each in owed]}
 
     answer = look(target, from_daemon, from_store)
-    _print(answer, as_json, _details if event_id else _event_rows)
+    print_answer(answer, as_json, _details if event_id else _event_rows)
 
 
 def _warn_of_no_source(source: str, status: Answer) -> None:
@@ -87,14 +87,14 @@ def show_dispatches(
 ) -> None:
     """Raises UsageError for an unknown state or what is no id, NoDaemon where nothing can be
     read."""
-    wanted = _member(State, state, "--state")
+    wanted = member(State, state, "--state")
     if dispatch_id is not None:
         names.dispatch_id(dispatch_id)
 
     async def from_daemon(daemon: Connection) -> Answer:
         if dispatch_id is not None:
             return await daemon.get(f"/api/v1/dispatches/{segment(dispatch_id)}", DISPATCH)
-        query = _given(limit=str(limit), state=state, entry=entry)
+        query = given(limit=str(limit), state=state, entry=entry)
         return await daemon.get("/api/v1/dispatches", DISPATCHES, query)
 
     async def from_store(store: Store) -> Answer:
@@ -107,7 +107,7 @@ def show_dispatches(
         return dispatch_details(dispatch, await store.attempts(dispatch_id))
 
     answer = look(target, from_daemon, from_store)
-    _print(answer, as_json, _details if dispatch_id else _dispatch_rows)
+    print_answer(answer, as_json, _details if dispatch_id else _dispatch_rows)
 
 
 def show_status(target: Target, *, as_json: bool) -> None:
@@ -124,7 +124,7 @@ def show_status(target: Target, *, as_json: bool) -> None:
         }
 
     answer = look(target, from_daemon, from_store)
-    _print(answer, as_json, _status_rows)
+    print_answer(answer, as_json, _status_rows)
     if not answer["running"]:
         raise DispatchdError("the daemon is not running")
 
@@ -170,7 +170,9 @@ def _simulated(settings: Settings) -> str:
     return f"; a simulation's is beside it: --database {url}" if file and file.exists() else ""
 
 
-def _print(answer: Answer, as_json: bool, render: Callable[[Answer], Listing | Fields]) -> None:
+def print_answer(
+    answer: Answer, as_json: bool, render: Callable[[Answer], Listing | Fields]
+) -> None:
     if as_json:
         print(json.dumps(answer, ensure_ascii=False))
     else:
@@ -236,11 +238,23 @@ def _status_rows(answer: Answer) -> Fields:
         rows.add("limited", plain(f"by GitHub: nothing is sent before {answer['limited_until']}"))
     for trigger in answer.get("triggers", []):
         off = "" if trigger["enabled"] else " (disabled)"
-        rows.add("trigger", plain(f"{trigger['name']} on {trigger['path']}{off}"))
+        rest = paused(trigger["paused"])
+        rows.add("trigger", plain(f"{trigger['name']} on {trigger['path']}{off}{rest}"))
     for cron in answer.get("crons", []):
         upcoming = cron["next"] or ("never again" if cron["enabled"] else "disabled")
-        rows.add("cron", plain(f"{cron['name']} next {upcoming}"))
+        rows.add("cron", plain(f"{cron['name']} next {upcoming}{paused(cron['paused'])}"))
+    for each in answer.get("incidents", []):
+        text = f"{each['entry']}: {each['instants']} {each['kind']}; `dispatchd incidents` shows"
+        rows.add("incidents", plain(f"{text} the latest"))
     return rows
+
+
+def paused(pause: Answer | None) -> str:
+    """Behind the name of an entry: who paused it, if it is paused."""
+    if pause is None:
+        return ""
+    why = f": {pause['reason']}" if pause["reason"] else ""
+    return f" (paused by {pause['by']} since {moment(pause['since'])}{why})"
 
 
 def _line(value: object) -> Text:
@@ -250,11 +264,11 @@ def _line(value: object) -> Text:
     return plain("  ".join(parts))
 
 
-def _given(**query: str | None) -> dict[str, str]:
+def given(**query: str | None) -> dict[str, str]:
     return {name: value for name, value in query.items() if value is not None}
 
 
-def _member(kind: Any, text: str | None, option: str) -> Any:
+def member(kind: Any, text: str | None, option: str) -> Any:
     if text is None:
         return None
     try:

@@ -33,6 +33,9 @@ STYLES = {
     "refused (401)": "red",
     "refused": "red",
     "missed": "red",
+    "late": "yellow",
+    "would fire": "cyan",
+    "fired before": "dim",
     "differs": "bold red",
 }
 

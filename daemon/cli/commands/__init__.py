@@ -1,0 +1,9 @@
+"""Every command with its options and its help; the work is done by the modules beside this package.
+Each module is a panel of the help, in the order of their names."""
+
+from __future__ import annotations
+
+from daemon.cli.commands import configuring, dispatches, entries, running, schedules
+from daemon.cli.commands.program import app
+
+__all__ = ["app", "configuring", "dispatches", "entries", "running", "schedules"]

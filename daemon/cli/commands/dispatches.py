@@ -1,0 +1,120 @@
+"""What came in and what goes out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daemon.cli.commands.program import AsJson, ConfigDir, Database, Limit, Url, panel
+
+command = panel("What came in, and what goes out")
+
+
+@command()
+def dispatch(
+    event_type: Annotated[str, typer.Argument(help="The event_type that workflows listen to.")],
+    payload: Annotated[
+        str, typer.Option(metavar="JSON", help="The client_payload, an object.")
+    ] = "{}",
+    repository: Annotated[
+        str | None, typer.Option(metavar="OWNER/NAME", help="Default: GH_OWNER/GH_REPO.")
+    ] = None,
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send one repository_dispatch and wait, for 10 s at most, until GitHub took it."""
+    from daemon.cli.acting import send_dispatch
+    from daemon.cli.target import Target
+
+    send_dispatch(
+        Target(config_dir, database, url), event_type, payload, repository, as_json=as_json
+    )
+
+
+@command()
+def events(
+    event: Annotated[str | None, typer.Argument(metavar="[EVENT]", help="One, in full.")] = None,
+    limit: Limit = 20,
+    outcome: Annotated[
+        str | None, typer.Option(help="Only with such a verdict, as unmatched or error.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Only of this route or cron entry.")] = None,
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what came in, newest first, and what became of it."""
+    from daemon.cli.showing import show_events
+    from daemon.cli.target import Target
+
+    show_events(Target(config_dir, database, url), event, limit, outcome, source, as_json=as_json)
+
+
+@command()
+def dispatches(
+    dispatch: Annotated[
+        str | None, typer.Argument(metavar="[DISPATCH]", help="One, with its payload and tries.")
+    ] = None,
+    limit: Limit = 20,
+    state: Annotated[str | None, typer.Option(help="Only in this state, as dead.")] = None,
+    entry: Annotated[str | None, typer.Option(help="Only of this entry.")] = None,
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was or is to be sent to GitHub, newest first."""
+    from daemon.cli.showing import show_dispatches
+    from daemon.cli.target import Target
+
+    show_dispatches(
+        Target(config_dir, database, url), dispatch, limit, state, entry, as_json=as_json
+    )
+
+
+@command()
+def replay(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...")] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="All dead dispatches since --since.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="An instant (RFC 3339), or a time ago (2h).")
+    ] = None,
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge events (evt_…) again under today's config; send dispatches (dsp_…) again."""
+    from daemon.cli.acting import replay_failed, replay_ids
+    from daemon.cli.target import Target
+
+    target = Target(config_dir, database, url)
+    if bool(ids) == failed or (since is not None and not failed):
+        raise typer.BadParameter("give either ids, or --failed with --since")
+    if failed:
+        if since is None:
+            raise typer.BadParameter("--failed needs --since, as in: --failed --since 2h")
+        replay_failed(target, since, as_json=as_json)
+    else:
+        replay_ids(target, ids or [], as_json=as_json)
+
+
+@command()
+def cancel(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...")],
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel dispatches that are not sent yet."""
+    from daemon.cli.acting import cancel_ids
+    from daemon.cli.target import Target
+
+    cancel_ids(Target(config_dir, database, url), ids, as_json=as_json)

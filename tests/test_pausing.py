@@ -1,0 +1,228 @@
+"""Pause and resume: nothing of a paused entry is sent, nothing is lost, and everybody can see who
+wanted it and why."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.dispatch import State
+from daemon.event import FiringOutcome
+from daemon.facts import AttemptMade, EntryResumed, Fact, FiringAccounted
+from daemon.simulator import Fault, FaultKind
+from daemon.store import Store
+from tests.inprocess import Serving, serving
+from tests.shell import Shell
+from tests.specs import cron_entry, trigger_entry
+
+TRIGGERS = [trigger_entry("push"), trigger_entry("other", path="/other")]
+SECONDLY = cron_entry("secondly", schedule="* * * * * *")
+ME = getpass.getuser()
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+async def held(daemon: Serving) -> list[str]:
+    _, listed = await daemon.call("GET", "/api/v1/dispatches?state=held")
+    return [each["event_id"] for each in reversed(listed["dispatches"])]
+
+
+async def test_deliveries_of_a_paused_trigger_are_taken_held_and_sent_after_the_resume(
+    tmp_path: Path, shell: Shell
+) -> None:
+    async with serving(tmp_path, triggers=TRIGGERS) as daemon:
+        paused = await shell.run("pause", "push", "--reason", "the runners move")
+        assert (paused.code, paused.out) == (0, "push is paused\n")
+        events = []
+        for number in range(3):
+            status, answer = await daemon.deliver("/hook", {"number": number})
+            assert (status, answer["matched"]) == (202, ["push"])
+            events.append(answer["event_id"])
+        await daemon.deliver("/other", {})
+        await daemon.simulator.until(lambda: len(daemon.simulator.received) == 1)
+        assert await held(daemon) == events
+        listed = await shell.run("events")
+        assert f"paused by {ME} since" in listed.out
+
+        resumed = await shell.run("resume", "push")
+        assert resumed.out == ("push works again; dispatches that were held and go now: 3\n")
+        await daemon.simulator.until(lambda: len(daemon.simulator.received) == 4)
+        assert await held(daemon) == []
+
+
+async def test_a_pause_outlives_a_restart_and_so_does_what_it_holds(
+    tmp_path: Path, shell: Shell
+) -> None:
+    async with serving(tmp_path, triggers=TRIGGERS) as daemon:
+        await shell.run("pause", "push", "--reason", "the runners move")
+        await daemon.deliver("/hook", {"number": 1})
+    async with serving(tmp_path, triggers=TRIGGERS) as daemon:
+        status, _ = await daemon.deliver("/hook", {"number": 2})
+        assert status == 202
+        assert len(await held(daemon)) == 2
+        shown = await shell.run("status")
+        assert f"push on /hook (paused by {ME} since" in shown.out
+        assert "the runners move" in shown.out
+        _, told = await daemon.call("GET", "/api/v1/status")
+        (by_name,) = (each for each in told["triggers"] if each["name"] == "push")
+        assert (by_name["paused"]["by"], by_name["paused"]["reason"]) == (ME, "the runners move")
+        await shell.run("resume", "push")
+        await daemon.simulator.until(lambda: len(daemon.simulator.received) == 2)
+
+
+async def test_a_pause_that_was_cut_short_is_finished_at_the_next_start(tmp_path: Path) -> None:
+    """kill -9 between the pause and what it was to hold, or between the resume and what it was to
+    let go."""
+    url = f"sqlite:///{tmp_path}/dispatchd.sqlite"
+    async with serving(tmp_path, triggers=TRIGGERS) as daemon:
+        await daemon.call("POST", "/api/v1/pause", json={"entries": ["push"]})
+        await daemon.deliver("/hook", {"number": 1})
+        await daemon.deliver("/other", {"number": 1})
+        await daemon.simulator.until(lambda: len(daemon.simulator.received) == 1)
+    store = Store.open(url, owner="test", now=datetime.now(UTC))
+    await store.unpause("push")  # and nothing more
+    await store.close()
+    async with serving(tmp_path, triggers=TRIGGERS) as daemon:
+        await daemon.simulator.until(lambda: len(daemon.simulator.received) == 1)
+        assert await held(daemon) == []
+
+
+async def test_what_waited_to_be_sent_waits_on(tmp_path: Path) -> None:
+    """Whoever pauses an entry wants nothing more of it to go out, also of what came before."""
+    async with serving(tmp_path, triggers=TRIGGERS) as daemon:
+        daemon.simulator.inject(Fault(FaultKind.STATUS, times=None, status=502))
+        _, answer = await daemon.deliver("/hook", {})
+        await daemon.until(lambda fact: isinstance(fact, AttemptMade))
+        dispatch = f"/api/v1/dispatches/{answer['dispatches'][0]}"
+        await daemon.call("POST", "/api/v1/pause", json={"entries": "all"})
+        _, shown = await daemon.call("GET", dispatch)
+        assert shown["state"] in (State.HELD, State.UNSURE)
+
+
+async def test_instants_of_a_paused_cron_are_missed_and_the_resume_starts_at_now(
+    tmp_path: Path,
+) -> None:
+    def missed(fact: Fact) -> bool:
+        return isinstance(fact, FiringAccounted) and fact.outcome is FiringOutcome.MISSED
+
+    async with serving(tmp_path, crons=[SECONDLY]) as daemon:
+        reason = {"entries": ["secondly"], "reason": "too many"}
+        status, answer = await daemon.call("POST", "/api/v1/pause", json=reason)
+        assert (status, answer["paused"][0]["already"]) == (200, False)
+        assert answer["paused"][0]["by"] == "an API key from 127.0.0.1"
+        await daemon.until(missed)
+        fact = next(fact for fact in daemon.seen if missed(fact))
+        assert isinstance(fact, FiringAccounted)
+        assert fact.wanted
+        assert fact.reason.startswith("paused by an API key from 127.0.0.1 since ")
+        assert fact.reason.endswith(" (too many)")
+        before = len(daemon.simulator.received)
+        await daemon.call("POST", "/api/v1/resume", json={"entries": "all"})
+        await daemon.simulator.until(lambda: len(daemon.simulator.received) > before)
+        _, listed = await daemon.call("GET", "/api/v1/firings?limit=1000")
+        outcomes = [each["outcome"] for each in reversed(listed["firings"])]
+        first, last = outcomes.index("missed"), len(outcomes) - outcomes[::-1].index("missed")
+        assert set(outcomes[first:last]) == {"missed"}
+        assert set(outcomes[last:]) == {"fired"}
+        assert (await daemon.call("GET", "/api/v1/incidents"))[1] == {"incidents": []}
+
+
+async def test_what_passed_while_the_machine_slept_and_the_cron_was_paused_does_not_fire(
+    tmp_path: Path,
+) -> None:
+    """The resume may come before the scheduler has noticed how late it is."""
+    shift = timedelta()
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + shift
+
+    async with serving(
+        tmp_path, crons=[cron_entry("hourly", schedule="0 * * * *")], clock=clock
+    ) as daemon:
+        await daemon.call("POST", "/api/v1/pause", json={"entries": ["hourly"]})
+        shift = timedelta(hours=8)
+        await daemon.call("POST", "/api/v1/resume", json={"entries": ["hourly"]})
+        _, listed = await daemon.call("GET", "/api/v1/firings")
+        assert {each["outcome"] for each in listed["firings"]} == {"missed"}
+        assert sum(each["count"] for each in listed["firings"]) == 8
+        assert not daemon.simulator.received
+
+
+async def test_what_is_asked_for_by_hand_goes_out_all_the_same(
+    tmp_path: Path, shell: Shell
+) -> None:
+    async with serving(tmp_path, crons=[cron_entry("nightly")]) as daemon:
+        await shell.run("pause", "nightly")
+        fired = await shell.run("fire", "nightly")
+        assert fired.code == 0
+        assert f"nightly is paused by {ME} since" in fired.err
+        await daemon.simulator.until(lambda: len(daemon.simulator.received) == 1)
+
+
+async def test_the_first_pause_stands_and_says_whose_it_is(tmp_path: Path, shell: Shell) -> None:
+    async with serving(tmp_path, triggers=TRIGGERS) as daemon:
+        paused = {"entries": ["push"], "reason": "the runners move"}
+        await daemon.call("POST", "/api/v1/pause", json=paused)
+        again = await shell.run("pause", "push", "other", "--reason", "mine")
+        first, second = again.out.splitlines()
+        assert first.startswith("push was paused already by an API key from 127.0.0.1 since ")
+        assert first.endswith(": the runners move")
+        assert second == "other is paused"
+        every = await shell.run("resume", "--all")
+        assert (every.code, len(every.out.splitlines())) == (0, 2)
+        assert (await shell.run("resume", "--all")).out == "nothing is paused\n"
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "status", "told"),
+    [
+        ("pause", {"entries": ["nope"]}, 404, "there is no entry 'nope'; there are: other, push"),
+        ("pause", {"entries": []}, 400, '`entries` is an array of names, or "all"'),
+        ("pause", {}, 400, '`entries` is an array of names, or "all"'),
+        ("pause", {"entries": [7]}, 400, "`entries` holds what is no name"),
+        ("pause", {"entries": ["push"], "reason": "x" * 501}, 400, "at most 500 characters"),
+        ("pause", {"entries": ["push"], "why": "x"}, 400, "the key 'why' means nothing here"),
+        ("pause", [], 400, "the body must be a JSON object"),
+        ("resume", {"entries": ["push"]}, 409, "push is not paused"),
+        ("resume", {"entries": ["nope"]}, 404, "there is no entry 'nope', and none is paused so"),
+    ],
+)
+async def test_a_call_that_cannot_be_followed_says_why(
+    tmp_path: Path, route: str, body: object, status: int, told: str
+) -> None:
+    async with serving(tmp_path, triggers=TRIGGERS) as daemon:
+        answered, answer = await daemon.call("POST", f"/api/v1/{route}", json=body)
+        assert (answered, told in answer["error"]) == (status, True), answer
+
+
+async def test_a_pause_that_could_not_be_kept_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told that an entry rests which would not rest after a restart."""
+    from daemon.errors import StoreUnavailable
+
+    async def away(*_: object) -> None:
+        raise StoreUnavailable("disk full")
+
+    async with serving(tmp_path, triggers=TRIGGERS) as daemon:
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "pause", away)
+            status, _ = await daemon.call("POST", "/api/v1/pause", json={"entries": ["push"]})
+            assert status == 503
+        await daemon.deliver("/hook", {})
+        await daemon.simulator.until(lambda: len(daemon.simulator.received) == 1)
+
+        await daemon.call("POST", "/api/v1/pause", json={"entries": ["push"]})
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "unpause", away)
+            status, _ = await daemon.call("POST", "/api/v1/resume", json={"entries": ["push"]})
+            assert status == 503
+        await daemon.deliver("/hook", {"number": 2})
+        assert len(await held(daemon)) == 1
+        assert not [fact for fact in daemon.seen if isinstance(fact, EntryResumed)]
