@@ -20,8 +20,9 @@ static int64_t offset_of(clockid_t id) {
     case CLOCK_MONOTONIC:
     case CLOCK_MONOTONIC_COARSE:
     case CLOCK_MONOTONIC_RAW:
-    case CLOCK_BOOTTIME:
         return control->monotonic_offset;
+    case CLOCK_BOOTTIME:
+        return control->monotonic_offset + control->suspended;
     default:
         return 0; /* processor time */
     }

@@ -6,6 +6,7 @@
 struct control {
     int64_t wall_offset;      /* nanoseconds that the wall clock is ahead of the real one */
     int64_t monotonic_offset; /* the same of the clocks that nobody sets */
+    int64_t suspended;        /* of that, how much the machine slept */
     int64_t sync_delay;       /* nanoseconds that each sync takes longer */
     int64_t syncs_to_fail;    /* so many syncs, from now on, end with EIO; counted down */
     int64_t syncs;            /* how many were asked for; counted up */

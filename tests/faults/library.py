@@ -40,6 +40,7 @@ class Control(ctypes.Structure):
 
     wall_offset: int
     monotonic_offset: int
+    suspended: int
     sync_delay: int
     syncs_to_fail: int
     syncs: int
@@ -51,6 +52,7 @@ class Control(ctypes.Structure):
     _fields_ = [
         ("wall_offset", ctypes.c_int64),
         ("monotonic_offset", ctypes.c_int64),
+        ("suspended", ctypes.c_int64),
         ("sync_delay", ctypes.c_int64),
         ("syncs_to_fail", ctypes.c_int64),
         ("syncs", ctypes.c_int64),
@@ -126,6 +128,11 @@ class Faults:
     def step(self, by: timedelta) -> None:
         """Sets the wall clock on by so much, or back."""
         self._control.wall_offset += by // MICROSECOND * 1000
+
+    def suspend(self, time: timedelta) -> None:
+        """The machine sleeps for so long: by the clock that waits go by, no time at all."""
+        self.step(time)
+        self._control.suspended += time // MICROSECOND * 1000
 
     def pass_over(self, time: timedelta) -> None:
         """So much time goes by, by every clock, in no time."""
