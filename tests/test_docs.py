@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from daemon import app, dispatcher, janitor, scheduler
+from daemon import app, catching_up, dispatcher, janitor, scheduler, spec
 from daemon.api import LISTED_BY_DEFAULT, LISTED_MAX, Api
 from daemon.arming import Arming
 from daemon.body import DEPTH_MAX, FORM_FIELDS_MAX
+from daemon.by_hand import ByHand
 from daemon.cli.commands import app as command_line
 from daemon.client import REDIRECTS_MAX
 from daemon.connections import HEAD_MAX, KEEP_ALIVE, Limits
@@ -28,10 +29,11 @@ from daemon.doors import ADMINS
 from daemon.event import Outcome
 from daemon.github import PAYLOAD_BYTES_MAX
 from daemon.http_server import FILES_BESIDE
+from daemon.pausing import Pausing
 from daemon.reading import BODY_TIMEOUT, LARGE, ROOM_BYTES
 from daemon.retry import RetryPolicy
 from daemon.simulator import Fault, FaultKind
-from daemon.spec import Pace
+from daemon.spec import Config, Pace
 from tests.console import Step, Terminal, steps
 from tests.examples import Example, examples
 from tests.harness import reserved_port
@@ -138,7 +140,17 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 
 def test_the_routes_listed_are_those_that_are_served() -> None:
     unused: Any = None
-    api = Api(unused, unused, Arming((), unused, unused), unused, unused, unused, unused)
+    api = Api(
+        unused,
+        unused,
+        Arming((), unused, unused),
+        Pausing(Config((), (), unused), unused, unused),
+        ByHand(unused, unused),
+        unused,
+        unused,
+        unused,
+        unused,
+    )
     served = {(route.method, route.path) for route in api.routes(trusted=True)}
     text = (DOCS / "http.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `(GET|POST) (\S+)` \|", text, re.MULTILINE))
@@ -203,8 +215,8 @@ def test_the_figures_named_are_those_of_the_code() -> None:
             f"| `GH_WRITES_PER_SECOND` | {pace.writes_per_second:g} |",
             f"| `GH_WRITES_PER_HOUR` | {pace.writes_per_hour} |",
             f"at most {dispatcher.IN_FLIGHT_MAX} at once",
-            f"up to {scheduler.ON_TIME.seconds} s late",
-            f"of more than {scheduler.CATCH_UP_LIMIT} the older",
+            f"up to {catching_up.ON_TIME.seconds} s late",
+            f"`catch_up_limit` instants ({spec.CATCH_UP_LIMIT})",
             f"every {scheduler.TICK.seconds} s at the latest",
             f"every {janitor.EVERY / 60:.0f} minutes",
         ],

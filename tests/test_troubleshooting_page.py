@@ -16,10 +16,12 @@ import pytest
 
 from daemon.app import Surroundings, running
 from daemon.call import parse_call
+from daemon.catching_up import judge_backlog
 from daemon.client import GitHub
 from daemon.config import Secrets, load
+from daemon.cursors import Cursor, take_up
 from daemon.errors import DispatchdError
-from daemon.event import Delivery, Event
+from daemon.event import Delivery, Event, Pause
 from daemon.expressions import JSON
 from daemon.facts import Facts
 from daemon.github import Ambiguous, Failed, Throttled, interpret
@@ -27,8 +29,7 @@ from daemon.ids import IdSource
 from daemon.judge import judge_delivery
 from daemon.render import new_dispatch
 from daemon.retry import GiveUp, RetryPolicy
-from daemon.schedule import Backlog
-from daemon.scheduler import judge_backlog
+from daemon.schedule import Backlog, Omitted
 from daemon.secret import Secret
 from daemon.signatures import Request
 from daemon.signatures import parse as scheme
@@ -70,6 +71,7 @@ ONLY_LOOKED_UP = {
     "above the rate limit; try again in … s",
     "it takes no secret from its sender now: …",
     "the same body came before under another id, which nothing signs: …",
+    "… of the firing before is …",
 }
 """Messages whose circumstances other tests provoke: here it is enough that the code holds them."""
 
@@ -120,6 +122,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         *of_githubs_answers(),
         *asyncio.run(of_lost_answers()),
         *of_what_ends_or_is_refused(),
+        *of_schedules(),
     ]
 
 
@@ -231,14 +234,30 @@ async def of_lost_answers() -> list[str]:
     return [lost.attempt.message, unreachable.attempt.message]
 
 
+def of_schedules() -> Iterator[str]:
+    hour = timedelta(hours=1)
+    backlog = Backlog((NOW - 2 * hour, NOW - hour), Omitted(NOW - 9 * hour, NOW - 3 * hour, 7))
+    pause = Pause("cron", NOW, "alice")
+    for spec, rest in (
+        (cron(), None),
+        (cron(max_lateness="10m"), None),
+        (cron(catch_up="all", alert_after="5m"), None),
+        (cron(), pause),
+    ):
+        due = judge_backlog(spec, backlog, NOW, rest)
+        yield from (each.reason for each in due.missed)
+        yield from (each.text for each in due.incidents)
+    standing = Cursor("cron", "0 * * * * UTC", NOW - 2 * hour)
+    for left in take_up([cron()], {"cron": standing}, NOW).left:
+        yield from (each.reason for each in left.missed)
+
+
 def of_what_ends_or_is_refused() -> Iterator[str]:
     end = RetryPolicy().after_throttle(
         NOW, now=NOW, retry_until=None, expires_at=NOW - timedelta(1)
     )
     assert isinstance(end, GiveUp)
     yield f"gave up: {end.reason}"
-    backlog = Backlog((NOW - timedelta(hours=2), NOW - timedelta(hours=1)))
-    yield from (each.reason for each in judge_backlog(cron(), backlog, NOW).missed)
     call: JSON = {"event_type": "x", "repository": "acme/other"}
     yield from sayings(lambda: parse_call(call, "dsp_1", "acme/shop", ["acme/shop"]))
     large: JSON = {"event_type": "x", "client_payload": {"log": "x" * 70_000}}
