@@ -3,8 +3,18 @@ and memory, for ``--simulate``, ``make demo`` and the tests. It can be told to f
 
 from __future__ import annotations
 
+from daemon.simulator.apps import App
 from daemon.simulator.faults import Fault, FaultKind
 from daemon.simulator.server import Simulator
 from daemon.simulator.world import ANY_EVENT, Listener, ReceivedDispatch, Run
 
-__all__ = ["ANY_EVENT", "Fault", "FaultKind", "Listener", "ReceivedDispatch", "Run", "Simulator"]
+__all__ = [
+    "ANY_EVENT",
+    "App",
+    "Fault",
+    "FaultKind",
+    "Listener",
+    "ReceivedDispatch",
+    "Run",
+    "Simulator",
+]

@@ -13,6 +13,7 @@ from typing import Self
 
 from aiohttp import web
 
+from daemon.simulator.apps import App, Apps
 from daemon.simulator.faults import Fault, FaultKind, Faults
 from daemon.simulator.lookups import META, REPOSITORY, Lookups, named
 from daemon.simulator.quota import Quota
@@ -29,6 +30,8 @@ from daemon.simulator.wrong_answers import (
 )
 
 API_VERSIONS = frozenset({"2022-11-28", "2026-03-10"})
+OLDEST_VERSION = min(API_VERSIONS)
+"""What is older is retired: it was there once."""
 _NO_USER_AGENT = (
     "Request forbidden by administrative rules. Please make sure your request has a User-Agent "
     f"header ({DOCS}/using-the-rest-api/getting-started-with-the-rest-api#user-agent).\n"
@@ -48,9 +51,9 @@ class Simulator:
     """GitHub, simulated. ``async with Simulator(clock) as github: github.url`` serves it.
 
     ``clock`` gives aware datetimes: it stamps the answers and moves the runs on, ``queued_for``
-    and ``running_for`` long. ``tokens`` are those that are good (None: any at all). For
-    ``repositories`` and ``listeners`` see ``World``. ``rate_limit`` is requests per hour. The
-    newest ``keep`` dispatches and runs are remembered.
+    and ``running_for`` long. ``tokens`` are those that are good (None: any at all), beside the ones
+    that ``apps`` are given. For ``repositories`` and ``listeners`` see ``World``. ``rate_limit`` is
+    requests per hour. The newest ``keep`` dispatches and runs are remembered.
 
     Beside GitHub's routes it has its own, without a token, for whoever wants to watch the daemon
     cope::
@@ -69,6 +72,7 @@ class Simulator:
         clock: Callable[[], datetime],
         *,
         tokens: Collection[str] | None = None,
+        apps: Collection[App] = (),
         repositories: Collection[str] | None = None,
         listeners: Mapping[str, Sequence[Listener]] | None = None,
         queued_for: timedelta = timedelta(seconds=2),
@@ -77,8 +81,9 @@ class Simulator:
         keep: int = KEPT,
     ) -> None:
         self._clock = clock
-        self._tokens = None if tokens is None else frozenset(tokens)
+        self._tokens: set[str] | None = None if tokens is None else set(tokens)
         self._world = World(repositories, listeners, queued_for, running_for, keep)
+        self.apps = Apps({app.id: app for app in apps}, self._world, clock)
         self._faults = Faults()
         self._quota = Quota(rate_limit)
         self._requests = 0
@@ -109,6 +114,10 @@ class Simulator:
         """How many answers are being held right now."""
         return self._stalled
 
+    def allow(self, *tokens: str) -> None:
+        """From now on these tokens are good, beside those of the Apps, and no others."""
+        self._tokens = set(tokens)
+
     def inject(self, fault: Fault) -> None:
         """Shows ``fault`` on the dispatches to come, after those that were injected before."""
         self._faults.add(fault)
@@ -134,6 +143,7 @@ class Simulator:
         app.on_response_prepare.append(self._stamp)
         app.router.add_post(f"{REPOSITORY}/dispatches", self._post_dispatch)
         app.router.add_post(r"/repositories/{number:\d{1,9}}/dispatches", self._post_dispatch)
+        app.router.add_routes(self.apps.routes())
         app.router.add_routes(Lookups(self._world, self._quota, self._clock).routes())
         app.router.add_post("/_simulator/faults", self._post_fault)
         app.router.add_delete("/_simulator/faults", self._delete_faults)
@@ -190,6 +200,8 @@ class Simulator:
     def _admit(self, request: web.Request) -> None:
         version = request.headers.get("X-GitHub-Api-Version")
         if version is not None and version not in API_VERSIONS:
+            if version < OLDEST_VERSION:
+                raise Rejection(410, f'The API version "{version}" is no longer supported.')
             raise Rejection(400, f'"{version}" is not a supported API version.')
         credential = request.headers.get("Authorization", "")
         scheme, _, token = credential.partition(" ")
@@ -197,6 +209,8 @@ class Simulator:
             pass  # it is open to everybody, but not to a wrong token
         elif scheme.lower() not in ("bearer", "token") or not token.strip():
             raise Rejection(401, "Requires authentication")
+        elif self.apps.takes(request) or self.apps.grant(token.strip()) is not None:
+            pass  # a claim is checked where it is shown, and a token of its giving is good
         elif self._tokens is not None and token.strip() not in self._tokens:
             raise Rejection(401, "Bad credentials")
         if request.path == "/rate_limit":
@@ -222,6 +236,8 @@ class Simulator:
     async def _post_dispatch(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         repository = named(request, self._world)
+        token = request.headers.get("Authorization", "").partition(" ")[2].strip()
+        self.apps.demand(token, repository, "contents")
         event_type, payload = read_dispatch(body)
         dispatch = ReceivedDispatch(
             at=self._clock(),

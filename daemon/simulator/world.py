@@ -79,7 +79,7 @@ class ReceivedDispatch:
 
     def as_json(self) -> dict[str, object]:
         return {
-            "at": _instant(self.at),
+            "at": instant(self.at),
             "repository": self.repository,
             "event_type": self.event_type,
             "client_payload": self.client_payload,
@@ -130,9 +130,9 @@ class Run:
             "workflow_id": workflow_id(self.repository, self.listener),
             "url": f"{api_url}/repos/{self.repository}/actions/runs/{self.id}",
             "html_url": f"{api_url}/{self.repository}/actions/runs/{self.id}",
-            "created_at": _instant(self.created_at),
-            "updated_at": _instant(updated_at),
-            "run_started_at": _instant(self.created_at),
+            "created_at": instant(self.created_at),
+            "updated_at": instant(updated_at),
+            "run_started_at": instant(self.created_at),
             "repository": {"full_name": self.repository},
         }
 
@@ -143,7 +143,7 @@ def workflow_id(repository: str, listener: Listener) -> int:
     return int(sha1(name.encode(), usedforsecurity=False).hexdigest()[:7], 16)
 
 
-def _instant(at: datetime) -> str:
+def instant(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
