@@ -86,9 +86,12 @@ class Budget:
             self._slots.append((at, n))
 
     def take_back(self, now: datetime, n: int = 1) -> None:
-        """Unbooks ``n`` writes that never reached GitHub."""
+        """Unbooks ``n`` writes that never reached GitHub. They make no room for a burst after a
+        wait that it imposed meanwhile."""
         self._advance(now)
         self._full_at -= n * self._interval
+        if self._blocked:
+            self._full_at = max(self._full_at, self._no_burst_after(self._blocked_until))
         while n and self._slots:
             start, count = self._slots.pop()
             if count > n:
@@ -109,6 +112,11 @@ class Budget:
                 excess -= count
                 earliest = max(earliest, start + _SLOT + _HOUR)
         return now if earliest == at else _EPOCH + earliest * _MICROSECOND
+
+    def in_hour(self, now: datetime) -> int:
+        """How many writes went in the last 60 minutes; 0 where no limit makes them count."""
+        self._advance(now)
+        return self._in_hour()
 
     def blocked_until(self, now: datetime) -> datetime | None:
         """The end of the wait that GitHub imposed, while it lasts; else None."""
@@ -154,8 +162,11 @@ class Budget:
     def _block(self, until: datetime) -> None:
         end = (until - _EPOCH) // _MICROSECOND
         self._blocked_until = max(self._blocked_until, end)
+        self._full_at = max(self._full_at, self._no_burst_after(end))
+
+    def _no_burst_after(self, end: int) -> int:
         # GitHub wants writes a second apart, and after a refusal more than ever: no burst then.
-        self._full_at = max(self._full_at, end + self._depth - self._interval)
+        return end + self._depth - self._interval
 
     def _in_hour(self) -> int:
         return sum(count for _, count in self._slots)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from daemon.dispatch import Dispatch, State
 from daemon.errors import ExpressionError, RenderError
-from daemon.event import Event
+from daemon.event import Event, Firing
 from daemon.expressions import JSON, Bindings, compact, rfc3339
 from daemon.github import payload_faults
 from daemon.spec import DispatchSpec
@@ -63,6 +63,7 @@ def render(
         send_within=spec.send_within,
         state=state,
         reason=reason,
+        urgent=isinstance(event.cause, Firing),
     )
     if due_at is None or due_at <= event.at or state.final:
         return made
@@ -86,6 +87,7 @@ def new_dispatch(
     send_within: timedelta,
     state: State = State.PENDING,
     reason: str = "",
+    urgent: bool = False,
 ) -> Dispatch:
     """A dispatch at the beginning of its life, due at once."""
     return Dispatch(
@@ -101,6 +103,7 @@ def new_dispatch(
         state=state,
         reason=reason,
         settled_at=now if state.final else None,
+        urgent=urgent,
     )
 
 

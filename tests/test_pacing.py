@@ -114,6 +114,16 @@ def test_an_accepted_write_starts_the_count_of_refusals_anew_but_not_during_the_
     assert budget.throttles == 0
 
 
+def test_what_is_taken_back_during_a_wait_makes_no_room_for_a_burst_after_it() -> None:
+    """As where one of a burst is refused, and the others of it have not left yet."""
+    budget = Budget(1, 10, 500)
+    budget.spend(T0, 10)
+    budget.throttle(T0, after(60))
+    budget.take_back(T0, 9)
+    assert budget.allowance(after(60)) == 1
+    assert budget.allowance(after(61)) == 2
+
+
 def test_a_used_up_limit_of_githubs_waits_for_its_reset() -> None:
     budget = Budget(1, 10, 500)
     budget.observe(T0, Limits(5000, 1, after(900), "core"))
