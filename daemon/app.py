@@ -47,7 +47,7 @@ from daemon.ids import IdSource
 from daemon.intake import Intake
 from daemon.janitor import Janitor
 from daemon.learning import Learning
-from daemon.pacing import Budget
+from daemon.pacing import Budget, Spent
 from daemon.pauses import Pauses
 from daemon.pausing import Pausing
 from daemon.places import simulation_database
@@ -146,7 +146,7 @@ async def running(
         dispatcher = Dispatcher(
             store,
             github.send,
-            _budgets(settings),
+            _budgets(settings, await store.budgets()),
             RetryPolicy(),
             clock=clock,
             elapsed=elapsed,
@@ -270,13 +270,15 @@ def simulated(settings: Settings, api_url: str) -> Settings:
     )
 
 
-def _budgets(settings: Settings) -> dict[str, Budget]:
-    """One for each credential, and one without limits for what no credential is for: there is no
-    request then."""
+def _budgets(settings: Settings, spent: Mapping[str, Spent]) -> dict[str, Budget]:
+    """One for each credential, which goes on from what was ``spent``, and one without limits for
+    what no credential is for: there is no request then."""
     budgets = {"": Budget(0, 0, 0)}
     for credential in settings.all_credentials:
         pace = credential.pace
         budgets[credential.name] = Budget(pace.writes_per_second, pace.burst, pace.writes_per_hour)
+        if credential.name in spent:
+            budgets[credential.name].resume(spent[credential.name])
     return budgets
 
 

@@ -229,7 +229,7 @@ class Dispatcher:
         settlement = self._settlement(dispatch, lane, answer, now)
         if limits is not None:
             lane.budget.observe(now, limits)
-        settled = await self._settled(dispatch, attempt, settlement, now)
+        settled = await self._settled(dispatch, lane, attempt, settlement, now)
         self._facts.publish(AttemptMade(settled, attempt))
         if settled.state.final:
             self._facts.publish(DispatchSettled(settled))
@@ -250,14 +250,21 @@ class Dispatcher:
         self._facts.publish(AttemptMade(settled, attempt))
 
     async def _settled(
-        self, dispatch: Dispatch, attempt: Attempt, settlement: Settlement, now: datetime
+        self,
+        dispatch: Dispatch,
+        lane: Lane,
+        attempt: Attempt,
+        settlement: Settlement,
+        now: datetime,
     ) -> Dispatch:
         # GitHub has answered: forgetting that could build twice, so the store gets all the time
         # that it needs (until we are stopped).
         while True:
             try:
                 await self._follow_clock(now)
-                return await self._outbox.settle(dispatch.id, attempt, settlement, now)
+                return await self._outbox.settle(
+                    dispatch.id, attempt, settlement, now, lane=lane.name, spent=lane.budget.spent
+                )
             except StoreUnavailable as error:
                 self._facts.publish(
                     Trouble("dispatcher", f"{dispatch.id} not settled: {error}; trying again")

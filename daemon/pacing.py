@@ -28,6 +28,18 @@ class Limits:
     resource: str
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a budget has counted until ``seen``, for another to go on from. Times are microseconds
+    since 1970; ``writes`` are (start of a minute, count)."""
+
+    seen: int
+    full_at: int
+    blocked_until: int
+    throttles: int
+    writes: tuple[tuple[int, int], ...]
+
+
 class Budget:
     """Says when the next writes of one credential may go.
 
@@ -55,6 +67,22 @@ class Budget:
         self._blocked_until = 0
         self._throttles = 0
         self._seen = 0
+
+    @property
+    def spent(self) -> Spent:
+        """What is to be known after a restart."""
+        return Spent(
+            self._seen, self._full_at, self._blocked_until, self._throttles, tuple(self._slots)
+        )
+
+    def resume(self, spent: Spent) -> None:
+        """Goes on from what was counted before, perhaps by other limits: a bucket that is smaller
+        now is empty at most. A clock that is behind ``spent.seen`` was set back."""
+        self._seen = spent.seen
+        self._blocked_until = spent.blocked_until
+        self._full_at = min(spent.full_at, max(spent.seen, spent.blocked_until) + self._depth)
+        self._throttles = spent.throttles
+        self._slots = deque(spent.writes if self._per_hour else ())
 
     @property
     def throttles(self) -> int:

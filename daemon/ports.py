@@ -21,6 +21,7 @@ from daemon.event import (
     Verdict,
 )
 from daemon.incident import Incident, IncidentKind
+from daemon.pacing import Spent
 from daemon.schedule import Schedule
 
 Record = Callable[[Event, Sequence[Verdict]], Awaitable[tuple[Verdict, ...]]]
@@ -73,9 +74,17 @@ class Outbox(Protocol):
         ...
 
     async def settle(
-        self, dispatch_id: str, attempt: Attempt | None, settlement: Settlement, now: datetime
+        self,
+        dispatch_id: str,
+        attempt: Attempt | None,
+        settlement: Settlement,
+        now: datetime,
+        *,
+        lane: str = "",
+        spent: Spent | None = None,
     ) -> Dispatch:
-        """Records the attempt and moves the dispatch; returns it as it stands then."""
+        """Records the attempt, moves the dispatch, and keeps what its lane has spent; returns the
+        dispatch as it stands then."""
         ...
 
     async def give_back(self, ids: Sequence[str], now: datetime) -> None:

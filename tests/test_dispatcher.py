@@ -372,6 +372,31 @@ class TestLanes:
             assert any("GitHub takes it again" in str(fact) for fact in w.facts)
 
 
+async def test_a_restart_neither_ends_a_wait_nor_begins_a_new_hour(tmp_path: Path) -> None:
+    end = START + timedelta(hours=1)
+    async with world(tmp_path, lanes={"a": Budget(0, 0, 5), "b": Budget(0, 0, 5)}) as w:
+        w.answers["a1"] = [Throttled(end, "403")]
+        await w.owe("a1", repository="a/x")
+        await w.owe("b1", "b2", "b3", repository="b/x")
+        await w.attempts(4)
+    resumed = {"a": Budget(0, 0, 5), "b": Budget(0, 0, 5)}
+    store = Store.open(f"sqlite:///{tmp_path}/d.sqlite", owner="test", now=START)
+    for lane, spent in (await store.budgets()).items():
+        resumed[lane].resume(spent)
+    await store.close()
+    assert resumed["a"].blocked_until(START) == end
+    assert resumed["b"].allowance(START) == 2
+    async with world(tmp_path, lanes=resumed) as w:
+        await w.owe("a2", repository="a/x")
+        await w.owe("b4", "b5", "b6", repository="b/x")
+        await w.attempts(2)
+        assert w.sent == ["b4", "b5"]
+        w.now = end
+        w.dispatcher.wake()
+        await w.attempts(3)
+        assert w.sent[2] in ("a1", "a2")
+
+
 async def test_a_cron_does_not_wait_for_a_burst_of_webhooks(tmp_path: Path) -> None:
     async with world(tmp_path, budget=Budget(1, 1, 0)) as w:
         await w.owe(*(f"push{number:02}" for number in range(30)), entry="push")
@@ -487,12 +512,17 @@ async def test_an_answer_is_not_forgotten_while_the_store_is_away(
     settle, failures = Store.settle, [1, 2, 3]
 
     async def flaky(
-        self: Store, dispatch_id: str, attempt: Attempt, settlement: Settlement, now: datetime
+        self: Store,
+        dispatch_id: str,
+        attempt: Attempt,
+        settlement: Settlement,
+        now: datetime,
+        **spent: Any,
     ) -> Dispatch:
         if failures:
             failures.pop()
             raise StoreUnavailable("disk full")
-        return await settle(self, dispatch_id, attempt, settlement, now)
+        return await settle(self, dispatch_id, attempt, settlement, now, **spent)
 
     monkeypatch.setattr(Store, "settle", flaky)
     async with world(tmp_path) as w:

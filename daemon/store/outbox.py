@@ -12,8 +12,9 @@ from sqlalchemy import Connection, bindparam, select
 from daemon.dispatch import TRANSITIONS, Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError
 from daemon.event import Pause
+from daemon.pacing import Spent
 from daemon.ports import Claim
-from daemon.store import pauses, schema
+from daemon.store import budgets, pauses, schema
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import chunks
 from daemon.store.lanes import lane_of
@@ -39,12 +40,15 @@ update = table.update().where(table.c.id == bindparam("key"))  # sets what its p
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """What an attempt (None: there was none) came to, ``at`` that time."""
+    """What an attempt (None: there was none) came to, ``at`` that time, and what its ``lane`` has
+    ``spent`` by then, where that is to be kept."""
 
     dispatch_id: str
     attempt: Attempt | None
     settlement: Settlement
     at: datetime
+    lane: str = ""
+    spent: Spent | None = None
 
 
 def add(connection: Connection, groups: Sequence[Sequence[Dispatch]]) -> list[None]:
@@ -149,6 +153,7 @@ def settle(connection: Connection, settlings: Sequence[Settling]) -> list[Dispat
     if attempts := [attempt_row(each.attempt) for each in settlings if each.attempt is not None]:
         run_for_each(connection, ATTEMPTS, attempts)
     save(connection, settled.values())
+    budgets.keep(connection, {each.lane: each.spent for each in settlings if each.spent})
     return [settled[settling.dispatch_id] for settling in settlings]
 
 

@@ -19,10 +19,12 @@ from daemon.errors import StoreError, StoreUnavailable
 from daemon.event import Due, Event, FiringOutcome, FiringRecord, Outcome, Pause, Verdict
 from daemon.github_meta import HookRanges
 from daemon.incident import Incident, IncidentKind
+from daemon.pacing import Spent
 from daemon.ports import Accounted, Claim, Learned, Recording
 from daemon.schedule import Schedule
 from daemon.store import (
     accounting,
+    budgets,
     by_hand,
     deadlines,
     incidents,
@@ -251,12 +253,24 @@ class Store:
         )
 
     async def settle(
-        self, dispatch_id: str, attempt: Attempt | None, settlement: Settlement, now: datetime
+        self,
+        dispatch_id: str,
+        attempt: Attempt | None,
+        settlement: Settlement,
+        now: datetime,
+        *,
+        lane: str = "",
+        spent: Spent | None = None,
     ) -> Dispatch:
-        """Records the attempt, if there was one, and moves the dispatch; returns it as it stands
-        then. Raises StoreError where it is unknown or the table of states has no such step."""
-        settling = Settling(dispatch_id, attempt, settlement, now)
+        """Records the attempt, if there was one, moves the dispatch, and keeps what its lane has
+        ``spent``; returns the dispatch as it stands then. Raises StoreError where it is unknown or
+        the table of states has no such step."""
+        settling = Settling(dispatch_id, attempt, settlement, now, lane, spent)
         return await self._writing.together(outbox.settle, settling)
+
+    async def budgets(self) -> dict[str, Spent]:
+        """What the lanes had spent when that was kept last."""
+        return await self._reading.alone(budgets.read)
 
     async def give_back(self, ids: Sequence[str], now: datetime) -> None:
         """Puts back what was claimed and never sent: due at once, in the state it was found in."""
