@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 
 from cronsim import CronSimError
 
@@ -16,6 +17,9 @@ from daemon.schedule import TICK, Schedule
 from daemon.wallclock import DAY, Change, WallClock, standing_changes, wall_clock
 
 YEAR_2000 = datetime(2000, 1, 1)  # noqa: DTZ001  a wall time has no zone
+
+REMEMBERED = 2048
+"""Answers that are kept for a while: entries of one schedule ask the same within moments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class CronSchedule(Schedule):
 
     expression: str
     timezone: str
-    _plain: str = field(repr=False, compare=False)
+    _plain: str = field(repr=False)
     _clock: WallClock = field(repr=False, compare=False)
 
     @property
@@ -45,11 +49,8 @@ class CronSchedule(Schedule):
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The first instant strictly after ``instant``; None when it fires no more."""
-        instant = instant.astimezone(UTC)  # adding to a zone's own time moves its wall clock
-        try:
-            return self._next_wildcard(instant) if self._wildcard else self._next_fixed(instant)
-        except (OverflowError, StopIteration):  # the year 9999; no match in 50 years
-            return None
+        # Adding to a zone's own time moves its wall clock.
+        return self._after(instant.astimezone(UTC))
 
     def last_before(self, instant: datetime) -> datetime | None:
         """The last instant strictly before ``instant``; None when there was none."""
@@ -75,6 +76,13 @@ class CronSchedule(Schedule):
             *_hash_warnings(self.expression),
             *_clock_warnings(self._plain, self._clock, wildcard=self._wildcard),
         )
+
+    @lru_cache(maxsize=REMEMBERED)  # noqa: B019 - what it keeps alive is small
+    def _after(self, instant: datetime) -> datetime | None:
+        try:
+            return self._next_wildcard(instant) if self._wildcard else self._next_fixed(instant)
+        except (OverflowError, StopIteration):  # the year 9999; no match in 50 years
+            return None
 
     @property
     def _wildcard(self) -> bool:
