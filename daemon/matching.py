@@ -85,6 +85,12 @@ def times(plain: str, *, whole_minutes: bool = False) -> Times:
     return Times(fields, sum(hour << 3600 * number for number in fields.hours))
 
 
+@lru_cache(maxsize=1024)
+def hours_named(field: str) -> frozenset[int]:
+    """The hours that a plain hour field names."""
+    return frozenset(cast("set[int]", Field.HOUR.parse(field)))
+
+
 def _nearest_weekday(day: int, first: int, last: int) -> int:
     """The day from Monday to Friday nearest to ``day`` in a month that begins on the weekday
     ``first`` (0 is Monday) and has ``last`` days; 0 where it has no such day."""
