@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
 
-from cronsim import CronSimError
-
 from daemon.crontab import DAY_OF_MONTH, FIELDS, HASHED, HOUR, WEEKDAY, hashes, plain
 from daemon.errors import ScheduleError
-from daemon.matching import WHOLE_DAY, hours_named, times, walk
+from daemon.matching import WHOLE_DAY, Fields, hours_named, times, walk
 from daemon.schedule import TICK, Schedule
 from daemon.wallclock import DAY, Change, WallClock, standing_changes, wall_clock
 
@@ -26,7 +24,7 @@ REMEMBERED = 2048
 class CronSchedule(Schedule):
     """A cron expression on the wall clock of a zone; made by ``parse``.
 
-    cronsim matches the fields on naive wall time only. What becomes of a wall time that the
+    The fields are matched on naive wall time only. What becomes of a wall time that the
     clock skips or repeats is decided here, by the rule of Debian cron (cron(8), "Notes"): an entry
     with a fixed minute and hour fires once, at the first instant after a gap or the first time
     round; one with a wildcard in either follows the clock. A seconds field, which Debian cron does
@@ -149,12 +147,9 @@ def parse(expression: str, timezone: str = "UTC", name: str = "") -> CronSchedul
     fields = plain(expression, name)
     clock = wall_clock(timezone)
     day, weekday = (fields.split()[index] for index in (DAY_OF_MONTH, WEEKDAY))
-    if day != "*":
-        try:
-            walk(fields, YEAR_2000)
-        except CronSimError:  # what the grammar lets through, cronsim refuses for this reason alone
-            hint = "no month that it names has such a day"
-            raise ScheduleError(f"`{expression}` never fires ({hint})") from None
+    if day != "*" and Fields(fields).dateless:
+        hint = "no month that it names has such a day"
+        raise ScheduleError(f"`{expression}` never fires ({hint})")
     # The days of the week move through the months within 40 years, the turn of a century included.
     excluding = (day != "*" and weekday != "*") or any(form in fields for form in ("W", "L", "#"))
     if excluding and next(walk(fields, YEAR_2000), None) is None:
@@ -209,7 +204,7 @@ def _clock_warnings(fields: str, clock: WallClock, *, wildcard: bool) -> Iterato
         return  # it names no hour, and nobody is surprised that it follows the clock
     hours = hours_named(hour)
     for recurring in standing_changes(clock):
-        if hours.isdisjoint(recurring.hours):
+        if recurring.hours.isdisjoint(hours):
             continue  # spares the look at each year, for most entries
         walls = (_match_within(fields, change) for change in recurring.changes)
         wall = next(filter(None, walls), None)
