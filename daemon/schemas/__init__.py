@@ -7,16 +7,14 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from jsonschema.protocols import Validator
 
 from daemon.document import Document, dotted
 from daemon.errors import Fault
-from daemon.schemas.predicates import Predicate, Predicates
-
-if TYPE_CHECKING:  # jsonschema takes a while to load, and is only asked about what is wrong
-    from jsonschema.protocols import Validator
-
-    from daemon.schemas.wording import Wording
+from daemon.schemas.validator import compiled
+from daemon.schemas.wording import Wording
 
 Name = Literal["crons", "triggers", "daemon"]
 AnyName: TypeAlias = Name | Literal["case"]
@@ -36,8 +34,6 @@ def check(document: Document, name: AnyName) -> list[Fault]:
 
     One mistake makes one fault. No message repeats a value: it may be a secret.
     """
-    if _predicate(name)(document.data):
-        return []
     findings = _wording(name).findings(_validator(name).iter_errors(document.data))
     return sorted(
         Fault(
@@ -57,19 +53,10 @@ def shown_path(name: AnyName, path: tuple[str | int, ...]) -> str:
 
 
 @cache
-def _predicate(name: AnyName) -> Predicate:
-    return Predicates(schema(name)).of(schema(name))
-
-
-@cache
 def _validator(name: AnyName) -> Validator:
-    from daemon.schemas.validator import compiled
-
     return compiled(schema(name))
 
 
 @cache
 def _wording(name: AnyName) -> Wording:
-    from daemon.schemas.wording import Wording
-
     return Wording(schema(name))
