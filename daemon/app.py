@@ -125,13 +125,13 @@ async def running(
                 )
             )
         await store.reclaim(clock())
-        taken_up = take_up(config.crons, await store.cursors(), clock())
+        pauses = Pauses(store, clock, facts)
+        await pauses.load()
+        taken_up = take_up(config.crons, await store.cursors(), clock(), pauses.standing)
         for remark in taken_up.remarks:
             facts.publish(Trouble("scheduler", remark))
         for incident in await store.take_up(taken_up):
             facts.publish(IncidentNoticed(incident))
-        pauses = Pauses(store, clock, facts)
-        await pauses.load()
 
         github = await stack.enter_async_context(
             GitHub(settings.gh_api_url, settings.gh_token, clock)
@@ -182,7 +182,7 @@ async def running(
             config,
             store,
             budget,
-            paused=pauses.of,
+            pauses=pauses.standing,
             clock=clock,
             facts=facts,
             simulated=surroundings.simulate,

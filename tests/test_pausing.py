@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.dispatch import State
-from daemon.event import FiringOutcome
+from daemon.event import FiringOutcome, Pause
 from daemon.facts import AttemptMade, EntryResumed, Fact, FiringAccounted
 from daemon.simulator import Fault, FaultKind
 from daemon.store import Store
@@ -67,11 +67,11 @@ async def test_a_pause_outlives_a_restart_and_so_does_what_it_holds(
         assert status == 202
         assert len(await held(daemon)) == 2
         shown = await shell.run("status")
-        assert f"push on /hook (paused by {ME} since" in shown.out
+        assert f"push, by {ME} since" in shown.out
         assert "the runners move" in shown.out
         _, told = await daemon.call("GET", "/api/v1/status")
-        (by_name,) = (each for each in told["triggers"] if each["name"] == "push")
-        assert (by_name["paused"]["by"], by_name["paused"]["reason"]) == (ME, "the runners move")
+        (pause,) = told["pauses"]
+        assert (pause["entry"], pause["by"], pause["reason"]) == ("push", ME, "the runners move")
         await shell.run("resume", "push")
         await daemon.simulator.until(lambda: len(daemon.simulator.received) == 2)
 
@@ -86,11 +86,19 @@ async def test_a_pause_that_was_cut_short_is_finished_at_the_next_start(tmp_path
         await daemon.deliver("/other", {"number": 1})
         await daemon.simulator.until(lambda: len(daemon.simulator.received) == 1)
     store = Store.open(url, owner="test", now=datetime.now(UTC))
-    await store.unpause("push")  # and nothing more
+    await store.resume(["push"], datetime.now(UTC))  # and nothing more
     await store.close()
     async with serving(tmp_path, triggers=TRIGGERS) as daemon:
+        daemon.simulator.inject(Fault(FaultKind.PRIMARY, times=None))
         await daemon.simulator.until(lambda: len(daemon.simulator.received) == 1)
         assert await held(daemon) == []
+        _, waiting = await daemon.deliver("/hook", {"number": 2})
+        await daemon.until(lambda fact: isinstance(fact, AttemptMade))
+    store = Store.open(url, owner="test", now=datetime.now(UTC))
+    await store.pause([Pause("push", datetime.now(UTC), "alice")])  # and nothing more
+    await store.close()
+    async with serving(tmp_path, triggers=TRIGGERS) as daemon:
+        assert await held(daemon) == [waiting["event_id"]]
 
 
 async def test_what_waited_to_be_sent_waits_on(tmp_path: Path) -> None:
@@ -220,7 +228,7 @@ async def test_a_pause_that_could_not_be_kept_is_none(
 
         await daemon.call("POST", "/api/v1/pause", json={"entries": ["push"]})
         with monkeypatch.context() as patch:
-            patch.setattr(Store, "unpause", away)
+            patch.setattr(Store, "resume", away)
             status, _ = await daemon.call("POST", "/api/v1/resume", json={"entries": ["push"]})
             assert status == 503
         await daemon.deliver("/hook", {"number": 2})

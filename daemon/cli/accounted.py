@@ -3,7 +3,6 @@ it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from daemon.cli.acting import show
@@ -70,8 +69,9 @@ def backfill(
     target: Target, cron: str, first: str, last: str | None, *, dry_run: bool, as_json: bool
 ) -> None:
     """Raises UsageError for an instant that cannot be read."""
-    until = instant(last, "--to") if last else datetime.now(UTC)
-    body = {"from": rfc3339(instant(first, "--from")), "to": rfc3339(until), "dry_run": dry_run}
+    body: Answer = {"from": rfc3339(instant(first, "--from")), "dry_run": dry_run}
+    if last:
+        body["to"] = rfc3339(instant(last, "--to"))
     path = f"/api/v1/crons/{segment(cron)}/backfill"
     answer = ask(target, lambda daemon: daemon.post(path, BACKFILLED, body))
     if warning := answer.get("warning"):

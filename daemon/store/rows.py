@@ -41,6 +41,7 @@ _of_dispatch = reading([column.name for column in DISPATCH])
 attempt_row = reading([column.name for column in ATTEMPT])
 cursor_row = reading([column.name for column in CURSOR])
 incident_row = reading([column.name for column in INCIDENT])
+pause_row = reading([column.name for column in PAUSE])
 
 
 def dispatch_row(dispatch: Dispatch) -> dict[str, Any]:

@@ -264,7 +264,7 @@ buffered = Table(
     sqlite_with_rowid=False,
 )
 
-# Entries that rest until somebody resumes them.
+# Entries that rest until somebody resumes them; from then on only until all that they held is sent.
 pauses = Table(
     "pauses",
     metadata,
@@ -272,6 +272,7 @@ pauses = Table(
     Column("since", Instant, nullable=False),
     Column("by", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("resumed_at", Instant),
     sqlite_with_rowid=False,
 )
 

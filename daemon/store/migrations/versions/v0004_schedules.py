@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("by", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("resumed_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("entry", name="pk_pauses"),
         sqlite_with_rowid=False,
     )
