@@ -217,6 +217,7 @@ async def running(
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             cleaning = tasks.create_task(janitor.run(), name="janitor")
             watching = tasks.create_task(deadlines.run(), name="deadlines")
+            resting = tasks.create_task(pauses.run(), name="pauses")
             refreshing = (
                 tasks.create_task(hook_ranges.run(), name="hook_ranges")
                 if asks_for_github
@@ -249,6 +250,7 @@ async def running(
                     await runner.cleanup()
                 cleaning.cancel()
                 watching.cancel()
+                resting.cancel()
                 if refreshing is not None:
                     refreshing.cancel()
                 await sending

@@ -3,13 +3,15 @@ them, and only then tells."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from daemon.agenda import next_instants
 from daemon.body import parse_json
 from daemon.call import judge_call, parse_call
+from daemon.catching_up import BACKFILL_MAX
 from daemon.dispatch import Dispatch, State
 from daemon.errors import Refused
 from daemon.event import (
@@ -40,8 +42,8 @@ from daemon.routes import Routes
 from daemon.schedule import TICK
 from daemon.spec import Config, CronSpec
 
-BACKFILL_MAX = 1000
-"""Instants that one backfill takes: GitHub is written to once a second."""
+AHEAD_MAX = timedelta(days=366)
+"""How far ahead a firing can be asked for."""
 
 BACKFILL_BATCH = 100
 """As many are judged and recorded at a time, so that the event loop has a moment in between."""
@@ -97,9 +99,12 @@ class Intake:
 
     async def fire(self, name: str, at: datetime | None = None) -> Recording:
         """Fires a cron entry by hand: now, as if for the instant ``at`` where one is given, and not
-        before that. Where its schedule has that instant it counts as fired. Raises Refused 404."""
+        before that. Where its schedule has that instant it counts as fired. Raises Refused: 404,
+        or 400 for an instant that is too far ahead."""
         cron = self._cron(name)
         now = self._clock()
+        if at is not None and at > now + AHEAD_MAX:
+            raise Refused(400, f"{rfc3339(at)} is more than a year ahead")
         event, verdicts = self._judged(Firing(name, at or now, now, by_hand=True))
         if at is not None and cron.schedule.next_after(at - TICK) == at:
             for recording in await self._ledger.make_up(name, cron.schedule, [(event, verdicts)]):
@@ -133,8 +138,8 @@ class Intake:
                 f"what fired before {rfc3339(known_from)} is not known any more (`retention`), and "
                 "might fire twice; `dispatchd fire --at` fires single instants",
             )
-        instants = next_instants([cron], first - TICK, BACKFILL_MAX + 1)[name]
-        instants = [at for at in instants if at <= last]
+        upcoming = await asyncio.to_thread(next_instants, [cron], first - TICK, BACKFILL_MAX + 1)
+        instants = [at for at in upcoming[name] if at <= last]
         if len(instants) > BACKFILL_MAX:
             raise Refused(400, f"a backfill takes {BACKFILL_MAX} instants at most: narrow it")
         before = {

@@ -8,12 +8,16 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
+from daemon.errors import StoreError
 from daemon.event import Pause
-from daemon.facts import EntryPaused, EntryResumed, Facts
+from daemon.facts import EntryPaused, EntryResumed, Facts, Trouble
 from daemon.ports import Rests
 
 BATCH = 500
 """Dispatches that are held or let go in one transaction."""
+
+PAUSE = 1.0
+"""Seconds until the store is asked again for what it did not take."""
 
 TOLD_AT_A_TIME = 100
 """After so many lines of the log others have a turn."""
@@ -22,19 +26,26 @@ TOLD_AT_A_TIME = 100
 class Pauses:
     """The pauses, at hand; the store has the last word."""
 
-    def __init__(self, rests: Rests, clock: Callable[[], datetime], facts: Facts) -> None:
+    def __init__(
+        self,
+        rests: Rests,
+        clock: Callable[[], datetime],
+        facts: Facts,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._rests = rests
         self._clock = clock
         self._facts = facts
         self._pauses: dict[str, Pause] = {}
         self._turns = asyncio.Lock()
+        self._unfinished = asyncio.Event()
+        self._sleep = sleep
 
     async def load(self) -> None:
         """Those from before this start; what a sudden end left half done is done. Raises
         StoreUnavailable."""
         self._pauses = dict(await self._rests.pauses())
-        await self._hold()
-        await self._release()
+        await self._settle()
 
     def of(self, entry: str) -> Pause | None:
         return self._pauses.get(entry)
@@ -63,7 +74,7 @@ class Pauses:
                 for entry in new:
                     del self._pauses[entry]
                 raise
-            await self._hold()
+            await self._finish()
             await self._tell([EntryPaused(pause) for pause in new.values()])
             return [self._pauses[entry] for entry in entries]
 
@@ -81,15 +92,34 @@ class Pauses:
             except BaseException:
                 self._pauses |= ended
                 raise
-            released = await self._release()
+            released = await self._finish()
             await self._tell([EntryResumed(entry, by, released[entry]) for entry in ended])
             return {entry: released[entry] for entry in ended}
 
-    async def _hold(self) -> None:
+    async def run(self) -> None:
+        """Does what the store did not take at the first try, until cancelled."""
+        while True:
+            await self._unfinished.wait()
+            await self._sleep(PAUSE)
+            async with self._turns:
+                await self._finish()
+
+    async def _finish(self) -> Counter[str]:
+        """Holds what waits of paused entries, and lets go what ended pauses held: how many of each
+        entry. What the store does not take now is done when it does: till then it lets nobody claim
+        anything either."""
+        self._unfinished.clear()
+        try:
+            return await self._settle()
+        except StoreError as error:
+            text = f"not all is held or let go yet that should be: {error}; trying again"
+            self._facts.publish(Trouble("pauses", text))
+            self._unfinished.set()
+            return Counter()
+
+    async def _settle(self) -> Counter[str]:
         while await self._rests.hold(BATCH):
             pass
-
-    async def _release(self) -> Counter[str]:
         released: Counter[str] = Counter()
         while some := await self._rests.release(self._clock(), BATCH):
             released.update(some)

@@ -46,8 +46,8 @@ class Pausing:
                 known = ", ".join(sorted(self._names)) or "none"
                 raise Refused(404, f"there is no entry {entry!r:.100}; there are: {known:.1000}")
         reason = asked.get("reason", "")
-        if not isinstance(reason, str) or len(reason) > REASON_MAX:
-            raise Refused(400, f"`reason` is a text of at most {REASON_MAX} characters")
+        if not isinstance(reason, str) or len(reason) > REASON_MAX or not reason.isprintable():
+            raise Refused(400, f"`reason` is one line of text, of at most {REASON_MAX} characters")
         before = set(self._pauses.standing)
         pauses = await self._pauses.pause(entries, requester(request), reason.strip())
         paused: list[JSON] = [

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from daemon.intake import BACKFILL_MAX
+from daemon.catching_up import BACKFILL_MAX
+from daemon.intake import AHEAD_MAX
 from tests.inprocess import Serving, serving
 from tests.shell import Shell
 from tests.specs import cron_entry
@@ -88,6 +89,23 @@ async def test_a_firing_for_an_instant_to_come_is_sent_then_and_not_twice(
         assert expires == datetime.fromisoformat(ago(-2)) + 24 * HOUR
 
 
+async def test_a_firing_too_far_ahead_is_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path, crons=[HOURLY]) as daemon:
+        at = datetime.now(UTC) + AHEAD_MAX + HOUR
+        for text in (f"{at:%FT%TZ}", "9998-12-31T00:00:00Z"):
+            route = "/api/v1/crons/hourly/fire"
+            status, answer = await daemon.call("POST", route, json={"at": text})
+            assert (status, "more than a year ahead" in answer["error"]) == (400, True)
+
+
+async def test_an_instant_without_its_offset_fires_nothing(tmp_path: Path, shell: Shell) -> None:
+    async with serving(tmp_path, crons=[HOURLY]) as daemon:
+        for command in (("fire", "hourly", "--at"), ("backfill", "hourly", "--from")):
+            ran = await shell.run(*command, "2026-11-23T04:00:00")
+            assert (ran.code, "is no instant: write it as" in ran.err) == (2, True)
+        assert not daemon.simulator.received
+
+
 async def test_a_backfill_fires_what_did_not_and_nothing_twice(
     tmp_path: Path, shell: Shell
 ) -> None:
@@ -135,6 +153,7 @@ async def test_what_an_absence_missed_is_an_incident_that_a_backfill_makes_up_fo
         assert incident["text"] in listed.out
         status = await shell.run("status")
         assert "hourly: 5 missed" in status.out
+        assert incident["count"] <= BACKFILL_MAX
         command = incident["text"].partition("`dispatchd ")[2].partition("`")[0]
         done = await shell.run(*command.split())
         assert done.out.splitlines()[-1] == "hourly: of 5 instants 5 fired"

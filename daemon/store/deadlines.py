@@ -22,7 +22,8 @@ dispatches = schema.dispatches
 NEW = table.insert()
 DONE = table.delete().where(table.c.dispatch_id == bindparam("key"))
 
-WANTED = frozenset({State.CANCELLED, State.SUPERSEDED})
+WANTED = frozenset({State.HELD, State.CANCELLED, State.SUPERSEDED})
+"""Somebody wanted that it is not sent, or something else is sent instead."""
 
 
 def note(
