@@ -132,13 +132,13 @@ async def running(
                 )
             )
         await store.reclaim(clock())
-        taken_up = take_up(config.crons, await store.cursors(), clock())
+        pauses = Pauses(store, clock, facts)
+        await pauses.load()
+        taken_up = take_up(config.crons, await store.cursors(), clock(), pauses.standing)
         for remark in taken_up.remarks:
             facts.publish(Trouble("scheduler", remark))
         for incident in await store.take_up(taken_up):
             facts.publish(IncidentNoticed(incident))
-        pauses = Pauses(store, clock, facts)
-        await pauses.load()
 
         github = await stack.enter_async_context(
             Sessions(settings, clock, lambda secret: read_anew(secret, surroundings.environ))
@@ -187,7 +187,7 @@ async def running(
             config,
             store,
             dispatcher.lanes,
-            paused=pauses.of,
+            pauses=pauses.standing,
             clock=clock,
             facts=facts,
             simulated=surroundings.simulate,
@@ -222,6 +222,7 @@ async def running(
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             cleaning = tasks.create_task(janitor.run(), name="janitor")
             watching = tasks.create_task(deadlines.run(), name="deadlines")
+            resting = tasks.create_task(pauses.run(), name="pauses")
             refreshing = (
                 tasks.create_task(hook_ranges.run(), name="hook_ranges")
                 if asks_for_github
@@ -254,6 +255,7 @@ async def running(
                     await runner.cleanup()
                 cleaning.cancel()
                 watching.cancel()
+                resting.cancel()
                 if refreshing is not None:
                     refreshing.cancel()
                 await sending

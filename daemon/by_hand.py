@@ -17,6 +17,9 @@ from daemon.instants import instant
 from daemon.views import recorded_view
 from daemon.web import json_response
 
+YEARS = range(1970, 9999)
+"""Of instants that are asked for: what comes of them must be instants as well."""
+
 
 class HandFiring(Protocol):
     """The door by which such firings come in."""
@@ -26,7 +29,7 @@ class HandFiring(Protocol):
     ) -> tuple[Event, Sequence[Verdict]]: ...
 
     async def backfill(
-        self, name: str, first: datetime, last: datetime, *, dry_run: bool
+        self, name: str, first: datetime, last: datetime | None, *, dry_run: bool
     ) -> Sequence[tuple[datetime, Event | FiringRecord | None]]: ...
 
 
@@ -45,12 +48,13 @@ class ByHand:
         return json_response(202, {**recorded_view(event, verdicts), **self._warning(name)})
 
     async def backfill(self, request: web.Request) -> web.Response:
-        """POST …/backfill, with ``{"from": instant, "to": instant, "dry_run": bool}``."""
+        """POST …/backfill, with ``{"from": instant, "to": instant, "dry_run": bool}``; up to now,
+        where there is no ``to``."""
         name = request.match_info["name"]
         asked = await asked_for(request, ("from", "to", "dry_run"))
         first, last = _instant(asked, "from"), _instant(asked, "to")
-        if first is None or last is None:
-            raise Refused(400, "a backfill needs `from` and `to`")
+        if first is None:
+            raise Refused(400, "a backfill needs `from`")
         dry_run = asked.get("dry_run", False)
         if not isinstance(dry_run, bool):
             raise Refused(400, "`dry_run` is true or false")
@@ -72,7 +76,10 @@ def _instant(asked: dict[str, JSON], key: str) -> datetime | None:
     try:
         if not isinstance(text, str):
             raise ValueError("not a string")
-        return instant(text)
+        at = instant(text)
+        if at.year not in YEARS:
+            raise ValueError(f"{text!r} is outside of the years {YEARS.start} to {YEARS.stop - 1}")
+        return at
     except ValueError as error:
         raise Refused(400, f"`{key}`: {error}") from None
 

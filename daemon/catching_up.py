@@ -4,6 +4,7 @@ which of these somebody has to hear of. Pure: ``now`` is an argument."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from daemon.durations import written
@@ -16,6 +17,9 @@ from daemon.spec import CatchUp, CronSpec
 ON_TIME = timedelta(seconds=60)
 """An instant no later than this fires as if nothing had happened; a later one is caught up with."""
 
+BACKFILL_MAX = 1000
+"""Instants that one backfill by hand takes: GitHub is written to once a second."""
+
 
 def judge_backlog(
     cron: CronSpec, backlog: Backlog, now: datetime, pause: Pause | None = None
@@ -26,7 +30,7 @@ def judge_backlog(
     of what is late ``catch_up`` fires all, none, or the newest, and that only where nothing newer
     fires anyway. While the entry is paused nothing does.
     """
-    fires = {} if pause else dict.fromkeys(_firing(cron, backlog.instants, now))
+    fires = dict.fromkeys(_firing(cron, backlog.instants, now))
     firings = tuple(
         Firing(cron.name, instant, now, catch_up=now - instant > ON_TIME) for instant in fires
     )
@@ -40,18 +44,32 @@ def judge_backlog(
         for instant in backlog.instants
         if instant not in fires
     ]
-    if pause is not None:
-        missed = [Missed(m.first, m.last, str(pause), m.count, wanted=True) for m in missed]
-    return Due(
+    due = Due(
         cron.name,
         now,
         firings,
         tuple(missed),
         cron.overlap,
-        incidents=tuple(_incidents(cron, firings, missed, now)),
         offset=cron.schedule.utc_offset(now),
         alert_after=cron.alert_after,
     )
+    if pause is not None:
+        due = at_rest(due, pause)
+    return replace(due, incidents=tuple(_incidents(cron, due, now)))
+
+
+def at_rest(due: Due, pause: Pause) -> Due:
+    """What becomes of it while its entry is paused: nothing fires, and that is wanted. What was
+    missed before the pause began was missed for its own reason."""
+    missed = [
+        replace(each, reason=str(pause), wanted=True) if each.first >= pause.since else each
+        for each in due.missed
+    ]
+    missed += [
+        Missed(firing.scheduled_at, firing.scheduled_at, str(pause), wanted=True)
+        for firing in due.firings
+    ]
+    return replace(due, firings=(), missed=tuple(sorted(missed, key=lambda each: each.last)))
 
 
 def _firing(cron: CronSpec, instants: Iterable[datetime], now: datetime) -> list[datetime]:
@@ -80,15 +98,11 @@ def _why_not(cron: CronSpec, instant: datetime, now: datetime) -> str:
     )
 
 
-def _incidents(
-    cron: CronSpec, firings: Iterable[Firing], missed: Iterable[Missed], now: datetime
-) -> Iterator[Incident]:
-    unwanted = [each for each in missed if not each.wanted]
+def _incidents(cron: CronSpec, due: Due, now: datetime) -> Iterator[Incident]:
+    unwanted = [each for each in due.missed if not each.wanted]
     if unwanted:
-        since, until = rfc3339(unwanted[0].first), rfc3339(unwanted[-1].last)
-        remedy = f"`dispatchd backfill {cron.name} --from {since} --to {until}` fires them now"
-        yield missed_incident(cron.name, unwanted, now, remedy)
-    for firing in firings:
+        yield missed_incident(cron.name, unwanted, now, _remedy(cron.name, unwanted))
+    for firing in due.firings:
         late = now - firing.scheduled_at
         if cron.alert_after is not None and late > cron.alert_after:
             at = firing.scheduled_at
@@ -97,6 +111,13 @@ def _incidents(
                 f"{written(cron.alert_after)}"
             )
             yield Incident(cron.name, IncidentKind.LATE, at, at, 1, now, text)
+
+
+def _remedy(entry: str, missed: Sequence[Missed]) -> str:
+    if sum(each.count for each in missed) > BACKFILL_MAX:
+        return f"`dispatchd fire {entry}` fires it once now, `dispatchd backfill` some of them"
+    since, until = rfc3339(missed[0].first), rfc3339(missed[-1].last)
+    return f"`dispatchd backfill {entry} --from {since} --to {until}` fires them now"
 
 
 def missed_incident(entry: str, missed: Sequence[Missed], now: datetime, remedy: str) -> Incident:

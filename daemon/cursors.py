@@ -3,7 +3,7 @@ new, its schedule is another one, or the clock was wrong when the cursor was set
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -42,8 +42,14 @@ class TakenUp:
     remarks: list[str] = field(default_factory=list)
 
 
-def take_up(crons: Iterable[CronSpec], standing: Mapping[str, Cursor], now: datetime) -> TakenUp:
-    """Goes through the enabled entries and the cursors that there are, by entry."""
+def take_up(
+    crons: Iterable[CronSpec],
+    standing: Mapping[str, Cursor],
+    now: datetime,
+    paused: Collection[str] = (),
+) -> TakenUp:
+    """Goes through the enabled entries and the cursors that there are, by entry. What is left of
+    ``paused`` ones nobody misses."""
     taken = TakenUp()
     moved: dict[str, list[str]] = {}
     enabled = {cron.name: cron for cron in crons if cron.enabled}
@@ -52,7 +58,7 @@ def take_up(crons: Iterable[CronSpec], standing: Mapping[str, Cursor], now: date
         if cursor is None or cursor.identity != schedule.identity:
             _begin(taken, cron, now)
             if cursor is not None:
-                _leave(taken, cursor, now, schedule)
+                _leave(taken, cursor, now, schedule, wanted=name in paused)
         elif cursor.cursor > now + AHEAD:
             # It was set while the clock was wrong (a machine that starts before it knows the time),
             # and would silence the entry until the clock comes there. Nothing fires twice by this:
@@ -71,7 +77,7 @@ def take_up(crons: Iterable[CronSpec], standing: Mapping[str, Cursor], now: date
     for name, cursor in standing.items():
         if name not in enabled:
             taken.ended.append(name)
-            _leave(taken, cursor, now, None)
+            _leave(taken, cursor, now, None, wanted=True)
     taken.remarks += [
         f"the time zone data tell another time for {zone} than when {_some(names)} was last looked "
         "at; what has a fixed time goes on from what the clock on the wall showed then"
@@ -87,7 +93,9 @@ def _begin(taken: TakenUp, cron: CronSpec, now: datetime) -> None:
     )
 
 
-def _leave(taken: TakenUp, cursor: Cursor, now: datetime, instead: Schedule | None) -> None:
+def _leave(
+    taken: TakenUp, cursor: Cursor, now: datetime, instead: Schedule | None, *, wanted: bool
+) -> None:
     """Notes what the entry still owed by the schedule that it had."""
     old = revived(cursor.identity)
     owed = old.due_between(cursor.cursor, now, 0).omitted if old else None
@@ -97,7 +105,7 @@ def _leave(taken: TakenUp, cursor: Cursor, now: datetime, instead: Schedule | No
         reason = "not in the config any more under this name, or disabled"
     else:
         reason = f"its schedule was changed from `{cursor.identity}` to `{instead.identity}`"
-    missed = Missed(owed.first, owed.last, reason, owed.count, wanted=instead is None)
+    missed = Missed(owed.first, owed.last, reason, owed.count, wanted=wanted)
     remedy = f"`dispatchd fire {cursor.cron} --at {rfc3339(missed.last)}` fires one of them now"
     incidents = () if missed.wanted else (missed_incident(cursor.cron, [missed], now, remedy),)
     taken.left.append(Due(cursor.cron, now, missed=(missed,), incidents=incidents))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from daemon import __version__
 from daemon.errors import StoreError
 from daemon.event import Pause
-from daemon.expressions import JSON, rfc3339
+from daemon.expressions import rfc3339
 from daemon.facts import Facts, Trouble
 from daemon.lane import Lane
 from daemon.ports import Records
@@ -29,7 +29,7 @@ class Health:
         records: Records,
         lanes: Sequence[Lane],
         *,
-        paused: Callable[[str], Pause | None],
+        pauses: Mapping[str, Pause],
         clock: Callable[[], datetime],
         facts: Facts,
         simulated: bool,
@@ -37,7 +37,7 @@ class Health:
         self._config = config
         self._records = records
         self._lanes = lanes
-        self._paused = paused
+        self._pauses = pauses
         self._clock = clock
         self._facts = facts
         self._simulated = simulated
@@ -87,7 +87,6 @@ class Health:
                     "name": trigger.name,
                     "path": trigger.path,
                     "enabled": trigger.enabled,
-                    "paused": self._pause(trigger.name),
                 }
                 for trigger in self._config.triggers
             ],
@@ -97,12 +96,14 @@ class Health:
                     "schedule": cron.schedule.text,
                     "timezone": cron.schedule.timezone,
                     "enabled": cron.enabled,
-                    "paused": self._pause(cron.name),
                     "next": rfc3339(at)
                     if cron.enabled and (at := cron.schedule.next_after(now))
                     else None,
                 }
                 for cron in self._config.crons
+            ],
+            "pauses": [
+                {"entry": entry, **pause_view(pause)} for entry, pause in self._pauses.items()
             ],
             "incidents": [
                 {"entry": entry, "kind": kind.value, "instants": count}
@@ -126,7 +127,3 @@ class Health:
             if lane.name:
                 views.append(view)
         return views
-
-    def _pause(self, entry: str) -> JSON:
-        pause = self._paused(entry)
-        return None if pause is None else pause_view(pause)

@@ -3,12 +3,15 @@ them, and only then tells."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from daemon.agenda import next_instants
 from daemon.body import parse_json
 from daemon.call import judge_call, parse_call
+from daemon.catching_up import BACKFILL_MAX
 from daemon.dispatch import Dispatch, State
 from daemon.errors import Refused
 from daemon.event import (
@@ -22,6 +25,7 @@ from daemon.event import (
     Outcome,
     Verdict,
 )
+from daemon.expressions import rfc3339
 from daemon.facts import (
     DispatchAdded,
     DispatchSettled,
@@ -38,8 +42,8 @@ from daemon.routes import Routes
 from daemon.schedule import TICK
 from daemon.spec import Config, CronSpec
 
-BACKFILL_MAX = 1000
-"""Instants that one backfill takes: GitHub is written to once a second."""
+AHEAD_MAX = timedelta(days=366)
+"""How far ahead a firing can be asked for."""
 
 BACKFILL_BATCH = 100
 """As many are judged and recorded at a time, so that the event loop has a moment in between."""
@@ -62,6 +66,7 @@ class Intake:
         self._routes = Routes(trigger for trigger in config.triggers if trigger.enabled)
         self._default_repository = config.settings.default_repository
         self._repositories = config.settings.repositories
+        self._retention = config.settings.retention
         self._ledger = ledger
         self._records = records
         self._ids = ids
@@ -94,9 +99,12 @@ class Intake:
 
     async def fire(self, name: str, at: datetime | None = None) -> Recording:
         """Fires a cron entry by hand: now, as if for the instant ``at`` where one is given, and not
-        before that. Where its schedule has that instant it counts as fired. Raises Refused 404."""
+        before that. Where its schedule has that instant it counts as fired. Raises Refused: 404,
+        or 400 for an instant that is too far ahead."""
         cron = self._cron(name)
         now = self._clock()
+        if at is not None and at > now + AHEAD_MAX:
+            raise Refused(400, f"{rfc3339(at)} is more than a year ahead")
         event, verdicts = self._judged(Firing(name, at or now, now, by_hand=True))
         if at is not None and cron.schedule.next_after(at - TICK) == at:
             for recording in await self._ledger.make_up(name, cron.schedule, [(event, verdicts)]):
@@ -107,34 +115,41 @@ class Intake:
         return event, await self.record(event, verdicts)
 
     async def backfill(
-        self, name: str, first: datetime, last: datetime, *, dry_run: bool
+        self, name: str, first: datetime, last: datetime | None, *, dry_run: bool
     ) -> list[tuple[datetime, Event | FiringRecord | None]]:
-        """Fires what the entry's schedule has from ``first`` to ``last`` (both included) and did
-        not fire, oldest first, and counts it as fired. For each instant the event that it became,
-        or the record of how it fired before; None in a ``dry_run``, which fires nothing.
+        """Fires what the entry's schedule has from ``first`` to ``last`` (both included; None: now)
+        and did not fire, oldest first, and counts it as fired. For each instant the event that it
+        became, or the record of how it fired before; None in a ``dry_run``, which fires nothing.
 
-        Raises Refused: 404 for an unknown entry, 400 for a span that is empty, still to come, or
-        holds more than `BACKFILL_MAX` instants.
+        Raises Refused: 404 for an unknown entry, 400 for a span that is empty, still to come, older
+        than what is known of firings, or holds more than `BACKFILL_MAX` instants.
         """
         cron = self._cron(name)
+        now = self._clock()
+        last = last or now
         if last < first:
             raise Refused(400, "`to` lies before `from`")
-        if last > self._clock():
+        if last > now:
             raise Refused(400, "`to` is still to come: a backfill makes up for what has passed")
-        owed = cron.schedule.due_between(first - TICK, last, BACKFILL_MAX)
-        if owed.omitted is not None:
-            count = owed.omitted.count + len(owed.instants)
+        known_from = now - self._retention
+        if first < known_from:
             raise Refused(
-                400, f"{count} instants; a backfill takes {BACKFILL_MAX} at most: narrow it"
+                400,
+                f"what fired before {rfc3339(known_from)} is not known any more (`retention`), and "
+                "might fire twice; `dispatchd fire --at` fires single instants",
             )
+        upcoming = await asyncio.to_thread(next_instants, [cron], first - TICK, BACKFILL_MAX + 1)
+        instants = [at for at in upcoming[name] if at <= last]
+        if len(instants) > BACKFILL_MAX:
+            raise Refused(400, f"a backfill takes {BACKFILL_MAX} instants at most: narrow it")
         before = {
             row.scheduled_at: row
             for row in await self._records.booked(name, first, last)
             if row.outcome is FiringOutcome.FIRED
         }
-        became: dict[datetime, Event | FiringRecord | None] = dict.fromkeys(owed.instants)
+        became: dict[datetime, Event | FiringRecord | None] = dict.fromkeys(instants)
         became |= {at: row for at, row in before.items() if at in became}
-        wanted = [at for at in owed.instants if at not in before]
+        wanted = [at for at in instants if at not in before]
         for start in range(0, 0 if dry_run else len(wanted), BACKFILL_BATCH):
             now = self._clock()
             some = [
@@ -146,6 +161,10 @@ class Intake:
                     became[event.cause.scheduled_at] = event
                 self._tell_fired(event)
                 self._tell(event, verdicts)
+        if not dry_run and None in became.values():  # somebody else made up for them meanwhile
+            booked = await self._records.booked(name, first, last)
+            rows = {row.scheduled_at: row for row in booked}
+            became = {at: what or rows.get(at) for at, what in became.items()}
         return list(became.items())
 
     def _cron(self, name: str) -> CronSpec:

@@ -11,7 +11,7 @@ from daemon.agenda import Entry
 from daemon.catching_up import judge_backlog
 from daemon.event import Due, Firing, Missed, Pause
 from daemon.incident import IncidentKind
-from daemon.schedule import Backlog
+from daemon.schedule import Backlog, Schedule
 
 FIRINGS = 200
 """As many firings are judged and recorded at a time, so that the event loop has a moment in
@@ -38,7 +38,7 @@ class Owed:
 def work_out(entries: Sequence[Entry], began: datetime, paused: Paused) -> Owed:
     """Looks at as many entries as make a transaction together, or at one that makes several. One
     that is not due yet is looked at as of its instant."""
-    dues: list[Due] = []
+    dues: list[tuple[Due, Schedule]] = []
     moved: list[Entry] = []
     looked_at = rows = 0
     for entry in entries:
@@ -51,7 +51,7 @@ def work_out(entries: Sequence[Entry], began: datetime, paused: Paused) -> Owed:
             backlog = schedule.due_between(entry.cursor, now, cron.catch_up_limit)
             due_at = schedule.next_after(now)
         due = judge_backlog(cron, backlog, now, paused(cron.name))
-        dues.append(due)
+        dues.append((due, schedule))
         if due_at is not None:
             moved.append(Entry(cron, due.cursor, due_at))
         looked_at += 1
@@ -61,11 +61,11 @@ def work_out(entries: Sequence[Entry], began: datetime, paused: Paused) -> Owed:
     return Owed(looked_at, list(_portions(dues)), moved)
 
 
-def _portions(dues: Iterable[Due]) -> Iterator[list[Due]]:
+def _portions(dues: Iterable[tuple[Due, Schedule]]) -> Iterator[list[Due]]:
     """The dues in transactions of bounded size."""
     portion: list[Due] = []
     firings = rows = 0
-    for due in (part for each in dues for part in _parts(each)):
+    for due in (part for each in dues for part in _parts(*each)):
         if portion and (firings + len(due.firings) > FIRINGS or rows + len(due.missed) > ROWS):
             yield portion
             portion, firings, rows = [], 0, 0
@@ -76,7 +76,7 @@ def _portions(dues: Iterable[Due]) -> Iterator[list[Due]]:
         yield portion
 
 
-def _parts(due: Due) -> Iterator[Due]:
+def _parts(due: Due, schedule: Schedule) -> Iterator[Due]:
     """A due of many instants as several, oldest first; each moves the cursor as far as it goes."""
     if len(due.firings) <= FIRINGS and len(due.missed) <= ROWS:
         yield due
@@ -88,9 +88,11 @@ def _parts(due: Due) -> Iterator[Due]:
         last = start + FIRINGS >= len(steps)
         firings = tuple(each for each in some if isinstance(each, Firing))
         fired = {firing.scheduled_at for firing in firings}
+        cursor = due.cursor if last else _end(some[-1])
         yield replace(
             due,
-            cursor=due.cursor if last else _end(some[-1]),
+            cursor=cursor,
+            offset=schedule.utc_offset(cursor),
             firings=firings,
             missed=tuple(each for each in some if isinstance(each, Missed)),
             incidents=tuple(

@@ -46,26 +46,30 @@ class Pausing:
                 known = ", ".join(sorted(self._names)) or "none"
                 raise Refused(404, f"there is no entry {entry!r:.100}; there are: {known:.1000}")
         reason = asked.get("reason", "")
-        if not isinstance(reason, str) or len(reason) > REASON_MAX:
-            raise Refused(400, f"`reason` is a text of at most {REASON_MAX} characters")
-        paused: list[JSON] = []
-        for entry in entries:
-            already = self._pauses.of(entry) is not None
-            pause = await self._pauses.pause(entry, requester(request), reason.strip())
-            paused.append({"entry": entry, "already": already, **pause_view(pause)})
+        if not isinstance(reason, str) or len(reason) > REASON_MAX or not reason.isprintable():
+            raise Refused(400, f"`reason` is one line of text, of at most {REASON_MAX} characters")
+        before = set(self._pauses.standing)
+        pauses = await self._pauses.pause(entries, requester(request), reason.strip())
+        paused: list[JSON] = [
+            {"entry": pause.entry, "already": pause.entry in before, **pause_view(pause)}
+            for pause in pauses
+        ]
         return json_response(200, {"paused": paused})
 
     async def resume(self, request: web.Request) -> web.Response:
         """POST with ``{"entries": [names] or "all"}``."""
         asked = await asked_for(request, ("entries",))
-        resumed: list[JSON] = []
-        for entry in self._entries(asked, self._pauses.entries):
-            released = await self._pauses.resume(entry, requester(request), self._catch_up)
-            if released is None:
+        standing = self._pauses.standing
+        entries = self._entries(asked, list(standing))
+        for entry in entries:
+            if entry not in standing:
                 if entry in self._names:
                     raise Refused(409, f"{entry} is not paused")
                 raise Refused(404, f"there is no entry {entry!r:.100}, and none is paused so")
-            resumed.append({"entry": entry, "released": released})
+        released = await self._pauses.resume(entries, requester(request), self._catch_up)
+        resumed: list[JSON] = [
+            {"entry": entry, "released": count} for entry, count in released.items()
+        ]
         return json_response(200, {"resumed": resumed})
 
     def _entries(self, asked: dict[str, JSON], everything: Sequence[str]) -> list[str]:

@@ -163,24 +163,20 @@ class Rests(Protocol):
         """Those that there are, by entry."""
         ...
 
-    async def pause(self, pause: Pause) -> Pause:
-        """Keeps it, unless the entry is paused already; returns the one that stands."""
+    async def pause(self, pauses: Sequence[Pause]) -> Sequence[Pause]:
+        """Keeps those of entries that are not paused already; returns the ones that stand."""
         ...
 
-    async def hold(self, pause: Pause, limit: int) -> int:
-        """Holds up to ``limit`` dispatches of the entry that wait to be sent; returns how many."""
+    async def hold(self, limit: int) -> int:
+        """Holds up to ``limit`` dispatches that wait while their entry is paused; how many."""
         ...
 
-    async def release(self, entry: str, now: datetime, limit: int) -> int:
-        """Lets up to ``limit`` held dispatches of the entry go; returns how many."""
+    async def resume(self, entries: Collection[str], now: datetime) -> None:
+        """Ends the pauses; what they hold is still held."""
         ...
 
-    async def unpause(self, entry: str) -> None:
-        """Forgets the pause."""
-        ...
-
-    async def holding(self) -> Sequence[str]:
-        """The entries of which dispatches are held."""
+    async def release(self, now: datetime, limit: int) -> Mapping[str, int]:
+        """Lets up to ``limit`` dispatches go that ended pauses hold: how many, by entry."""
         ...
 
 

@@ -12,7 +12,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from daemon.agenda import FEW, Agenda, entries_at
-from daemon.catching_up import ON_TIME
+from daemon.catching_up import ON_TIME, at_rest
 from daemon.event import Due, Pause
 from daemon.facts import Facts, Trouble
 from daemon.owed import work_out
@@ -54,6 +54,7 @@ class Scheduler:
         self._trigger = WakeTrigger(self._until_due, tick)
         self._scheduler = TickingScheduler(timezone=UTC)
         self._accounting = asyncio.Lock()
+        self._begun = asyncio.Event()
         self._stopping = False
         self._last_wake: datetime | None = None
 
@@ -61,6 +62,7 @@ class Scheduler:
         """Begins; what is owed from before is accounted for at once, in the background."""
         now = self._clock()
         self._agenda.put(await asyncio.to_thread(entries_at, self._crons, self._cursors, now))
+        self._begun.set()
         self._scheduler.add_job(
             self._wake,
             self._trigger,
@@ -115,7 +117,7 @@ class Scheduler:
                         else await asyncio.to_thread(work_out, waiting, now, self._paused)
                     )
                     for portion in owed.portions:
-                        await self._account(portion)
+                        await self._account([self._at_rest(due) for due in portion])
                     del waiting[: owed.entries]
                     self._agenda.put(owed.moved)
             finally:
@@ -125,8 +127,14 @@ class Scheduler:
     async def catch_up(self) -> None:
         """Accounts for all that is owed up to now, as the next tick would. Raises what ``account``
         does."""
+        await self._begun.wait()
         async with self._accounting:
             await self._account_due()
+
+    def _at_rest(self, due: Due) -> Due:
+        """The due, whose entry may have been paused since it was worked out."""
+        pause = self._paused(due.cron) if due.firings else None
+        return due if pause is None else at_rest(due, pause)
 
     def _watch_clock(self, now: datetime) -> None:
         last, self._last_wake = self._last_wake, now

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.intake import BACKFILL_MAX
+from daemon.catching_up import BACKFILL_MAX
+from daemon.intake import AHEAD_MAX
 from tests.inprocess import Serving, serving
 from tests.shell import Shell
 from tests.specs import cron_entry
@@ -86,6 +89,23 @@ async def test_a_firing_for_an_instant_to_come_is_sent_then_and_not_twice(
         assert expires == datetime.fromisoformat(ago(-2)) + 24 * HOUR
 
 
+async def test_a_firing_too_far_ahead_is_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path, crons=[HOURLY]) as daemon:
+        at = datetime.now(UTC) + AHEAD_MAX + HOUR
+        for text in (f"{at:%FT%TZ}", "9998-12-31T00:00:00Z"):
+            route = "/api/v1/crons/hourly/fire"
+            status, answer = await daemon.call("POST", route, json={"at": text})
+            assert (status, "more than a year ahead" in answer["error"]) == (400, True)
+
+
+async def test_an_instant_without_its_offset_fires_nothing(tmp_path: Path, shell: Shell) -> None:
+    async with serving(tmp_path, crons=[HOURLY]) as daemon:
+        for command in (("fire", "hourly", "--at"), ("backfill", "hourly", "--from")):
+            ran = await shell.run(*command, "2026-11-23T04:00:00")
+            assert (ran.code, "is no instant: write it as" in ran.err) == (2, True)
+        assert not daemon.simulator.received
+
+
 async def test_a_backfill_fires_what_did_not_and_nothing_twice(
     tmp_path: Path, shell: Shell
 ) -> None:
@@ -133,6 +153,7 @@ async def test_what_an_absence_missed_is_an_incident_that_a_backfill_makes_up_fo
         assert incident["text"] in listed.out
         status = await shell.run("status")
         assert "hourly: 5 missed" in status.out
+        assert incident["count"] <= BACKFILL_MAX
         command = incident["text"].partition("`dispatchd ")[2].partition("`")[0]
         done = await shell.run(*command.split())
         assert done.out.splitlines()[-1] == "hourly: of 5 instants 5 fired"
@@ -143,7 +164,10 @@ async def test_what_an_absence_missed_is_an_incident_that_a_backfill_makes_up_fo
 @pytest.mark.parametrize(
     ("body", "status", "told"),
     [
-        ({"from": "2026-01-02T00:00:00Z"}, 400, "a backfill needs `from` and `to`"),
+        ({"to": "2026-01-02T00:00:00Z"}, 400, "a backfill needs `from`"),
+        ({"from": "0001-01-01T00:00:00Z"}, 400, "is outside of the years 1970 to 9998"),
+        ({"from": "9999-12-31T23:59:59Z"}, 400, "is outside of the years 1970 to 9998"),
+        ({"from": "1970-01-01T00:00:00Z"}, 400, "is not known any more (`retention`)"),
         ({"from": "yesterday", "to": "2026-01-01T00:00:00Z"}, 400, "`from`: 'yesterday' is no"),
         ({"from": 7, "to": "2026-01-01T00:00:00Z"}, 400, "`from`: not a string"),
         (
@@ -155,11 +179,6 @@ async def test_what_an_absence_missed_is_an_incident_that_a_backfill_makes_up_fo
             {"from": "2026-01-02T00:00:00Z", "to": "2999-01-01T00:00:00Z"},
             400,
             "`to` is still to come",
-        ),
-        (
-            {"from": "2025-01-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"},
-            400,
-            f"8761 instants; a backfill takes {BACKFILL_MAX} at most: narrow it",
         ),
         (
             {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T00:00:00Z", "dry_run": "no"},
@@ -176,6 +195,24 @@ async def test_a_backfill_that_cannot_be_says_why(
         assert (answered, told in answer["error"]) == (status, True), answer
         answered, answer = await daemon.call("POST", "/api/v1/crons/nope/backfill", json=body)
         assert answered in (400, 404)
+
+
+async def test_a_backfill_of_too_much_says_so_at_once(tmp_path: Path) -> None:
+    async with serving(tmp_path, crons=[{**HOURLY, "schedule": "* * * * * *"}]) as daemon:
+        body = {"from": ago(29 * 24)}
+        status, answer = await daemon.call("POST", "/api/v1/crons/hourly/backfill", json=body)
+        told = f"a backfill takes {BACKFILL_MAX} instants at most: narrow it"
+        assert (status, answer["error"]) == (400, told)
+
+
+async def test_two_backfills_at_once_fire_each_instant_once_and_tell_so(tmp_path: Path) -> None:
+    async with serving(tmp_path, crons=[{**HOURLY, "schedule": "* * * * *"}]) as daemon:
+        body = {"from": ago(6), "to": ago(1)}
+        route = "/api/v1/crons/hourly/backfill"
+        answers = await asyncio.gather(*(daemon.call("POST", route, json=body) for _ in range(2)))
+        outcomes = Counter(each["outcome"] for _, answer in answers for each in answer["instants"])
+        assert outcomes == {"fired": 301, "fired before": 301}
+        await daemon.simulator.until(lambda: len(daemon.simulator.received) == 301)
 
 
 async def test_a_whole_thousand_is_backfilled_at_once(tmp_path: Path, shell: Shell) -> None:

@@ -112,6 +112,21 @@ def test_what_is_not_listed_is_one_record_with_its_bounds_and_its_count() -> Non
     assert only.reason == "older than the 60 newest instants that were owed"
 
 
+def test_what_was_missed_before_the_pause_was_missed_for_its_own_reason() -> None:
+    """Slept through, and paused only then: that is an incident."""
+    pause = replace(PAUSE, since=NOON - 5 * SECOND)
+    due = judge(BUILD, 3 * MINUTE, 2 * MINUTE, 2 * SECOND, pause=pause)
+    assert due.firings == ()
+    why = "more than 60 s late, and `catch_up: latest` fires only the newest"
+    assert missed(due) == [
+        (3 * MINUTE, why),
+        (2 * MINUTE, why),
+        (2 * SECOND, str(pause)),
+    ]
+    (incident,) = due.incidents
+    assert (incident.count, incident.last) == (2, NOON - 2 * MINUTE)
+
+
 def test_while_it_rests_everything_is_missed_and_nobody_is_alarmed() -> None:
     left = Omitted(NOON - DAY, NOON - HOUR, 1381)
     due = judge_backlog(BUILD, Backlog(back(MINUTE, SECOND), left), NOON, PAUSE)
@@ -136,8 +151,8 @@ def test_all_that_was_missed_at_a_time_is_one_incident_that_says_what_to_do() ->
             1383,
             NOON,
             "older than the 100 newest instants that were owed; more than 60 s late, and "
-            "`catch_up: skip` fires none (`dispatchd backfill build --from 2026-05-31T12:00:00Z "
-            "--to 2026-06-01T11:58:00Z` fires them now)",
+            "`catch_up: skip` fires none (`dispatchd fire build` fires it once now, `dispatchd "
+            "backfill` some of them)",
         ),
     )
 
@@ -190,21 +205,30 @@ def nobody(entry: str) -> None:
 
 def test_a_long_backlog_is_recorded_in_portions_oldest_first() -> None:
     spec = replace(
-        BUILD, catch_up=CatchUp.ALL, catch_up_limit=1000, overlap=Overlap.SKIP, alert_after=HOUR
+        BUILD,
+        schedule=parse("* * * * *", "Europe/Berlin"),
+        catch_up=CatchUp.ALL,
+        catch_up_limit=1000,
+        overlap=Overlap.SKIP,
+        alert_after=HOUR,
     )
     owed = work_out([entry(spec, 3 * DAY)], NOON, nobody)
     assert len(owed.portions) > 1
     dues = [due for portion in owed.portions for due in portion]
     assert all(len(due.firings) <= FIRINGS for due in dues)
     whole = judge_backlog(spec, spec.schedule.due_between(NOON - 3 * DAY, NOON, 1000), NOON, None)
+    fires = {each.scheduled_at for each in whole.firings}
     assert tuple(each for due in dues for each in due.firings) == whole.firings
     assert tuple(each for due in dues for each in due.missed) == whole.missed
     assert {each for due in dues for each in due.incidents} == set(whole.incidents)
     assert [due.cursor for due in dues] == sorted(due.cursor for due in dues)
     assert dues[-1].cursor == NOON
-    for due in dues:
+    for due in dues[:-1]:
         recorded = [each.scheduled_at for each in due.firings] + [each.last for each in due.missed]
-        assert max(recorded) <= due.cursor
+        assert max(recorded) == due.cursor  # what is owed still begins right behind it
+        assert due.offset == spec.schedule.utc_offset(due.cursor)
+        late = {each.last for each in due.incidents}
+        assert late == {at for at in recorded if NOON - at > HOUR and at in fires}
     assert {due.overlap for due in dues} == {Overlap.SKIP}
     assert owed.entries == 1
     assert [(moved.cursor, moved.due_at) for moved in owed.moved] == [(NOON, NOON + MINUTE)]

@@ -69,6 +69,12 @@ def test_an_entry_with_another_schedule_starts_at_now_and_what_it_owed_is_missed
     assert "`dispatchd fire build --at 2026-11-23T12:00:00Z`" in incident.text
 
 
+def test_what_a_paused_entry_owed_by_its_old_schedule_alarms_nobody() -> None:
+    standing = {"build": cursor("build", NOW - 2 * HOUR)}
+    (left,) = take_up([cron("build", parse("15 3 * * *"))], standing, NOW, {"build"}).left
+    assert (left.missed[0].wanted, left.incidents) == (True, ())
+
+
 def test_an_entry_that_owed_nothing_is_re_scheduled_without_a_word() -> None:
     at = NOW - 10 * MINUTE
     result = taken(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,8 +13,9 @@ from freezegun import freeze_time
 
 from daemon.agenda import BATCH, FEW, LEAD_EACH
 from daemon.cron import parse
-from daemon.event import Due
+from daemon.event import Due, Pause
 from daemon.facts import Fact, Facts, Trouble
+from daemon.owed import FIRINGS
 from daemon.scheduler import TICK, Scheduler, WakeTrigger
 from daemon.spec import CatchUp, CronSpec
 
@@ -276,6 +278,50 @@ async def test_an_instant_is_met_and_not_merely_ticked_past() -> None:
     first, second = (batch[0].firings[0] for batch in book.batches[:2])
     assert NOON == first.scheduled_at <= first.fired_at < NOON + 3 * SECOND
     assert NOON + MINUTE == second.scheduled_at <= second.fired_at < NOON + 63 * SECOND
+
+
+async def test_what_is_asked_to_catch_up_before_the_start_waits_for_it() -> None:
+    """A resume may come as soon as the doors are open; by then nothing is on the agenda."""
+    book = Book()
+    scheduler = Scheduler(
+        [cron("build")], {"build": NOON - MINUTE}, book.account, Clock(NOON), Facts()
+    )
+    catching_up = asyncio.create_task(scheduler.catch_up())
+    await asyncio.sleep(0)
+    assert not catching_up.done()
+    await scheduler.start()
+    await catching_up
+    assert book.fired == [("build", NOON)]
+    await scheduler.stop()
+
+
+async def test_a_pause_that_comes_during_a_catch_up_ends_it() -> None:
+    pause = Pause("build", NOON, "alice")
+    paused: dict[str, Pause] = {}
+    book = Book()
+
+    async def account(dues: Sequence[Due]) -> None:
+        paused["build"] = pause
+        await book.account(dues)
+
+    spec = replace(cron("build"), catch_up=CatchUp.ALL, catch_up_limit=1000)
+    scheduler = Scheduler(
+        [spec],
+        {"build": NOON - timedelta(days=3)},
+        account,
+        Clock(NOON),
+        Facts(),
+        paused=paused.get,
+    )
+    await scheduler.start()
+    await scheduler.catch_up()
+    await scheduler.stop()
+    first, *others = book.batches
+    assert 0 < sum(len(due.firings) for due in first) <= FIRINGS
+    assert others
+    assert not any(due.firings for batch in others for due in batch)
+    missed = [each for batch in others for due in batch for each in due.missed]
+    assert {(each.reason, each.wanted) for each in missed} == {(str(pause), True)}
 
 
 # Clocks that jump

@@ -3,7 +3,6 @@ it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from daemon.cli.acting import show
@@ -11,7 +10,7 @@ from daemon.cli.answers import BACKFILLED, FIRINGS, INCIDENTS
 from daemon.cli.connection import Connection
 from daemon.cli.layout import Listing
 from daemon.cli.names import segment
-from daemon.cli.offline import instant
+from daemon.cli.offline import exact_instant, instant
 from daemon.cli.showing import given, look, member, print_answer
 from daemon.cli.tables import moment, plain, put, warn, word
 from daemon.cli.target import Target, ask
@@ -70,8 +69,9 @@ def backfill(
     target: Target, cron: str, first: str, last: str | None, *, dry_run: bool, as_json: bool
 ) -> None:
     """Raises UsageError for an instant that cannot be read."""
-    until = instant(last, "--to") if last else datetime.now(UTC)
-    body = {"from": rfc3339(instant(first, "--from")), "to": rfc3339(until), "dry_run": dry_run}
+    body: Answer = {"from": rfc3339(exact_instant(first, "--from")), "dry_run": dry_run}
+    if last:
+        body["to"] = rfc3339(exact_instant(last, "--to"))
     path = f"/api/v1/crons/{segment(cron)}/backfill"
     answer = ask(target, lambda daemon: daemon.post(path, BACKFILLED, body))
     if warning := answer.get("warning"):

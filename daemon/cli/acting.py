@@ -18,7 +18,7 @@ from daemon.cli.answers import (
 from daemon.cli.connection import Answered, Connection
 from daemon.cli.failed import failed_since
 from daemon.cli.names import checked_id, dispatch_id, segment
-from daemon.cli.offline import INSTANT, instant
+from daemon.cli.offline import INSTANT, exact_instant, instant
 from daemon.cli.tables import plain, say, warn
 from daemon.cli.target import Target, ask
 from daemon.durations import duration
@@ -31,7 +31,7 @@ Answer: TypeAlias = Mapping[str, Any]
 def fire_cron(target: Target, name: str, at: str | None, *, as_json: bool) -> None:
     """Raises UsageError for an instant that cannot be read."""
     now = datetime.now(UTC)
-    meant = instant(at, "--at") if at else None
+    meant = exact_instant(at, "--at") if at else None
     path = f"/api/v1/crons/{segment(name)}/fire"
     body = {"at": rfc3339(meant)} if meant else {}
     answer = ask(target, lambda daemon: daemon.post(path, FIRED, body))

@@ -54,8 +54,9 @@ SECRET: Shape = {"secret": str}
 SENT: Shape = {"dispatch_id": str}
 STATUS: Shape = {
     "dispatches": {},
-    "triggers": [{"name": str, "path": str, "enabled": bool, "paused": object}],
-    "crons": [{"name": str, "enabled": bool, "next": object, "paused": object}],
+    "triggers": [{"name": str, "path": str, "enabled": bool}],
+    "crons": [{"name": str, "enabled": bool, "next": object}],
+    "pauses": [{"entry": str, "since": str, "by": str, "reason": str}],
     "incidents": [{"entry": str, "kind": str, "instants": int}],
 }
 

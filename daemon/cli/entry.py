@@ -36,22 +36,23 @@ def run_program(program: Callable[[], object], *, refused: str = "") -> None:
 
 def _run(program: Callable[[], object], refused: str) -> None:
     """Turns the errors that a person can act on into text and an exit code."""
+    from daemon.cli.printable import printable
     from daemon.errors import ConfigError, DispatchdError, StoreError, UsageError
 
     try:
         program()
     except ConfigError as error:
         for fault in error.faults:
-            print(fault, file=sys.stderr)
+            print(printable(str(fault)), file=sys.stderr)
         number = len(error.faults)
         count = "1 fault" if number == 1 else f"{number} faults"
         print(f"{count}; {refused}" if refused else count, file=sys.stderr)
         sys.exit(2)
     except (UsageError, StoreError) as error:
-        print(f"dispatchd: {error}", file=sys.stderr)
+        print(printable(f"dispatchd: {error}"), file=sys.stderr)
         sys.exit(2)
     except DispatchdError as error:
-        print(f"dispatchd: {error}", file=sys.stderr)
+        print(printable(f"dispatchd: {error}"), file=sys.stderr)
         sys.exit(1)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from daemon import config
 from daemon.cli.tables import say, warn
 from daemon.errors import UsageError
+from daemon.instants import instant as strict
 
 INSTANT = "as 2026-11-23T04:00:00Z"
 
@@ -42,6 +43,15 @@ def instant(text: str, option: str) -> datetime:
         raise UsageError(f"{option}: {text!r} is not an instant; write it {INSTANT}") from None
     except OverflowError:
         raise UsageError(f"{option}: {text!r} is outside of the years 1 to 9999 in UTC") from None
+
+
+def exact_instant(text: str, option: str) -> datetime:
+    """An instant of RFC 3339 with its offset: what is sent by it must not depend on a guess. Raises
+    UsageError."""
+    try:
+        return strict(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
 
 
 def _counted(number: int, one: str, many: str) -> str:

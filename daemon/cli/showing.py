@@ -241,23 +241,18 @@ def _status_rows(answer: Answer) -> Fields:
             rows.add("refused", plain(f"{credential['name']}: {credential['refused']}"))
     for trigger in answer.get("triggers", []):
         off = "" if trigger["enabled"] else " (disabled)"
-        rest = paused(trigger["paused"])
-        rows.add("trigger", plain(f"{trigger['name']} on {trigger['path']}{off}{rest}"))
+        rows.add("trigger", plain(f"{trigger['name']} on {trigger['path']}{off}"))
     for cron in answer.get("crons", []):
         upcoming = cron["next"] or ("never again" if cron["enabled"] else "disabled")
-        rows.add("cron", plain(f"{cron['name']} next {upcoming}{paused(cron['paused'])}"))
+        rows.add("cron", plain(f"{cron['name']} next {upcoming}"))
+    for pause in answer.get("pauses", []):
+        why = f": {pause['reason']}" if pause["reason"] else ""
+        who = f"{pause['entry']}, by {pause['by']} since {moment(pause['since'])}"
+        rows.add("paused", plain(who + why))
     for each in answer.get("incidents", []):
         text = f"{each['entry']}: {each['instants']} {each['kind']}; `dispatchd incidents` shows"
         rows.add("incidents", plain(f"{text} the latest"))
     return rows
-
-
-def paused(pause: Answer | None) -> str:
-    """Behind the name of an entry: who paused it, if it is paused."""
-    if pause is None:
-        return ""
-    why = f": {pause['reason']}" if pause["reason"] else ""
-    return f" (paused by {pause['by']} since {moment(pause['since'])}{why})"
 
 
 def _line(value: object) -> Text:

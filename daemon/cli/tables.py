@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from daemon.cli.layout import Fields, Listing
+from daemon.cli.printable import printable
 
 STYLES = {
     "accepted": "green",
@@ -72,9 +73,4 @@ def moment(rfc3339: str) -> str:
 
 def plain(text: object) -> Text:
     """Text from outside: never read as markup, and no escape sequence reaches the terminal."""
-    shown = "" if text is None else str(text)
-    return Text("".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in shown))
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
+    return Text("" if text is None else printable(str(text)))

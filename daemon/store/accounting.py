@@ -4,10 +4,11 @@ to where."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from daemon.cursors import Cursor, TakenUp
 from daemon.event import Due, Event, Firing, FiringOutcome, Missed
@@ -39,7 +40,7 @@ def account(
     if strangers := given.keys() - owed:
         raise ValueError(f"events of instants that are not due: {sorted(strangers)[:3]}")
     overlaps = Overlaps(connection)
-    settled = [overlaps.settled(due, given) for due in dues]
+    settled = [overlaps.settled(_unless_fired(connection, due), given) for due in dues]
     fires = {(due.cron, firing.scheduled_at) for due in settled for firing in due.firings}
     new = _book(connection, settled, given)
     given |= overlaps.waiting
@@ -55,7 +56,8 @@ def account(
         [
             (due.cron, missed)
             for before, due in zip(dues, settled, strict=True)
-            for missed in due.missed[len(before.missed) :]
+            for missed in due.missed
+            if missed not in before.missed and missed.wanted
         ],
         incidents.record(
             connection,
@@ -92,23 +94,73 @@ def instant_of(event: Event) -> Instant:
     return event.cause.cron, event.cause.scheduled_at
 
 
+def _unless_fired(connection: Connection, due: Due) -> Due:
+    """The due without what was missed in its eyes and fired already: by hand, before the clock came
+    to account for it."""
+    unwanted = [each for each in due.missed if not each.wanted]
+    if not unwanted:
+        return due
+    firings = schema.firings
+    one_by_one = [each.last for each in unwanted if each.first == each.last]
+    known = {
+        row.scheduled_at
+        for some in chunks(one_by_one)
+        for row in connection.execute(
+            select(firings.c.scheduled_at).where(
+                firings.c.cron == due.cron,
+                firings.c.scheduled_at.in_(some),
+                firings.c.outcome == FiringOutcome.FIRED,
+            )
+        )
+    }
+    left: list[Missed] = []
+    for each in due.missed:
+        count = each.count
+        if not each.wanted:
+            several = each.first != each.last
+            count -= fired_within(connection, due.cron, each) if several else each.last in known
+        if count > 0:
+            left.append(replace(each, count=count))
+    gone = sum(each.count for each in due.missed) - sum(each.count for each in left)
+    if not gone:
+        return due
+    incidents = (
+        replace(each, count=each.count - gone) if each.kind is IncidentKind.MISSED else each
+        for each in due.incidents
+    )
+    return replace(
+        due, missed=tuple(left), incidents=tuple(each for each in incidents if each.count > 0)
+    )
+
+
+def fired_within(connection: Connection, cron: str, span: Missed) -> int:
+    """How many instants of the cron are booked as fired from the first to the last of these."""
+    firings = schema.firings
+    count: int = connection.execute(
+        select(func.count())
+        .select_from(firings)
+        .where(
+            firings.c.cron == cron,
+            firings.c.scheduled_at.between(span.first, span.last),
+            firings.c.outcome == FiringOutcome.FIRED,
+        )
+    ).scalar_one()
+    return count
+
+
 def _book(
     connection: Connection, dues: Sequence[Due], given: Mapping[Instant, Recording]
 ) -> set[Instant]:
     """Inserts a row for every instant; returns the fired ones that had none before."""
-    rows: dict[Instant, dict[str, Any]] = {}
-    for due in dues:
-        for firing in due.firings:
-            instant = (due.cron, firing.scheduled_at)
-            rows[instant] = fired(instant, given[instant][0].id if instant in given else None)
-        for each in due.missed:
-            rows[due.cron, each.last] = missed(due.cron, each)
+    fires = [(due.cron, firing.scheduled_at) for due in dues for firing in due.firings]
+    rows = [fired(at, given[at][0].id if at in given else None) for at in fires]
+    rows += [missed(due.cron, each) for due in dues for each in due.missed]
     if not rows:
         return set()
     firings = schema.firings
-    inserted = run_for_each(connection, _booking(connection.dialect.name), list(rows.values()))
+    inserted = run_for_each(connection, _booking(connection.dialect.name), rows)
     if inserted.rowcount == len(rows):
-        return {instant for instant in rows if instant in given}
+        return {instant for instant in fires if instant in given}
     # Some were there. Ours are those that bear the id of our event, unless that is recorded
     # already: then this very call was committed once before and its caller never heard.
     new: set[Instant] = set()
@@ -136,7 +188,7 @@ def fired(instant: Instant, event_id: str | None, reason: str = "") -> dict[str,
     return {
         "cron": cron,
         "scheduled_at": scheduled_at,
-        "first": None,
+        "first": scheduled_at,
         "count": 1,
         "outcome": FiringOutcome.FIRED,
         "reason": reason,
@@ -149,7 +201,7 @@ def missed(cron: str, missed: Missed) -> dict[str, Any]:
     return {
         "cron": cron,
         "scheduled_at": missed.last,
-        "first": missed.first if missed.first != missed.last else None,
+        "first": missed.first,
         "count": missed.count,
         "outcome": FiringOutcome.MISSED,
         "reason": missed.reason,

@@ -4,6 +4,7 @@ that no instant is dispatched twice without anybody having wanted that."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -14,11 +15,11 @@ from daemon.event import FiringOutcome, FiringRecord, Missed
 from daemon.ports import Recording
 from daemon.schedule import Schedule
 from daemon.store import schema
-from daemon.store.accounting import fired, instant_of, missed
+from daemon.store.accounting import fired, fired_within, instant_of, missed
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import Upsert, insert
 from daemon.store.recording import record
-from daemon.store.rows import FIRING
+from daemon.store.rows import FIRING, firing_of
 
 table = schema.firings
 
@@ -35,7 +36,7 @@ def booked(
         .where(table.c.cron == cron, or_(within, across))
         .order_by(table.c.scheduled_at)
     )
-    return [FiringRecord(*row) for row in rows]
+    return [firing_of(row) for row in rows]
 
 
 def make_up(
@@ -45,18 +46,22 @@ def make_up(
     they fired before; and books them as fired. Returns those that were recorded."""
     given = {instant_of(event)[1]: (event, verdicts) for event, verdicts in recordings}
     first, last = min(given), max(given)
-    before = {row.scheduled_at: row for row in booked(connection, cron, first, last)}
-    for row in [row for row in before.values() if row.first is not None]:
+    rows = booked(connection, cron, first, last)
+    for row in rows:
         # It stands for these too. What it stands for beside them goes on being missed.
-        parts = _parts(row, schedule, first, last)
+        parts = _parts(connection, row, schedule, first, last) if row.first else None
         if parts is None:
             continue
         connection.execute(
-            table.delete().where(table.c.cron == cron, table.c.scheduled_at == row.scheduled_at)
+            table.delete().where(
+                table.c.cron == cron,
+                table.c.scheduled_at == row.scheduled_at,
+                table.c.first == row.first,
+            )
         )
-        del before[row.scheduled_at]
         if parts:
             run_for_each(connection, table.insert(), [missed(cron, part) for part in parts])
+    before = {row.scheduled_at: row for row in rows if row.first is None}
     new = {
         at: recording
         for at, recording in given.items()
@@ -64,26 +69,34 @@ def make_up(
     }
     if not new:
         return []
-    rows = [fired((cron, at), event.id, _reason(before.get(at))) for at, (event, _) in new.items()]
-    run_for_each(connection, _booking(connection.dialect.name), rows)
+    booking = [
+        fired((cron, at), event.id, _reason(before.get(at))) for at, (event, _) in new.items()
+    ]
+    run_for_each(connection, _booking(connection.dialect.name), booking)
     verdicts = record(connection, list(new.values()))
     return [(event, final) for (event, _), final in zip(new.values(), verdicts, strict=True)]
 
 
 def _parts(
-    row: FiringRecord, schedule: Schedule, first: datetime, last: datetime
+    connection: Connection, row: FiringRecord, schedule: Schedule, first: datetime, last: datetime
 ) -> list[Missed] | None:
     """What is left of the instants that ``row`` stands for, without those from ``first`` to
     ``last``; None where these are no instants of today's schedule."""
+
+    def missing(begin: datetime, end: datetime) -> Missed:
+        span = Missed(begin, end, row.reason, schedule.count(begin, end))
+        return replace(span, count=span.count - fired_within(connection, row.cron, span))
+
     begin, end = row.first or row.scheduled_at, row.scheduled_at
-    if schedule.count(begin, end) != row.count:
+    if missing(begin, end).count != row.count:
         return None
-    parts = []
     earlier, later = schedule.last_before(first), schedule.next_after(last)
-    for left, right in ((begin, earlier), (later, end)):
-        if left is not None and right is not None and left <= right:
-            parts.append(Missed(left, right, row.reason, schedule.count(left, right)))
-    return parts
+    spans = [
+        missing(left, right)
+        for left, right in ((begin, earlier), (later, end))
+        if left is not None and right is not None and left <= right
+    ]
+    return [span for span in spans if span.count]
 
 
 def _reason(row: FiringRecord | None) -> str:
@@ -94,7 +107,8 @@ def _reason(row: FiringRecord | None) -> str:
 def _booking(dialect: str) -> Upsert:
     statement = insert(dialect, table)
     columns: dict[str, Any] = {
-        name: statement.excluded[name]
-        for name in ("first", "count", "outcome", "reason", "event_id")
+        name: statement.excluded[name] for name in ("outcome", "reason", "event_id")
     }
-    return statement.on_conflict_do_update(index_elements=["cron", "scheduled_at"], set_=columns)
+    return statement.on_conflict_do_update(
+        index_elements=["cron", "scheduled_at", "first"], set_=columns
+    )

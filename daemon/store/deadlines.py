@@ -22,7 +22,8 @@ dispatches = schema.dispatches
 NEW = table.insert()
 DONE = table.delete().where(table.c.dispatch_id == bindparam("key"))
 
-WANTED = frozenset({State.CANCELLED, State.SUPERSEDED})
+WANTED = frozenset({State.HELD, State.CANCELLED, State.SUPERSEDED})
+"""Somebody wanted that it is not sent, or something else is sent instead."""
 
 
 def note(
@@ -49,6 +50,12 @@ def note(
             )
     if rows:
         run_for_each(connection, NEW, rows)
+
+
+def over(connection: Connection, now: datetime) -> bool:
+    """Whether any deadline is."""
+    first = select(table.c.dispatch_id).where(table.c.at <= now).limit(1)
+    return connection.execute(first).one_or_none() is not None
 
 
 def look(connection: Connection, now: datetime, limit: int) -> tuple[int, list[Incident]]:

@@ -13,7 +13,15 @@ from daemon.event import Event, FiringOutcome, FiringRecord, Outcome, Verdict
 from daemon.ids import RANDOM_BITS, encode
 from daemon.store import schema
 from daemon.store.engine import chunks
-from daemon.store.rows import ATTEMPT, DISPATCH, FIRING, WAITING, dispatches_of, event_of
+from daemon.store.rows import (
+    ATTEMPT,
+    DISPATCH,
+    FIRING,
+    WAITING,
+    dispatches_of,
+    event_of,
+    firing_of,
+)
 
 events_ = schema.events
 verdicts_ = schema.verdicts
@@ -154,7 +162,7 @@ def firings(
         query = query.where(table.c.outcome == outcome)
     if before is not None:
         query = query.where(table.c.scheduled_at < before)
-    return [FiringRecord(*row) for row in connection.execute(query)]
+    return [firing_of(row) for row in connection.execute(query)]
 
 
 def oldest_waiting(connection: Connection) -> datetime | None:

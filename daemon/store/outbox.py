@@ -3,7 +3,7 @@ states, and whoever claims one has it alone for as long as its lease."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -141,8 +141,8 @@ def settle(connection: Connection, settlings: Sequence[Settling]) -> list[Dispat
         )
         found.update((row.id, (Dispatch(*row[:-1]), row.claimed_from)) for row in rows)
     settled: dict[str, Dispatch] = {}
-    again = {found[id_][0].entry for id_ in _put_off(settlings) if id_ in found}
-    paused = pauses.among(connection, again) if again else {}
+    again = [each.dispatch_id for each in settlings if each.settlement.state is State.PENDING]
+    paused = pauses.holding_back(connection, again)
     for settling in settlings:
         if settling.dispatch_id not in found:
             raise StoreError(f"there is no dispatch {settling.dispatch_id}")
@@ -155,11 +155,6 @@ def settle(connection: Connection, settlings: Sequence[Settling]) -> list[Dispat
     save(connection, settled.values())
     budgets.keep(connection, {each.lane: each.spent for each in settlings if each.spent})
     return [settled[settling.dispatch_id] for settling in settlings]
-
-
-def _put_off(settlings: Iterable[Settling]) -> Iterator[str]:
-    """Those that are to be tried again, by id."""
-    return (each.dispatch_id for each in settlings if each.settlement.state is State.PENDING)
 
 
 def _settled(
@@ -175,7 +170,7 @@ def _settled(
     if claimed_from is State.UNSURE and state in (State.PENDING, State.ACCEPTED):
         state = State.UNSURE if state is State.PENDING else state
         reason = dispatch.reason or reason
-    if state is State.PENDING and (pause := paused.get(dispatch.entry)):
+    if state is State.PENDING and (pause := paused.get(dispatch.id)):
         state, reason = State.HELD, f"{pause}; before: {reason}"
     waits = settlement.state in WAITING
     return replace(

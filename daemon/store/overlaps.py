@@ -45,7 +45,7 @@ class Overlaps:
         """The due with those of its firings missed that overlap."""
         if due.overlap is Overlap.ALLOW or not due.firings:
             return due
-        unfinished = self._unfinished(due.cron)
+        unfinished = self._unfinished(due.cron, due.firings[0].scheduled_at)
         waits = self._waits(due.cron) if due.overlap is Overlap.BUFFER_ONE else None
         kept: list[Firing] = []
         missed: list[Missed] = []
@@ -106,11 +106,12 @@ class Overlaps:
         )
         self._rows.append({"cron": cron, "event_id": event.id, "behind": behind})
 
-    def _unfinished(self, cron: str) -> tuple[str, str] | None:
-        """The last event before of which a dispatch is unfinished, and which that is, in words."""
+    def _unfinished(self, cron: str, until: datetime) -> tuple[str, str] | None:
+        """The last event before ``until`` of which a dispatch is unfinished, and which that is, in
+        words. One that was asked for by hand for later is not before."""
         before = (
             select(events.c.id)
-            .where(events.c.source == cron)
+            .where(events.c.source == cron, events.c.scheduled_at <= until)
             .order_by(events.c.id.desc())
             .limit(RECENT)
         )

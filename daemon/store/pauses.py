@@ -3,125 +3,158 @@ resumed, some at a time so that no other write waits for long."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select
 
 from daemon.dispatch import State
 from daemon.event import Pause
 from daemon.store import schema
 from daemon.store.bulk import run_for_each
-from daemon.store.engine import chunks, insert
-from daemon.store.rows import PAUSE
+from daemon.store.engine import Upsert, chunks, insert
+from daemon.store.rows import PAUSE, pause_row
 
 table = schema.pauses
 dispatches = schema.dispatches
 events = schema.events
 buffered = schema.buffered
-FREE = dispatches.update().where(dispatches.c.id == bindparam("key"))
+MOVE = dispatches.update().where(dispatches.c.id == bindparam("key"))
+
+STANDS = table.c.resumed_at.is_(None)
+
+ASKED_FOR = or_(
+    events.c.by_hand.is_(True),
+    events.c.replay_of.is_not(None),
+    dispatches.c.replay_of.is_not(None),
+)
+"""What somebody asked for by hand goes out all the same."""
 
 
 def read(connection: Connection) -> dict[str, Pause]:
-    return {row.entry: Pause(*row) for row in connection.execute(select(*PAUSE))}
+    """Those that stand, by entry."""
+    return {row.entry: Pause(*row) for row in connection.execute(select(*PAUSE).where(STANDS))}
 
 
-def among(connection: Connection, entries: Collection[str]) -> dict[str, Pause]:
-    """The pauses of these entries."""
-    found: dict[str, Pause] = {}
-    for some in chunks(entries):
-        rows = connection.execute(select(*PAUSE).where(table.c.entry.in_(some)))
-        found.update((row.entry, Pause(*row)) for row in rows)
-    return found
+def pause(connection: Connection, pauses: Sequence[Pause]) -> list[Pause]:
+    """Keeps the pauses of entries that are not paused already; returns those that stand then."""
+    if not pauses:
+        return []
+    rows = [pause_row(pause) | {"resumed_at": None} for pause in pauses]
+    run_for_each(connection, _keeping(connection.dialect.name), rows)
+    standing = read(connection)
+    return [standing[pause.entry] for pause in pauses]
 
 
-def pause(connection: Connection, pause: Pause) -> Pause:
-    """Keeps the pause, unless there is one already; returns the one that stands."""
-    connection.execute(
-        insert(connection.dialect.name, table).on_conflict_do_nothing(),
-        [{column.name: getattr(pause, column.name) for column in PAUSE}],
-    )
-    row = connection.execute(select(*PAUSE).where(table.c.entry == pause.entry)).one()
-    return Pause(*row)
-
-
-def hold(connection: Connection, pause: Pause, limit: int) -> int:
-    """Holds up to ``limit`` of the entry's dispatches that wait; returns how many."""
-    some = (
-        select(dispatches.c.id)
-        .where(dispatches.c.entry == pause.entry, dispatches.c.state == State.PENDING)
-        .order_by(dispatches.c.id)
-        .limit(limit)
-    )
-    return connection.execute(
-        dispatches.update()
-        .where(dispatches.c.id.in_(some))
-        .values(state=State.HELD, reason=str(pause), wake_at=None)
-    ).rowcount
+def hold(connection: Connection, limit: int) -> int:
+    """Holds up to ``limit`` of the dispatches that wait while their entry is paused; returns how
+    many."""
+    query = _held_back(dispatches.c.state == State.PENDING)
+    return _hold(connection, query.order_by(dispatches.c.id).limit(limit))
 
 
 def hold_some(connection: Connection, ids: Collection[str]) -> None:
-    """Holds those of these dispatches that wait while their entry is paused."""
-    reason = select(
-        literal("paused by ") + table.c.by + literal(", while it was about to be sent")
-    ).where(table.c.entry == dispatches.c.entry)
-    connection.execute(
-        dispatches.update()
-        .where(
-            dispatches.c.id.in_(ids),
-            dispatches.c.state == State.PENDING,
-            dispatches.c.entry.in_(select(table.c.entry)),
+    """Likewise, of these dispatches."""
+    for some in chunks(ids):
+        waiting = and_(dispatches.c.id.in_(some), dispatches.c.state == State.PENDING)
+        _hold(connection, _held_back(waiting))
+
+
+def holding_back(connection: Connection, ids: Collection[str]) -> dict[str, Pause]:
+    """The pauses that keep these dispatches from being sent, by dispatch."""
+    return {
+        row[0]: Pause(*row[1:])
+        for some in chunks(ids)
+        for row in connection.execute(_held_back(dispatches.c.id.in_(some)))
+    }
+
+
+def resume(connection: Connection, entries: Collection[str], now: datetime) -> None:
+    """Ends the pauses; what they hold is for `release`, also after a restart."""
+    for some in chunks(entries):
+        connection.execute(
+            table.update().where(table.c.entry.in_(some), STANDS).values(resumed_at=now)
         )
-        .values(state=State.HELD, reason=reason.scalar_subquery(), wake_at=None)
-    )
 
 
-def release(connection: Connection, entry: str, now: datetime, limit: int) -> int:
-    """Lets up to ``limit`` of the entry's held dispatches go, oldest first; returns how many.
+def release(connection: Connection, now: datetime, limit: int) -> Counter[str]:
+    """Lets up to ``limit`` of the dispatches go that ended pauses hold, oldest first, and forgets
+    these once there are no more. Returns how many went, by entry.
 
-    A delivery was not to be sent meanwhile: the time that it may take begins anew. A firing is as
-    old as its instant, and too old by now it may be.
+    What a delivery may take does not count the pause. A firing is as old as its instant, and too
+    old by now it may be.
     """
     rows = connection.execute(
         select(
             dispatches.c.id,
+            dispatches.c.entry,
             dispatches.c.created_at,
             dispatches.c.due_at,
             dispatches.c.expires_at,
+            dispatches.c.retry_until,
             events.c.kind,
+            table.c.since,
             buffered.c.cron,
         )
         .join(events, events.c.id == dispatches.c.event_id)
+        .join(table, table.c.entry == dispatches.c.entry)
         .outerjoin(buffered, buffered.c.event_id == dispatches.c.event_id)
-        .where(dispatches.c.entry == entry, dispatches.c.state == State.HELD)
+        .where(dispatches.c.state == State.HELD, ~STANDS)
         .order_by(dispatches.c.id)
         .limit(limit)
     ).all()
+    if not rows:
+        connection.execute(table.delete().where(~STANDS))
+        return Counter()
     freed = []
     for row in rows:
-        expires_at = row.expires_at
+        expires_at, retry_until = row.expires_at, row.retry_until
         if row.kind == "delivery":
-            expires_at = now + (row.expires_at - row.created_at)
+            paused_for = now - max(row.since, row.created_at)
+            expires_at += paused_for
+            retry_until = retry_until and retry_until + paused_for
         freed.append(
             {
                 "key": row.id,
                 "state": State.PENDING,
                 "reason": "",
                 "expires_at": expires_at,
+                "retry_until": retry_until,
                 # One that waits for the firing before goes on waiting.
                 "wake_at": row.due_at if row.cron is None else expires_at,
             }
         )
-    if freed:
-        run_for_each(connection, FREE, freed)
-    return len(freed)
+    run_for_each(connection, MOVE, freed)
+    return Counter(row.entry for row in rows)
 
 
-def unpause(connection: Connection, entry: str) -> None:
-    connection.execute(table.delete().where(table.c.entry == entry))
+def _held_back(which: ColumnElement[bool]) -> Select[Any]:
+    """Those of the dispatches that a pause keeps from being sent, by id, with that pause."""
+    return (
+        select(dispatches.c.id, *PAUSE)
+        .join(table, table.c.entry == dispatches.c.entry)
+        .join(events, events.c.id == dispatches.c.event_id)
+        .where(which, STANDS, ASKED_FOR.is_not(True))
+    )
 
 
-def holding(connection: Connection) -> list[str]:
-    """The entries of which dispatches are held."""
-    query = select(dispatches.c.entry).where(dispatches.c.state == State.HELD).distinct()
-    return [row.entry for row in connection.execute(query)]
+def _hold(connection: Connection, query: Select[Any]) -> int:
+    held = [
+        {"key": row[0], "state": State.HELD, "reason": str(Pause(*row[1:])), "wake_at": None}
+        for row in connection.execute(query)
+    ]
+    if held:
+        run_for_each(connection, MOVE, held)
+    return len(held)
+
+
+def _keeping(dialect: str) -> Upsert:
+    statement = insert(dialect, table)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["entry"],
+        set_={name: new[name] for name in ("since", "by", "reason", "resumed_at")},
+        where=~STANDS,
+    )

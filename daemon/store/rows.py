@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, cast
 
@@ -41,6 +41,7 @@ _of_dispatch = reading([column.name for column in DISPATCH])
 attempt_row = reading([column.name for column in ATTEMPT])
 cursor_row = reading([column.name for column in CURSOR])
 incident_row = reading([column.name for column in INCIDENT])
+pause_row = reading([column.name for column in PAUSE])
 
 
 def dispatch_row(dispatch: Dispatch, lane: str) -> dict[str, Any]:
@@ -116,6 +117,12 @@ def event_of(row: Row[Any], body: bytes) -> Event:
             by_hand=row.by_hand,
         )
     return Event(row.id, cause, row.replay_of)
+
+
+def firing_of(row: Row[Any]) -> FiringRecord:
+    """A row of the columns `FIRING`."""
+    record = FiringRecord(*cast("tuple[Any, ...]", row))
+    return record if record.first != record.scheduled_at else replace(record, first=None)
 
 
 def dispatches_of(rows: Iterable[Row[Any]]) -> list[Dispatch]:

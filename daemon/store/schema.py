@@ -256,11 +256,12 @@ firings = Table(
     metadata,
     Column("cron", Text, primary_key=True),
     Column("scheduled_at", Instant, primary_key=True, autoincrement=False),
-    Column("first", Instant),  # where a row stands for several: the earliest of them
+    # Where a row stands for several, the earliest of them; else the instant itself.
+    Column("first", Instant, primary_key=True, autoincrement=False),
     Column("outcome", Word(FiringOutcome), nullable=False),
     Column("reason", Text, nullable=False),
     Column("event_id", Text),
-    Column("count", Integer, nullable=False, server_default="1"),
+    Column("count", Integer, nullable=False),  # 0: of an older release, which did not count
     Index(None, "scheduled_at"),
     sqlite_with_rowid=False,
 )
@@ -277,7 +278,7 @@ buffered = Table(
     sqlite_with_rowid=False,
 )
 
-# Entries that rest until somebody resumes them.
+# Entries that rest until somebody resumes them; from then on only until all that they held is sent.
 pauses = Table(
     "pauses",
     metadata,
@@ -285,6 +286,7 @@ pauses = Table(
     Column("since", Instant, nullable=False),
     Column("by", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("resumed_at", Instant),
     sqlite_with_rowid=False,
 )
 

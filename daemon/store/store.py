@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,11 +34,11 @@ from daemon.store import (
     lookups,
     migrate,
     outbox,
-    pauses,
     retention,
     trial,
     waits,
 )
+from daemon.store import pauses as pausing
 from daemon.store.engine import (
     Patience,
     connect,
@@ -201,33 +202,32 @@ class Store:
     async def look_at_deadlines(self, now: datetime, limit: int) -> tuple[int, list[Incident]]:
         """Looks at up to ``limit`` firings that GitHub was to have taken by now. Returns how many
         there were, and those incidents among them that are new."""
+        if not await self._reading.alone(deadlines.over, now):  # nearly always, and takes no lock
+            return 0, []
         return await self._writing.alone(deadlines.look, now, limit)
 
     # Pauses
 
     async def pauses(self) -> dict[str, Pause]:
         """Those that there are, by entry."""
-        return await self._reading.alone(pauses.read)
+        return await self._reading.alone(pausing.read)
 
-    async def pause(self, pause: Pause) -> Pause:
-        """Keeps it, unless the entry is paused already; returns the one that stands."""
-        return await self._writing.alone(pauses.pause, pause)
+    async def pause(self, pauses: Sequence[Pause]) -> list[Pause]:
+        """Keeps those of entries that are not paused already; returns the ones that stand."""
+        return await self._writing.aside(pausing.pause, pauses)
 
-    async def hold(self, pause: Pause, limit: int) -> int:
-        """Holds up to ``limit`` dispatches of the entry that wait to be sent; returns how many."""
-        return await self._writing.aside(pauses.hold, pause, limit)
+    async def hold(self, limit: int) -> int:
+        """Holds up to ``limit`` dispatches that wait while their entry is paused, but for what was
+        asked for by hand; returns how many."""
+        return await self._writing.aside(pausing.hold, limit)
 
-    async def release(self, entry: str, now: datetime, limit: int) -> int:
-        """Lets up to ``limit`` held dispatches of the entry go; returns how many."""
-        return await self._writing.aside(pauses.release, entry, now, limit)
+    async def resume(self, entries: Collection[str], now: datetime) -> None:
+        """Ends the pauses of these entries; what they hold is still held."""
+        await self._writing.aside(pausing.resume, entries, now)
 
-    async def unpause(self, entry: str) -> None:
-        """Forgets the pause; what it holds goes on being held."""
-        await self._writing.alone(pauses.unpause, entry)
-
-    async def holding(self) -> list[str]:
-        """The entries of which dispatches are held."""
-        return await self._reading.alone(pauses.holding)
+    async def release(self, now: datetime, limit: int) -> Counter[str]:
+        """Lets up to ``limit`` dispatches go that ended pauses hold; returns how many, by entry."""
+        return await self._writing.aside(pausing.release, now, limit)
 
     # The outbox
 

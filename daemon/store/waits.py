@@ -58,6 +58,8 @@ def follow_clock(connection: Connection, now: datetime, step: Step) -> None:
         .where(unfinished)
         .values({column: _moved(column, step.by) for column in TIMES})
     )
+    deadlines = schema.deadlines
+    connection.execute(deadlines.update().values(at=_moved(deadlines.c.at, step.by)))
     for other, times in NOTED:
         connection.execute(
             other.update()

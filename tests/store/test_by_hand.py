@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from daemon.cron import parse
 from daemon.event import Due, Event, FiringOutcome, FiringRecord, Missed, Verdict
+from daemon.incident import Incident, IncidentKind
 from daemon.store import Store
 from tests.store.samples import NOW, dispatched, fired
 
@@ -116,7 +118,35 @@ async def test_a_backlog_of_another_schedule_is_left_as_it_is(store: Store) -> N
     """Its instants are not those that are fired now."""
     await store.account([Due("hourly", at(10), missed=(Missed(at(1), at(10), "changed", 3),))], [])
     assert await make_up(store, 5) == [5]
-    assert await rows(store) == [(5, 5, "fired", 1), (1, 10, "missed", 3)]
+    assert await make_up(store, 10) == [10]  # its last one, too
+    assert sorted(await rows(store)) == [
+        (1, 10, "missed", 3),
+        (5, 5, "fired", 1),
+        (10, 10, "fired", 1),
+    ]
+
+
+async def test_what_fired_by_hand_before_the_clock_came_is_not_missed_as_well(
+    store: Store,
+) -> None:
+    """Neither one by one, nor within what is too much to list, nor in an incident."""
+    await make_up(store, 3, 4)
+    await make_up(store, 10, 12)
+    missed = (
+        Missed(at(1), at(10), "older", 10),
+        *(Missed(at(hour), at(hour), "late") for hour in (11, 12)),
+    )
+    incident = Incident("hourly", IncidentKind.MISSED, at(1), at(12), 12, at(13), "older; late")
+    due = Due("hourly", at(13), missed=missed, incidents=(incident,))
+    assert (await store.account([due], [])).incidents == [replace(incident, count=8)]
+    assert sorted(await rows(store)) == [
+        (1, 10, "missed", 7),
+        *((hour, hour, "fired", 1) for hour in (3, 4, 10)),
+        (11, 11, "missed", 1),
+        (12, 12, "fired", 1),
+    ]
+    assert await make_up(store, 1, 2) == [1, 2]
+    assert (3, 10, "missed", 5) in await rows(store)
 
 
 async def test_what_is_booked_of_a_span_includes_what_reaches_into_it(store: Store) -> None:

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from daemon.clockwatch import Step
 from daemon.dispatch import Settlement, State
-from daemon.event import Due, Event, Firing, FiringOutcome, FiringRecord, Missed, Overlap
+from daemon.event import Due, Event, Firing, FiringOutcome, FiringRecord, Missed, Overlap, Pause
 from daemon.incident import Incident, IncidentKind
 from daemon.ports import Accounted
 from daemon.store import Store
@@ -142,6 +143,20 @@ async def test_one_that_has_not_is_told_as_soon_as_its_time_is_over(
     (text,) = await look(store, NOW + 5 * MINUTE)
     assert text.startswith(f"{dispatch_id} {told}, later than")
     assert await look(store, NOW + HOUR) == []  # once
+
+
+async def test_one_that_a_pause_holds_is_none(store: Store) -> None:
+    await fire(store)
+    await store.pause([Pause("nightly", NOW, "alice")])
+    await store.hold(10)
+    assert await look(store, NOW + HOUR) == []
+
+
+async def test_a_clock_that_is_set_on_makes_none_late(store: Store) -> None:
+    await fire(store)
+    await store.follow_clock(NOW + HOUR + SECOND, Step(HOUR, timedelta()))
+    assert await look(store, NOW + HOUR + MINUTE) == []
+    assert len(await look(store, NOW + HOUR + 5 * MINUTE)) == 1
 
 
 async def test_one_that_somebody_cancelled_is_none(store: Store) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 
 from daemon.dispatch import Dispatch, State
-from daemon.event import Outcome, Verdict
+from daemon.event import Outcome, Pause, Verdict
 from daemon.store import Store, lookups, outbox
 from daemon.store.engine import connect, parse
 from tests.store.samples import LEASE, NOW, SECOND, delivered, fired, owed
@@ -79,7 +79,9 @@ async def test_what_is_unfinished_moves_to_the_lane_of_todays_config(tmp_path: P
         assert (await store.claim(LATER, 10, LEASE, lane="acme")).dispatches == ()
         assert len((await store.claim(LATER, 10, LEASE, lane="new")).dispatches) == 1
         assert len((await store.claim(LATER, 10, LEASE, lane="octo")).dispatches) == 1
-        await store.release("push", LATER, 10)
+        await store.pause([Pause("push", NOW, "alice")])
+        await store.resume(["push"], LATER)
+        assert await store.release(LATER, 10) == {"push": 1}
         (released,) = (await store.claim(LATER, 10, LEASE, lane="new")).dispatches
         assert released.id == held.id
     finally:

@@ -195,6 +195,17 @@ async def test_a_firing_by_hand_counts_as_the_one_before(store: Store) -> None:
     assert len(await fire(store, 2, overlap=Overlap.SKIP)) == 1
 
 
+@pytest.mark.parametrize("overlap", [Overlap.SKIP, Overlap.BUFFER_ONE])
+async def test_a_firing_that_was_asked_for_by_hand_for_later_is_not_the_one_before(
+    store: Store, overlap: Overlap
+) -> None:
+    later = Event(event(1).id, Firing("hourly", at(500), at(1), by_hand=True))
+    await store.record(later, judged(1)[1])
+    assert await fire(store, 2, overlap=overlap) == []
+    assert await outcomes(store) == ["fired"]
+    assert event(2).id in await due_now(store, at(2))
+
+
 async def test_a_call_whose_answer_was_lost_can_be_repeated(store: Store) -> None:
     for overlap in (Overlap.SKIP, Overlap.BUFFER_ONE):
         for _ in range(2):
@@ -209,10 +220,10 @@ async def test_one_that_waits_while_its_entry_is_paused_goes_on_waiting_after_th
     claim = await store.claim(at(1), 10, 30 * DAY)
     await fire(store, 2, overlap=Overlap.BUFFER_ONE)
     pause = Pause("hourly", at(2), "alice")
-    await store.pause(pause)
-    assert await store.hold(pause, 10) == 1
-    await store.unpause("hourly")
-    assert await store.release("hourly", at(2), 10) == 1
+    await store.pause([pause])
+    assert await store.hold(10) == 1
+    await store.resume(["hourly"], at(2))
+    assert await store.release(at(2), 10) == {"hourly": 1}
     assert await due_now(store, at(2) + MINUTE) == []
     (first,) = claim.dispatches
     await store.settle(first.id, None, Settlement(State.ACCEPTED), at(2) + MINUTE)

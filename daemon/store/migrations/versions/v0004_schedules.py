@@ -14,7 +14,27 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("cursors", sa.Column("offset", sa.BigInteger()))
-    op.add_column("firings", sa.Column("count", sa.Integer(), nullable=False, server_default="1"))
+    op.create_table(
+        "firings_new",
+        sa.Column("cron", sa.Text(), nullable=False),
+        sa.Column("scheduled_at", sa.BigInteger(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Text()),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("cron", "scheduled_at", "first", name="pk_firings"),
+        sqlite_with_rowid=False,
+    )
+    # How many instants an older row of several stands for, nobody counted: 0.
+    op.execute(
+        "INSERT INTO firings_new "
+        "SELECT cron, scheduled_at, coalesce(first, scheduled_at), outcome, reason, event_id, "
+        "CASE WHEN first IS NULL THEN 1 ELSE 0 END FROM firings"
+    )
+    op.drop_table("firings")
+    op.rename_table("firings_new", "firings")
+    op.create_index("ix_firings_scheduled_at", "firings", ["scheduled_at"])
     op.create_table(
         "buffered",
         sa.Column("cron", sa.Text(), nullable=False),
@@ -30,6 +50,7 @@ def upgrade() -> None:
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("by", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("resumed_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("entry", name="pk_pauses"),
         sqlite_with_rowid=False,
     )
