@@ -246,7 +246,7 @@ async def test_each_listening_workflow_gets_a_run(clock: Clock, call: Caller) ->
     async with Simulator(clock, listeners=listeners) as simulator:
         assert await call.dispatch(simulator, "build") == 204
         assert await call.dispatch(simulator, "unheard") == 204
-        assert [(run.listener.name, run.display_title) for run in simulator.runs] == [
+        assert [(run.workflow.name, run.display_title) for run in simulator.runs] == [
             ("Any", "build"),
             ("Build", "build"),
             ("Any", "unheard"),
@@ -289,16 +289,6 @@ async def test_a_run_shows_the_dispatchs_id_and_goes_from_queued_to_success(
     assert found["head_branch"] == "main"
     _, workflows, _ = await call(simulator, "GET", f"{SHOP}/actions/workflows")
     assert workflows["workflows"][0]["id"] == found["workflow_id"]
-
-
-def test_a_run_name_prints_fields_as_an_actions_expression_does() -> None:
-    listener = Listener(
-        "a.yml",
-        "A",
-        run_name="${{github.event.client_payload.n}}/${{ github.event.client_payload.o }}/"
-        "${{ github.event.client_payload.n.no.such }}/${{ secrets.X }}",
-    )
-    assert listener.title("x", {"n": 1.5, "o": {"k": True}}) == '1.5/{"k": true}//${{ secrets.X }}'
 
 
 async def test_runs_are_listed_newest_first_in_pages(simulator: Simulator, call: Caller) -> None:
@@ -565,5 +555,8 @@ async def test_a_port_in_use_is_an_error(simulator: Simulator, clock: Clock) -> 
         await Simulator(clock).start(port=port)
 
 
-def test_the_workflow_of_simulate_listens_to_everything() -> None:
-    assert ANY_EVENT.hears("whatever")
+async def test_the_workflow_of_simulate_listens_to_everything(
+    simulator: Simulator, call: Caller
+) -> None:
+    await call.dispatch(simulator, "whatever")
+    assert [run.workflow.file for run in simulator.runs] == [ANY_EVENT.workflow]

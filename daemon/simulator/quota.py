@@ -23,6 +23,10 @@ class Quota:
         self._used += 1
         return True
 
+    def give_back(self) -> None:
+        """Takes the last request out of the count: it had an answer that costs nothing."""
+        self._used = max(self._used - 1, 0)
+
     def as_json(self, now: datetime) -> dict[str, int]:
         """The numbers that GitHub shows in its headers and at ``/rate_limit``."""
         reset_at = self._reset(now)

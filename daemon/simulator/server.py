@@ -1,11 +1,11 @@
-"""The stand-in's HTTP side: GitHub's checks and headers, its endpoint for dispatches over a World,
-and the faults that it was told to show there."""
+"""The stand-in's HTTP side: GitHub's checks and headers around every request, and what serves it:
+endpoints over a World, each group in a file of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -13,17 +13,24 @@ from typing import Self
 
 from aiohttp import web
 
+from daemon.simulator.actions import Actions
+from daemon.simulator.conditional import conditional
 from daemon.simulator.faults import Fault, FaultKind, Faults
-from daemon.simulator.lookups import META, REPOSITORY, Lookups, named
+from daemon.simulator.lookups import META, Lookups
 from daemon.simulator.quota import Quota
+from daemon.simulator.repositories import ReceivedDispatch
+from daemon.simulator.routing import Handler, by_number, of_repository, writable
+from daemon.simulator.runs import Course, Run
 from daemon.simulator.validation import DOCS, Rejection, read_dispatch
-from daemon.simulator.world import KEPT, Listener, ReceivedDispatch, Run, World
+from daemon.simulator.workflows import Listener
+from daemon.simulator.world import KEPT, World
 from daemon.simulator.wrong_answers import (
     PRIMARY_LIMIT,
     RATE_LIMIT_DOCS,
     drip,
     error_response,
     pour,
+    refusal,
     reset_connection,
     wrong_answer,
 )
@@ -41,16 +48,15 @@ _LIMIT_HEADERS = {
 }
 _HELD = (FaultKind.STALL, FaultKind.ENDLESS, FaultKind.DRIP)
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 
 class Simulator:
     """GitHub, simulated. ``async with Simulator(clock) as github: github.url`` serves it.
 
     ``clock`` gives aware datetimes: it stamps the answers and moves the runs on, ``queued_for``
     and ``running_for`` long. ``tokens`` are those that are good (None: any at all). For
-    ``repositories`` and ``listeners`` see ``World``. ``rate_limit`` is requests per hour. The
-    newest ``keep`` dispatches and runs are remembered.
+    ``repositories`` and ``listeners`` see ``World``. ``rate_limit`` is requests per hour;
+    filtered lists of runs are ``index_lag`` behind. The newest ``keep`` dispatches and runs are
+    remembered.
 
     Beside GitHub's routes it has its own, without a token, for whoever wants to watch the daemon
     cope::
@@ -74,11 +80,14 @@ class Simulator:
         queued_for: timedelta = timedelta(seconds=2),
         running_for: timedelta = timedelta(seconds=5),
         rate_limit: int = 5000,
+        index_lag: timedelta = timedelta(seconds=30),
         keep: int = KEPT,
     ) -> None:
         self._clock = clock
         self._tokens = None if tokens is None else frozenset(tokens)
-        self._world = World(repositories, listeners, queued_for, running_for, keep)
+        course = Course(queued_for, running_for)
+        self._world = World(repositories, listeners, course, keep)
+        self._actions = Actions(self._world, clock, index_lag)
         self._faults = Faults()
         self._quota = Quota(rate_limit)
         self._requests = 0
@@ -97,7 +106,7 @@ class Simulator:
     @property
     def runs(self) -> list[Run]:
         """The runs that were started, oldest first."""
-        return list(self._world.runs)
+        return self._world.runs
 
     @property
     def requests(self) -> int:
@@ -132,8 +141,8 @@ class Simulator:
         """Serves on ``host``, on a free port for 0, and sets ``url``. Raises OSError."""
         app = web.Application(middlewares=[self._serve])
         app.on_response_prepare.append(self._stamp)
-        app.router.add_post(f"{REPOSITORY}/dispatches", self._post_dispatch)
-        app.router.add_post(r"/repositories/{number:\d{1,9}}/dispatches", self._post_dispatch)
+        app.router.add_routes(of_repository("POST", "/dispatches", self._post_dispatch))
+        app.router.add_routes(self._actions.routes())
         app.router.add_routes(Lookups(self._world, self._quota, self._clock).routes())
         app.router.add_post("/_simulator/faults", self._post_fault)
         app.router.add_delete("/_simulator/faults", self._delete_faults)
@@ -175,11 +184,11 @@ class Simulator:
             if not request.headers.get("User-Agent"):
                 return web.Response(status=403, text=_NO_USER_AGENT, content_type="text/html")
             self._admit(request)
-            response = await handler(request)
+            response = conditional(request, await handler(request))
+            if response.status == 304:
+                self._quota.give_back()
         except Rejection as rejection:
-            response = error_response(
-                rejection.status, rejection.message, rejection.documentation_url
-            )
+            response = refusal(rejection)
         except web.HTTPRequestEntityTooLarge:
             response = error_response(413, "Request Entity Too Large")
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
@@ -221,18 +230,18 @@ class Simulator:
 
     async def _post_dispatch(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        repository = named(request, self._world)
+        repository = writable(request, self._world)
         event_type, payload = read_dispatch(body)
         dispatch = ReceivedDispatch(
             at=self._clock(),
-            repository=repository,
+            repository=repository.full_name,
             event_type=event_type,
             client_payload=payload,
             request_id=_request_id.get(),
         )
         fault = self._faults.take()
         if fault is None or fault.acts or fault.kind is FaultKind.STALL:
-            self._world.receive(dispatch, len(body))
+            self._world.receive(dispatch, repository, len(body))
         if fault is None:
             return web.Response(status=204)
         if fault.kind is FaultKind.RESET:
@@ -240,7 +249,7 @@ class Simulator:
             return web.Response(status=500)  # which nobody can receive any more
         if fault.kind in _HELD:
             return await self._hold(request, fault)
-        renamed_to = f"{self.url}/repositories/{self._world.number(repository)}/dispatches"
+        renamed_to = self.url + by_number(repository, "/dispatches")
         return wrong_answer(fault, self._clock(), renamed_to)
 
     async def _hold(self, request: web.Request, fault: Fault) -> web.StreamResponse:
@@ -279,7 +288,8 @@ class Simulator:
             "simulated": True,
             "requests": self._requests,
             "received": [dispatch.as_json() for dispatch in self._world.received],
-            "runs": [run.as_json(now, self.url) for run in self._world.runs],
+            "runs": [run.in_short(now) for run in self._world.runs],
+            "dropped": self._world.dropped,
             "stalled": self._stalled,
             "faults": self._faults.pending(),
         }

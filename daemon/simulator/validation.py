@@ -12,20 +12,20 @@ DISPATCH_DOCS = f"{DOCS}/repos/repos#create-a-repository-dispatch-event"
 
 
 class Rejection(Exception):
-    """An error answer in GitHub's shape."""
+    """An error answer in GitHub's shape; ``location`` is where a redirect points."""
 
-    def __init__(self, status: int, message: str, documentation_url: str = DOCS) -> None:
+    def __init__(
+        self, status: int, message: str, documentation_url: str = DOCS, *, location: str = ""
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.documentation_url = documentation_url
+        self.location = location
 
     def as_json(self) -> dict[str, str]:
-        return {
-            "message": self.message,
-            "documentation_url": self.documentation_url,
-            "status": str(self.status),
-        }
+        shown = {"url": self.location} if self.location else {"status": str(self.status)}
+        return {"message": self.message, **shown, "documentation_url": self.documentation_url}
 
 
 def read_dispatch(body: bytes) -> tuple[str, dict[str, object]]:
