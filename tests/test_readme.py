@@ -163,7 +163,7 @@ def test_the_configs_shown_have_no_fault(name: str, tmp_path: Path) -> None:
 def test_the_workflow_listens_to_what_the_trigger_sends_and_shows_the_dispatchs_id() -> None:
     definition = read(NAMED["workflow"].text)
     assert definition is not None
-    assert definition.types == {trigger()["dispatch"]["event_type"]}
+    assert definition.types == frozenset({trigger()["dispatch"]["event_type"]})
     event = {"client_payload": {"dispatchd": {"id": "dsp_1"}}}
     assert evaluated(definition.run_name, {"github": {"event": event}}).count("dsp_1") == 1
 

@@ -23,8 +23,8 @@ class Page:
 
     @classmethod
     def asked(cls, request: web.Request) -> Page:
-        size = min(_at_least_one(request.query.get("per_page"), SIZE), SIZE_MAX)
-        return cls(_at_least_one(request.query.get("page"), 1), size)
+        size = min(at_least_one(request.query.get("per_page"), SIZE), SIZE_MAX)
+        return cls(at_least_one(request.query.get("page"), 1), size)
 
     def of(self, items: Sequence[Item]) -> Sequence[Item]:
         start = (self.number - 1) * self.size
@@ -45,7 +45,7 @@ class Page:
         return {"Link": ", ".join(links)} if pages else {}
 
 
-def _at_least_one(text: str | None, default: int) -> int:
+def at_least_one(text: str | None, default: int) -> int:
     """A page number or size; what is no number counts as absent, as on GitHub."""
     if text is None or not re.fullmatch("[0-9]{1,9}", text):
         return default

@@ -4,6 +4,7 @@ which point to its number."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 
 from aiohttp import web
 
@@ -13,6 +14,10 @@ from daemon.simulator.world import World
 
 NAMED = "/repos/{owner}/{name}"
 NUMBERED = r"/repositories/{number:\d{1,9}}"
+
+# A context variable, since the keys that aiohttp wants for a request's own storage are new in 3.14.
+request_id: ContextVar[str] = ContextVar("request_id")
+"""What GitHub calls the request that is being served."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -27,7 +27,9 @@ class World:
     ``repositories`` (``owner/name``) are those that exist; None: any. ``listeners`` gives each
     its workflows; None: ``ANY_EVENT`` in every one, and whatever file a ``workflow_dispatch``
     names. Names compare without case, as on GitHub. ``received`` and the runs are the newest
-    ``keep`` each, the former at most ``KEPT_BYTES``. ``course`` is how the runs to come go.
+    ``keep`` each, the former at most ``KEPT_BYTES``. ``course`` is how the runs to come go;
+    ``touched`` has the numbers of runs that were started or changed, and ``dropped`` counts
+    those that a limit kept from being started.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class World:
         self._made: set[str] = set()
         self.course = course
         self.received: deque[ReceivedDispatch] = deque()
+        self.touched: deque[int] = deque(maxlen=keep)
         self.dropped = 0
         for name in repositories or ():
             self._found(name)
@@ -178,7 +181,7 @@ class World:
             created_at=now,
             attempts=(RunAttempt.begun(now, self.course),),
         )
-        self._runs[run.id] = run
+        self.change(run)
         if len(self._runs) > self._keep:
             del self._runs[next(iter(self._runs))]
         return run
@@ -201,9 +204,13 @@ class World:
         mine = found is not None and found.repository_number == repository.number
         return found if mine else None
 
+    def run_by_id(self, run_id: int) -> Run | None:
+        return self._runs.get(run_id)
+
     def change(self, run: Run) -> None:
         """Puts the run in the place of what it was."""
         self._runs[run.id] = run
+        self.touched.append(run.id)
 
     def job_branches(self, repository: Repository, now: datetime) -> list[str]:
         """The branches that runs have pushed."""

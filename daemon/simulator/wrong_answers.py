@@ -36,6 +36,8 @@ def error_response(status: int, message: str, documentation_url: str = DOCS) -> 
 def refusal(rejection: Rejection) -> web.Response:
     """The answer that a Rejection is."""
     headers = {"Location": rejection.location} if rejection.location else {}
+    if rejection.retry_after is not None:
+        headers["Retry-After"] = str(rejection.retry_after)
     return web.json_response(rejection.as_json(), status=rejection.status, headers=headers)
 
 
