@@ -248,9 +248,9 @@ class Dispatcher:
 
     def _settlement(self, dispatch: Dispatch, answer: Answer, now: datetime) -> Settlement:
         match answer:
-            case Accepted():
+            case Accepted(run=run):
                 self._budget.accepted()
-                return Settlement(State.ACCEPTED)
+                return Settlement(State.ACCEPTED, run=run)
             case Failed(reason=reason):
                 return Settlement(State.DEAD, reason)
             case Throttled(reason=reason, until=until):
