@@ -66,6 +66,8 @@ class SecondaryQuota:
 
     def wait(self, now: datetime, method: str, endpoint: str) -> int | None:
         """Counts a request: None where it may pass, else the seconds after which one may."""
+        if self.limits == SecondaryLimits():
+            return None
         points = self._points.setdefault(endpoint, deque())
         weight = 1 if method in ("GET", "HEAD", "OPTIONS") else 5
         checks = [(points, self.limits.points_per_minute, timedelta(minutes=1), weight)]
@@ -78,9 +80,8 @@ class SecondaryQuota:
             since = [(at, n) for at, n in counted if at > now - span]
             if most is not None and sum(n for _, n in since) + more > most:
                 return max(round((since[0][0] + span - now).total_seconds()), 1) if since else 60
-        if self.limits.points_per_minute is not None:
-            points.append((now, weight))
-        if weight > 1 and self.limits != SecondaryLimits():
+        points.append((now, weight))
+        if weight > 1:
             self._writes.append((now, 1))
         _forget(points, now - timedelta(minutes=1))
         _forget(self._writes, now - timedelta(hours=1))

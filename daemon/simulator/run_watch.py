@@ -30,6 +30,7 @@ class RunWatch:
         self._clock = clock
         self._here = here
         self._told: dict[int, int] = {}
+        self._unfinished: set[int] = set()
 
     async def run(self) -> None:
         """Until cancelled. Without a hook it rests, and what happened meanwhile is not told."""
@@ -42,18 +43,21 @@ class RunWatch:
 
     def look(self) -> None:
         """Tells what has happened since the last look."""
-        while self._world.touched:
-            self._told.setdefault(self._world.touched.popleft(), 0)
+        self._unfinished.update(self._world.touched)
+        self._world.touched.clear()
         now = self._clock()
-        for run_id, told in list(self._told.items()):
+        for run_id in sorted(self._unfinished):
             run = self._world.run_by_id(run_id)
-            if run is None:
-                del self._told[run_id]
+            if run is None:  # forgotten, as too many others came after it
+                self._unfinished.discard(run_id)
+                self._told.pop(run_id, None)
                 continue
             steps = list(_steps(run, now))
-            for action, attempt, at in steps[told:]:
+            for action, attempt, at in steps[self._told.get(run_id, 0) :]:
                 self._tell(run.until_attempt(attempt), action, at)
             self._told[run_id] = len(steps)
+            if run.attempts[-1].status(now) == "completed":
+                self._unfinished.discard(run_id)
 
     def _tell(self, run: Run, action: str, at: datetime) -> None:
         repository = self._world.numbered(run.repository_number)
