@@ -16,7 +16,18 @@ from bench.machine import described, real_disk
 from bench.plan import Plan
 from bench.process import BenchError
 from bench.row import Row
-from bench.rows import crons, end_to_end, history, intake, memory, starts, webhook
+from bench.rows import (
+    apscheduler,
+    catch_up,
+    crons,
+    end_to_end,
+    history,
+    intake,
+    memory,
+    schedules,
+    starts,
+    webhook,
+)
 from bench.table import show
 
 ROWS: Mapping[str, Callable[[Plan], Iterator[Row]]] = {
@@ -29,6 +40,9 @@ ROWS: Mapping[str, Callable[[Plan], Iterator[Row]]] = {
     "dispatch-live": end_to_end.live,
     "dispatch-latency": end_to_end.latency,
     "crons": crons.crons,
+    "catch-up-year": catch_up.catch_up,
+    "schedules": schedules.schedules,
+    "apscheduler": apscheduler.apscheduler,
     "memory": memory.memory,
     "start": starts.start,
     "command": starts.commands,

@@ -78,6 +78,14 @@ def dispatchd() -> str:
     return str(Path(sys.executable).with_name("dispatchd"))
 
 
+def free_port() -> int:
+    """A port of this machine at which nobody listens."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        port: int = holder.getsockname()[1]
+        return port
+
+
 @contextmanager
 def github_away() -> Iterator[str]:
     """The URL of a GitHub that refuses every connection."""

@@ -5,26 +5,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
-from cronsim import CronSimError
-
-from daemon.crontab import DAY_OF_MONTH, FIELDS, HASHED, HOUR, WEEKDAY, plain
+from daemon.crontab import DAY_OF_MONTH, FIELDS, HASHED, HOUR, WEEKDAY, hashes, plain
 from daemon.errors import ScheduleError
 from daemon.explanation import explained
-from daemon.matching import WHOLE_DAY, times, walk
+from daemon.matching import WHOLE_DAY, Fields, hours_named, times, walk
 from daemon.schedule import TICK, Schedule
 from daemon.seconds import every_time, first_time
 from daemon.wallclock import DAY, Change, WallClock, standing_changes, wall_clock
 
 YEAR_2000 = datetime(2000, 1, 1)  # noqa: DTZ001  a wall time has no zone
 
+REMEMBERED = 2048
+"""Answers that are kept for a while: entries of one schedule ask the same within moments."""
+
 
 @dataclass(frozen=True, slots=True)
 class CronSchedule(Schedule):
     """A cron expression on the wall clock of a zone; made by ``parse``.
 
-    cronsim matches the fields on naive wall time only. What becomes of a wall time that the
+    The fields are matched on naive wall time only. What becomes of a wall time that the
     clock skips or repeats is decided here, by the rule of Debian cron (cron(8), "Notes"): an entry
     with a fixed minute and hour fires once, at the first instant after a gap or the first time
     round; one with a wildcard in either follows the clock. A seconds field, which Debian cron does
@@ -33,7 +35,7 @@ class CronSchedule(Schedule):
 
     expression: str
     timezone: str
-    _plain: str = field(repr=False, compare=False)
+    _plain: str = field(repr=False)
     _clock: WallClock = field(repr=False, compare=False)
 
     @property
@@ -51,11 +53,8 @@ class CronSchedule(Schedule):
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The first instant strictly after ``instant``; None when it fires no more."""
-        instant = instant.astimezone(UTC)  # adding to a zone's own time moves its wall clock
-        try:
-            return self._next_wildcard(instant) if self._wildcard else self._next_fixed(instant)
-        except (OverflowError, StopIteration):  # the year 9999; no match in 50 years
-            return None
+        # Adding to a zone's own time moves its wall clock.
+        return self._after(instant.astimezone(UTC))
 
     def last_before(self, instant: datetime) -> datetime | None:
         """The last instant strictly before ``instant``; None when there was none."""
@@ -90,6 +89,13 @@ class CronSchedule(Schedule):
             *_hash_warnings(self.expression),
             *_clock_warnings(self._plain, self._clock, wildcard=self._wildcard),
         )
+
+    @lru_cache(maxsize=REMEMBERED)  # noqa: B019 - what it keeps alive is small
+    def _after(self, instant: datetime) -> datetime | None:
+        try:
+            return self._next_wildcard(instant) if self._wildcard else self._next_fixed(instant)
+        except (OverflowError, StopIteration):  # the year 9999; no match in 50 years
+            return None
 
     @property
     def _wildcard(self) -> bool:
@@ -155,21 +161,15 @@ def parse(expression: str, timezone: str = "UTC", name: str = "") -> CronSchedul
     """
     fields = plain(expression, name)
     clock = wall_clock(timezone)
-    try:
-        first = walk(fields, YEAR_2000)
-    except CronSimError:  # what the grammar lets through, cronsim refuses for this reason alone
+    day, weekday = (fields.split()[index] for index in (DAY_OF_MONTH, WEEKDAY))
+    if day != "*" and Fields(fields).dateless:
         hint = "no month that it names has such a day"
-        raise ScheduleError(f"`{expression}` never fires ({hint})") from None
+        raise ScheduleError(f"`{expression}` never fires ({hint})")
     # The days of the week move through the months within 40 years, the turn of a century included.
-    if _may_exclude_each_other(fields) and next(first, None) is None:
+    excluding = (day != "*" and weekday != "*") or any(form in fields for form in ("W", "L", "#"))
+    if excluding and next(walk(fields, YEAR_2000), None) is None:
         raise ScheduleError(f"`{expression}` never fires (no day is all that it names)")
     return CronSchedule(expression, timezone, fields, clock)
-
-
-def _may_exclude_each_other(fields: str) -> bool:
-    """Whether it takes a look at the calendar to know that some day matches."""
-    day, weekday = (fields.split()[index] for index in (DAY_OF_MONTH, WEEKDAY))
-    return (day != "*" and weekday != "*") or any(form in fields for form in ("W", "L", "#"))
 
 
 def _day_warnings(fields: str) -> Iterator[str]:
@@ -196,9 +196,9 @@ def _step_warnings(fields: str) -> Iterator[str]:
 
 
 def _hash_warnings(expression: str) -> Iterator[str]:
-    words = expression.upper().split()
-    if expression.lower().startswith("@"):
+    if not hashes(expression):
         return
+    words = expression.upper().split()
     for kind, word in zip(FIELDS[-len(words) :], words, strict=True):
         for found in filter(None, map(HASHED.fullmatch, word.split(","))):
             if not found["step"] or found["first"]:
@@ -217,20 +217,20 @@ def _clock_warnings(fields: str, clock: WallClock, *, wildcard: bool) -> Iterato
     hour = fields.split()[HOUR]
     if hour.startswith("*"):
         return  # it names no hour, and nobody is surprised that it follows the clock
-    every_day = " ".join([*fields.split()[:DAY_OF_MONTH], "*", "*", "*"])
-    kinds: dict[tuple[bool, time, time], list[Change]] = {}
-    for change in standing_changes(clock):
-        kinds.setdefault((change.gap, change.start.time(), change.end.time()), []).append(change)
-    for (gap, start, end), changes in kinds.items():
-        if _match_within(every_day, changes[0]) is None:
+    hours = hours_named(hour)
+    for recurring in standing_changes(clock):
+        if recurring.hours.isdisjoint(hours):
             continue  # spares the look at each year, for most entries
-        wall = next(filter(None, (_match_within(fields, change) for change in changes)), None)
+        walls = (_match_within(fields, change) for change in recurring.changes)
+        wall = next(filter(None, walls), None)
         if wall is not None:
-            if gap:
-                change_text = f"skipped when the clock goes from {start:%H:%M} to {end:%H:%M}"
-                effect = "does not fire then" if wildcard else f"fires at {end:%H:%M} on that day"
+            first = recurring.changes[0]
+            start, end = f"{first.start:%H:%M}", f"{first.end:%H:%M}"
+            if first.gap:
+                change_text = f"skipped when the clock goes from {start} to {end}"
+                effect = "does not fire then" if wildcard else f"fires at {end} on that day"
             else:
-                change_text = f"repeated when the clock goes back from {end:%H:%M} to {start:%H:%M}"
+                change_text = f"repeated when the clock goes back from {end} to {start}"
                 effect = "fires both times" if wildcard else "fires the first time only"
             shown = f"{wall:%H:%M:%S}" if wall.second else f"{wall:%H:%M}"
             yield f"{shown} is {change_text} in {clock.zone.key}: it {effect}"

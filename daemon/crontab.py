@@ -118,6 +118,8 @@ def _macro(word: str) -> str:
 
 
 def _field(field: Field, word: str, name: str) -> str:
+    if word == "*":
+        return word
     if word.startswith(",") or word.endswith(",") or ",," in word:
         raise ScheduleError(f"the list `{word}` in the {field.name} field has an empty item")
     return ",".join(_term(field, term, name) for term in word.split(","))

@@ -13,6 +13,7 @@ from typing import Any
 
 from daemon import json_text, yaml_text
 from daemon.errors import ConfigError, Fault
+from daemon.json_places import JsonPlace
 from daemon.positions import DEEPEST, Lines, Place, Slip
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -22,7 +23,8 @@ _PLAIN_KEY = re.compile(r"[\w$-]+")
 @dataclass(eq=False)
 class Document:
     """A file's text and the data in it. ``file`` is its name as shown to people; ``text`` is
-    without a byte-order mark. ``places`` are found in the text (as JSON) when first needed."""
+    without a byte-order mark. Where no ``places`` are given it is JSON without slips, and they are
+    looked for in it."""
 
     file: str
     text: str = field(repr=False)
@@ -32,7 +34,8 @@ class Document:
     def place(self, path: Sequence[str | int], *, key: bool = False) -> tuple[int, int]:
         """The line and column, both from 1, of the value at ``path``, or (``key``) of the key that
         it stands under. A path that leads nowhere gives the value that it gets to."""
-        here, at = self._root, self._root.start
+        here: Place | JsonPlace = self._root
+        at = here.start
         for step in path:
             child = here.children.get(step)
             if child is None:
@@ -42,8 +45,8 @@ class Document:
         return self._lines.at(at if key else here.start)
 
     @cached_property
-    def _root(self) -> Place:
-        return self.places or json_text.scan(self.text)[0] or Place(0)
+    def _root(self) -> Place | JsonPlace:
+        return self.places or JsonPlace.root(self.text)
 
     @cached_property
     def _lines(self) -> Lines:

@@ -6,13 +6,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from daemon.errors import ScheduleError
 
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 STANDING_YEARS = range(2037, 2065)
@@ -28,6 +29,15 @@ class Change:
     start: datetime
     end: datetime
     gap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recurring:
+    """The ``changes`` of one kind that come at the same time of day, oldest first, and the
+    ``hours`` of the day in which their wall times are."""
+
+    changes: tuple[Change, ...]
+    hours: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +140,19 @@ def _stretches(clock: WallClock, start: datetime, end: datetime) -> tuple[Stretc
 
 
 @cache  # every entry of a zone asks the same, and the answer is part of the zone
-def standing_changes(clock: WallClock) -> tuple[Change, ...]:
-    """Each change of the clock under the zone's standing rule, oldest first."""
-    return tuple(_changes(clock, STANDING_YEARS))
+def standing_changes(clock: WallClock) -> tuple[Recurring, ...]:
+    """Each change of the clock under the zone's standing rule."""
+    alike: dict[tuple[bool, time, time], list[Change]] = {}
+    for change in _changes(clock, STANDING_YEARS):
+        kind = (change.gap, change.start.time(), change.end.time())
+        alike.setdefault(kind, []).append(change)
+    return tuple(Recurring(tuple(each), _hours(each[0])) for each in alike.values())
+
+
+def _hours(change: Change) -> frozenset[int]:
+    first = change.start.replace(minute=0, second=0)
+    count = -((first - change.end) // HOUR)
+    return frozenset((first + number * HOUR).hour for number in range(count))
 
 
 def _changes(clock: WallClock, years: range) -> Iterator[Change]:

@@ -25,8 +25,10 @@ from bench.row import Row, at_least, at_most
 from bench.rows import intake
 from bench.rows.intake import PULL_REQUEST_BYTES, PUSH_BYTES
 from bench.rows.memory import growth
+from bench.rows.schedules import ZONES, distinct
 from bench.table import show
 from bench.turns import in_turns
+from daemon.cron import parse as parse_cron
 from daemon.secret import Secret
 from daemon.signatures import Request as SignedRequest
 from daemon.signatures.catalogue import parse
@@ -126,6 +128,13 @@ def test_a_comparison_takes_turns_and_divides_what_was_measured_together(tmp_pat
     assert order == ["theirs", "ours"] * 3
     assert turns.ratios == pytest.approx([0.1, 0.2, 0.6])
     assert turns.beside("we", "they") == {"we": "30/s", "they": "100/s"}
+
+
+def test_no_two_of_ten_thousand_schedules_are_the_same() -> None:
+    entries = [distinct(number) for number in range(10_000)]
+    assert len({parse_cron(each["schedule"]).identity for each in entries}) == 10_000
+    assert {each["timezone"] for each in entries} == set(ZONES)
+    assert len(ZONES) == 12
 
 
 def test_growth_is_that_of_the_line_and_not_of_one_sample() -> None:

@@ -536,6 +536,14 @@ def test_what_no_scheduler_knows_is_refused_with_a_hint(expression: str, message
     assert message in str(caught.value)
 
 
+def test_a_hash_is_of_the_name_so_that_equal_text_is_no_equal_schedule() -> None:
+    """What one entry was told when it asked is not what the other is told."""
+    first, second = (parse("H H * * *", name=name) for name in ("nightly", "weekly"))
+    assert first != second
+    asked = instant("2026-07-01T00:00Z")
+    assert first.next_after(asked) != second.next_after(asked)
+
+
 def test_a_hash_needs_a_name() -> None:
     with pytest.raises(ScheduleError, match="made of an entry's name"):
         parse("H * * * *")

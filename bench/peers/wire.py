@@ -6,11 +6,16 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from bench.request import MARK, SIGNATURE, id_of, signatures_of
 
 LENGTH = b"content-length:"
+
+LISTENS_WITHIN = 30.0
+LOOKS_EVERY = 0.002
+"""Seconds that a server may take to listen, and between two attempts to reach it."""
 
 MARKS = re.compile(f"({MARK}|{SIGNATURE})".encode())
 
@@ -55,10 +60,14 @@ class Wire(asyncio.Protocol):
 
 
 async def connected(port: int, answered: Callable[[Wire, int], None]) -> Wire:
-    """A wire to a server on this machine. Raises OSError."""
+    """A wire to a server on this machine, as soon as it listens. Raises TimeoutError."""
     loop = asyncio.get_running_loop()
-    _, wire = await loop.create_connection(lambda: Wire(answered), "127.0.0.1", port)
-    return wire
+    async with asyncio.timeout(LISTENS_WITHIN):
+        while True:
+            with suppress(ConnectionRefusedError):
+                _, wire = await loop.create_connection(lambda: Wire(answered), "127.0.0.1", port)
+                return wire
+            await asyncio.sleep(LOOKS_EVERY)
 
 
 class Copies:

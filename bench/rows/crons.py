@@ -17,11 +17,10 @@ from pathlib import Path
 from statistics import median
 
 from bench.home import Entry, Home, github_away
-from bench.load import steadily
 from bench.plan import Plan
 from bench.process import BenchError
-from bench.request import Request
 from bench.row import Row, at_most
+from bench.stalls import Stalls
 
 EVERY = 20
 """Seconds between two instants. All entries fall on the same ones."""
@@ -32,7 +31,6 @@ LOOKS_EVERY = 0.0005
 RECORDED_WITHIN = 12.0
 """Seconds after which what is not recorded fails the measurement."""
 
-PINGS_PER_SECOND = 200
 AHEAD = 8.0
 AFTER = 2.0
 """Seconds before and after an instant for which the daemon's answers are timed."""
@@ -43,22 +41,16 @@ def crons(plan: Plan) -> Iterator[Row]:
     place = plan.directory("crons")
     home = Home(place, crons=[entry(number, f"*/{every} * * * * *") for number in range(count)])
     ahead, after = plan.sized(AHEAD, 0.5), plan.sized(AFTER, 0.5)
-    stalls: list[float] = []
-    longest: list[float] = []
+    stalls = Stalls()
     offsets: list[float] = []
 
     with github_away() as github, home.daemon(github) as daemon:
 
         def p99() -> float:
-            instant = _next_instant(time.time() + ahead + 0.5, every)
+            instant = next_instant(time.time() + ahead + 0.5, every)
             time.sleep(instant - ahead - time.time())
-            ping = Request("/ping", method="GET")
-            seconds = ahead + after
-            with steadily(daemon.url, ping, place, PINGS_PER_SECOND, seconds) as answers:
-                at = _recorded(home.database, instant, count * 99 // 100)
-            waits = sorted(answer.at - answer.due for answer in answers)
-            stalls.append(waits[len(waits) * 99 // 100] * 1e3)
-            longest.append(waits[-1] * 1e3)
+            with stalls.during(daemon.url, place, ahead + after):
+                at = recorded(home.database, instant, count * 99 // 100)
             offsets.append(at - instant)
             return max(0.0, at - instant) * 1e3
 
@@ -66,9 +58,7 @@ def crons(plan: Plan) -> Iterator[Row]:
     what = f"p99 lateness of {count:,} entries due in the same second, recorded"
     beside = {"recorded at": f"{median(offsets):+.2f} s"}
     yield Row.of("crons", what, figures, unit="ms", goal=at_most(100), beside=beside)
-    what = "p99 wait for the answer to a ping meanwhile, one each 5 ms"
-    beside = {"longest": f"{max(longest):.0f} ms"}
-    yield Row.of("crons-stall", what, stalls, unit="ms", beside=beside)
+    yield stalls.row("crons-stall", goal=at_most(50))
 
 
 def entry(number: int, schedule: str) -> Entry:
@@ -86,15 +76,18 @@ def entry(number: int, schedule: str) -> Entry:
     }
 
 
-def _next_instant(after: float, every: int) -> float:
+def next_instant(after: float, every: int) -> float:
+    """The first at which the entries are due, not before ``after``."""
     return float(ceil(after / every) * every)
 
 
-def _recorded(database: Path, instant: float, count: int) -> float:
-    """When ``count`` of the firings of ``instant`` were committed, in seconds since 1970."""
+def recorded(database: Path, instant: float, count: int) -> float:
+    """When ``count`` firings of ``instant`` or a later one were committed, in seconds since 1970.
+    Raises BenchError where that takes too long."""
     version = None
+    until = max(instant, time.time()) + RECORDED_WITHIN
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as reader:
-        while time.time() < instant + RECORDED_WITHIN:
+        while time.time() < until:
             (now_there,) = reader.execute("PRAGMA data_version").fetchone()
             if now_there != version:
                 at, version = time.time(), now_there
@@ -105,6 +98,6 @@ def _recorded(database: Path, instant: float, count: int) -> float:
 
 
 def _fired(reader: sqlite3.Connection, instant: float) -> int:
-    query = "SELECT count(*) FROM firings WHERE scheduled_at = ? AND event_id IS NOT NULL"
+    query = "SELECT count(*) FROM firings WHERE scheduled_at >= ? AND event_id IS NOT NULL"
     (fired,) = reader.execute(query, (round(instant * 1_000_000),)).fetchone()
     return int(fired)

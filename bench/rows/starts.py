@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection
@@ -36,8 +36,10 @@ def start(plan: Plan) -> Iterator[Row]:
             crons=[crons.entry(number, daily(number)) for number in range(entries)],
             triggers=[trigger(number) for number in range(triggers)],
         )
-        seconds = _until_ready(home)
-        again.append(_until_ready(home))
+        with ready(home) as (_, seconds):
+            pass
+        with ready(home) as (_, restart):
+            again.append(restart)
         return seconds
 
     figures = plan.each_round("start", first, "s")
@@ -89,8 +91,9 @@ def trigger(number: int) -> Entry:
     }
 
 
-def _until_ready(home: Home) -> float:
-    """Seconds until ``/readyz`` says so."""
+@contextmanager
+def ready(home: Home) -> Iterator[tuple[Server, float]]:
+    """The daemon, and how many seconds it took from the command until ``/readyz`` said so."""
     began = time.perf_counter()
     with github_away() as github, home.daemon(github) as daemon:
         until = began + READY_DEADLINE
@@ -98,7 +101,7 @@ def _until_ready(home: Home) -> float:
             if time.perf_counter() > until:
                 raise BenchError(f"not ready after {READY_DEADLINE:.0f} s:\n{daemon.said()}")
             time.sleep(POLL)
-        return time.perf_counter() - began
+        yield daemon, time.perf_counter() - began
 
 
 def _ready(daemon: Server) -> bool:

@@ -68,6 +68,8 @@ def inherited(defaults: Mapping[str, JSON], own: Mapping[str, JSON]) -> dict[str
     ``own``, under either name. So no default makes an older entry of one that says it in today's
     words; nor does a ``type`` beside a ``dispatch``, where it means nothing. One that says when it
     fires takes no other way to say it."""
+    if not defaults:
+        return {}
     said = own.keys() | {older for older, newer in OLDER_KEYS.items() if newer in own}
     if "dispatch" in defaults:
         said.add("type")

@@ -77,6 +77,7 @@ class Vocabulary:
     def __init__(self, names: Mapping[str, cel.Type]) -> None:
         self.names = dict(names)
         self._compiled: dict[str, Expression] = {}
+        self._templates: dict[tuple[str, bool], Template] = {}
         self._larger: dict[tuple[str, str], Vocabulary] = {}
         self._env = cel.NewEnv(
             variables=self.names,
@@ -172,11 +173,18 @@ class Vocabulary:
         return Condition(expression)
 
     def template(self, text: str, *, lenient: bool = False) -> Template:
-        """Compiles a string with ``{{ CEL }}`` in it. Columns of faults count within ``text``.
+        """Compiles a string with ``{{ CEL }}`` in it, once however often it is asked for: entries
+        have many in common. Columns of faults count within ``text``.
 
         In a ``lenient`` template an expression that fails, or comes to null, renders as nothing:
         that is how the entries of the older event handler behave.
         """
+        known = (text, lenient)
+        if known not in self._templates:
+            self._templates[known] = Template(text, self._parts(text), lenient)
+        return self._templates[known]
+
+    def _parts(self, text: str) -> tuple[str | Expression, ...]:
         parts: list[str | Expression] = []
         for column, is_expression, piece in split(text):
             if not is_expression:
@@ -188,7 +196,7 @@ class Vocabulary:
                 indent = len(piece) - len(piece.lstrip())
                 within = column + indent + error.column - 1 if error.column else column
                 raise ExpressionError(error.message, source=piece.strip(), column=within) from None
-        return Template(text, tuple(parts), lenient)
+        return tuple(parts)
 
     def tree(
         self, value: JSON, errors: list[tuple[Path, ExpressionError]], *, lenient: bool = False
@@ -201,13 +209,11 @@ class Vocabulary:
         self, value: JSON, path: Path, errors: list[tuple[Path, ExpressionError]], lenient: bool
     ) -> Node:
         match value:
-            case str():
+            case str() if "{{" in value:
                 try:
-                    template = self.template(value, lenient=lenient)
+                    return self.template(value, lenient=lenient)
                 except ExpressionError as error:
                     errors.append((path, error))
-                    return value
-                return value if template.literal == value else template
             case list():
                 return [
                     self._grow(item, (*path, index), errors, lenient)

@@ -7,14 +7,16 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, TypeAlias
-
-from jsonschema.protocols import Validator
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from daemon.document import Document, dotted
 from daemon.errors import Fault
-from daemon.schemas.validator import compiled
-from daemon.schemas.wording import Wording
+from daemon.schemas.quick import Quick
+
+if TYPE_CHECKING:  # jsonschema takes a while to load, and is asked about what is wrong only
+    from jsonschema.protocols import Validator
+
+    from daemon.schemas.wording import Wording
 
 Name = Literal["crons", "triggers", "daemon"]
 AnyName: TypeAlias = Name | Literal["case"]
@@ -34,6 +36,8 @@ def check(document: Document, name: AnyName) -> list[Fault]:
 
     One mistake makes one fault. No message repeats a value: it may be a secret.
     """
+    if _quick(name).fits(document.data):
+        return []
     findings = _wording(name).findings(_validator(name).iter_errors(document.data))
     return sorted(
         Fault(
@@ -53,10 +57,19 @@ def shown_path(name: AnyName, path: tuple[str | int, ...]) -> str:
 
 
 @cache
+def _quick(name: AnyName) -> Quick:
+    return Quick(schema(name))
+
+
+@cache
 def _validator(name: AnyName) -> Validator:
+    from daemon.schemas.validator import compiled
+
     return compiled(schema(name))
 
 
 @cache
 def _wording(name: AnyName) -> Wording:
+    from daemon.schemas.wording import Wording
+
     return Wording(schema(name))

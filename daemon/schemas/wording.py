@@ -106,11 +106,8 @@ class Wording:
                         yield self._missing(path, (key,))
             case "oneOf":
                 yield self._one_of(path, value, rule)
-            case "x-not-yet" if rule is True:
-                yield Finding(path, "not supported yet", "remove it", at_key=True, weight=2)
             case "x-not-yet":
-                hint = "write " + _listed(_allowed(schema))
-                yield Finding(path, "this value is not supported yet", hint, weight=1)
+                yield Finding(path, "not supported yet", "remove it", at_key=True, weight=2)
             case "type":
                 kinds = [rule] if isinstance(rule, str) else rule
                 fraction = "integer" in kinds and isinstance(value, float)
@@ -119,7 +116,7 @@ class Wording:
                 hint = "" if rule == "boolean" else _such_as(schema)
                 yield Finding(path, message, hint, weight=1)
             case "enum":
-                allowed = _allowed(schema)
+                allowed = schema["enum"]
                 hint = _did_you_mean(value, allowed) if len(allowed) > 1 else ""
                 yield Finding(path, f"must be {form or _listed(allowed)}", hint)
             case "pattern":
@@ -210,12 +207,7 @@ def _named_schemas(schema: Any) -> Iterator[tuple[str, Schema]]:
 
 def _hidden(schema: Schema) -> bool:
     """Whether a key is not to be offered: not supported yet, or an older entry's."""
-    return schema.get("x-not-yet") is True or bool(schema.get("deprecated"))
-
-
-def _allowed(schema: Schema) -> list[Any]:
-    later = schema.get("x-not-yet")
-    return [one for one in schema["enum"] if not (isinstance(later, list) and one in later)]
+    return bool(schema.get("x-not-yet") or schema.get("deprecated"))
 
 
 def _did_you_mean(value: Any, allowed: list[Any]) -> str:

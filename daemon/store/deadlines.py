@@ -51,6 +51,12 @@ def note(
         run_for_each(connection, NEW, rows)
 
 
+def over(connection: Connection, now: datetime) -> bool:
+    """Whether any deadline is."""
+    first = select(table.c.dispatch_id).where(table.c.at <= now).limit(1)
+    return connection.execute(first).one_or_none() is not None
+
+
 def look(connection: Connection, now: datetime, limit: int) -> tuple[int, list[Incident]]:
     """Looks at up to ``limit`` deadlines that are over, soonest first. Returns how many there were,
     and the incidents among them that are new."""
