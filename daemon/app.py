@@ -21,7 +21,8 @@ from datetime import UTC, datetime, timedelta
 from daemon.api import Api
 from daemon.arming import Arming
 from daemon.by_hand import ByHand
-from daemon.client import Fetcher, GitHub
+from daemon.client import Fetcher, Sessions
+from daemon.config import read_anew
 from daemon.cursors import take_up
 from daemon.deadlines import DeadlineWatch
 from daemon.dispatch_route import DispatchRoute
@@ -107,10 +108,11 @@ async def running(
             simulator = await stack.enter_async_context(Simulator(clock))
             config = replace(config, settings=simulated(config.settings, simulator.url))
         settings = config.settings
-        if settings.gh_token is None:
+        if not settings.all_credentials:
             raise UsageError(
                 "no GitHub token: set GH_TOKEN to one that may write to the contents of the "
-                "repository, or try everything out with `dispatchd run --simulate`"
+                "repository (or add `credentials` to DAEMON.yaml), or try everything out with "
+                "`dispatchd run --simulate`"
             )
         ids = IdSource()
 
@@ -134,7 +136,7 @@ async def running(
         await pauses.load()
 
         github = await stack.enter_async_context(
-            GitHub(settings.gh_api_url, settings.gh_token, clock)
+            Sessions(settings, clock, lambda secret: read_anew(secret, surroundings.environ))
         )
         pace = settings.pace
         budget = Budget(pace.writes_per_second, pace.burst, pace.writes_per_hour)
@@ -155,7 +157,7 @@ async def running(
             config.crons, taken_up.cursors, intake.account, clock, facts, paused=pauses.of
         )
         hook_ranges = RangeRefresher(
-            github.hook_ranges, store, settings.gh_api_url, clock=clock, facts=facts
+            github.main.hook_ranges, store, settings.gh_api_url, clock=clock, facts=facts
         )
         asks_for_github = _asks_for_github(config)
         if asks_for_github:
@@ -260,6 +262,7 @@ def simulated(settings: Settings, api_url: str) -> Settings:
         settings,
         gh_api_url=api_url,
         gh_token=Secret("simulated", "the simulation's own"),
+        credentials={},
         database_url=simulation_database(settings.database_url),
     )
 

@@ -12,7 +12,7 @@ from daemon.clockwatch import ClockWatch
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.facts import AttemptMade, DispatchSettled, Facts, Trouble
-from daemon.github import Accepted, Ambiguous, Answer, Failed, Throttled, Unreachable
+from daemon.github import Accepted, Ambiguous, Answer, Failed, Throttled, Unauthorized, Unreachable
 from daemon.outage import Outage
 from daemon.pacing import Budget, Limits
 from daemon.ports import Outbox
@@ -263,7 +263,9 @@ class Dispatcher:
                 next_try = self._retry.after_throttle(
                     until, now=now, retry_until=dispatch.retry_until, expires_at=dispatch.expires_at
                 )
-            case Unreachable(reason=reason) | Ambiguous(reason=reason):
+            case (
+                Unreachable(reason=reason) | Ambiguous(reason=reason) | Unauthorized(reason=reason)
+            ):
                 state = State.UNSURE if isinstance(answer, Ambiguous) else State.PENDING
                 next_try = self._retry.after_failure(
                     dispatch.attempts + 1,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import ClassVar
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
@@ -79,6 +80,15 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True)
+class Unauthorized:
+    """GitHub does not take the credential, or the API version that we are set to, and did nothing.
+    Not the dispatch is at fault: it waits until that is mended."""
+
+    reason: str
+    outcome: ClassVar[str] = "unauthorized"
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Refused for good: the same request would be refused again."""
 
@@ -110,7 +120,7 @@ class Redirected:
     url: str
 
 
-Answer = Accepted | Throttled | Failed | Ambiguous | Unreachable
+Answer = Accepted | Throttled | Unauthorized | Failed | Ambiguous | Unreachable
 
 
 def dispatch_request(dispatch: Dispatch, api_url: str, api_version: str = API_VERSION) -> Request:
@@ -133,14 +143,28 @@ def _post(url: str, body: str, api_version: str) -> Request:
     return Request(
         method="POST",
         url=url,
-        headers={
-            "Accept": "application/vnd.github+json",
-            "Content-Type": "application/json",
-            "User-Agent": f"dispatchd/{__version__}",
-            "X-GitHub-Api-Version": api_version,
-        },
+        headers=request_headers(api_version, {"Content-Type": "application/json"}),
         body=body.encode(),
     )
+
+
+def request_headers(
+    api_version: str, own: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """What every request to GitHub's API says of itself, and what this one says on its ``own``."""
+    return {
+        "Accept": "application/vnd.github+json",
+        **own,
+        "User-Agent": f"dispatchd/{__version__}",
+        "X-GitHub-Api-Version": api_version,
+    }
+
+
+def token_fault(value: str) -> str:
+    """Why this can be no token of GitHub's, or nothing where it may be one."""
+    if value and all("!" <= character <= "~" for character in value):
+        return ""
+    return "is empty, or holds a space, a line break or another character that no token has"
 
 
 def payload_faults(event_type: str, payload: Mapping[str, object], encoded: bytes) -> list[str]:
@@ -207,6 +231,9 @@ def interpret(
         return _redirect(said, fields.get("location", ""), url)
     if status == 429 or (status == 403 and _is_rate_limit(fields, words)):
         return _throttled(said, fields, now)
+    if status in (401, 410):
+        why = _explanation(status, fields, words, url)
+        return Unauthorized(f"{said}. {why}{_stranger(fields)}")
     if 300 <= status < 500 and status != 408:
         return Failed(f"{said}. {_explanation(status, fields, words, url)}{_stranger(fields)}")
     return Ambiguous(f"{said}; it may have acted on the request or not")
@@ -332,21 +359,21 @@ def _retry_after(fields: Mapping[str, str], now: datetime) -> timedelta | None:
     if (seconds := _number(text)) is not None:
         return _bounded(timedelta(seconds=seconds))
     date = _http_date(text)
-    return None if date is None else _bounded(date - _clock_there(fields, now))
+    return None if date is None else _bounded(date - clock_there(fields, now))
 
 
 def _until_reset(fields: Mapping[str, str], now: datetime) -> timedelta | None:
     seconds = _number(fields.get("x-ratelimit-reset"))
     if seconds is None:
         return None
-    return _bounded(datetime.fromtimestamp(seconds, UTC) - _clock_there(fields, now))
+    return _bounded(datetime.fromtimestamp(seconds, UTC) - clock_there(fields, now))
 
 
 def _bounded(wait: timedelta) -> timedelta:
     return min(max(wait, timedelta(seconds=1)), WAIT_MAX)
 
 
-def _clock_there(fields: Mapping[str, str], now: datetime) -> datetime:
+def clock_there(fields: Mapping[str, str], now: datetime) -> datetime:
     """GitHub's clock at the time of the answer, so that instants it names become waits. One more
     than a day off is not believed."""
     date = _http_date(fields.get("date", ""))
@@ -382,11 +409,13 @@ def _explanation(status: int, fields: Mapping[str, str], words: str, url: str) -
     known = {
         400: "It could not read the request, or does not know the API version: a proxy may have "
         "changed the request, else this is a fault in dispatchd",
-        401: "The token is wrong, expired or revoked: make a new one and set GH_TOKEN",
+        401: "The token is wrong, expired or revoked: make a new one and put it where the old one "
+        "is. Read anew without a restart: `file:` and `credential:`",
         404: f"The repository's name{' or the workflow file' * by_name} is misspelt, or the token "
         f"cannot see it: {_rights(url)}",
         407: "A proxy wants credentials: put them into the proxy's URL in HTTPS_PROXY",
-        410: "This version of its API is retired: update dispatchd",
+        410: "This version of its API is retired: set GH_API_VERSION to one that GitHub still has, "
+        "or update dispatchd",
         422: f"It allows {INPUTS_MAX} inputs, all of which the workflow must declare under `on: "
         "workflow_dispatch: inputs:` ('dispatchd' too, unless `inject_metadata` is false), and the "
         "`ref` must exist: mend the entry, or the workflow"

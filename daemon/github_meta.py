@@ -10,10 +10,9 @@ from datetime import datetime
 
 import orjson
 
-from daemon import __version__
 from daemon.addresses import NetworkError, Networks
 from daemon.errors import FetchError
-from daemon.github import API_VERSION, Request, one_line
+from daemon.github import API_VERSION, Request, one_line, request_headers
 
 META_MAX = 4 * 1024 * 1024
 """Bytes of an answer that are read. GitHub's has a few hundred thousand: those of its hosted
@@ -36,11 +35,7 @@ class HookRanges:
 
 def meta_request(api_url: str, known: HookRanges | None, api_version: str = API_VERSION) -> Request:
     """The request, which asks for no answer's body where what is ``known`` still holds."""
-    headers = {
-        "Accept": "application/vnd.github+json",
-        "User-Agent": f"dispatchd/{__version__}",
-        "X-GitHub-Api-Version": api_version,
-    }
+    headers = request_headers(api_version)
     if known is not None and known.source == api_url and known.etag:
         headers["If-None-Match"] = known.etag
     return Request("GET", f"{api_url}/meta", headers, b"")

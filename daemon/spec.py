@@ -3,6 +3,7 @@ templates, durations) is compiled by the time it gets here; nothing downstream p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -10,12 +11,17 @@ from enum import StrEnum
 from daemon.addresses import AllowList, Networks
 from daemon.event import Overlap
 from daemon.expressions import Condition, Expression, Template, Tree
+from daemon.github import API_VERSION
+from daemon.github_app import AppKey
 from daemon.schedule import Schedule
 from daemon.secret import Secret
 from daemon.signatures import Scheme
 
 CATCH_UP_LIMIT = 100
 """How many instants of a backlog are accounted for one by one, unless an entry says otherwise."""
+
+DEFAULT_CREDENTIAL = "GH_TOKEN"
+"""The name of the credential that is for all repositories which have no other."""
 
 
 class CatchUp(StrEnum):
@@ -146,13 +152,26 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """What writes to GitHub for an owner, a repository or all that have no other. ``name`` is what
+    people know it by: its key in `credentials`, or GH_TOKEN. GitHub, at ``api_url``, counts its
+    writes by themselves, and so does its ``pace``."""
+
+    name: str
+    key: Secret | AppKey
+    api_url: str
+    pace: Pace
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """DAEMON.yaml, the environment and the flags, by the precedence of the contract.
 
     ``repositories`` is what ``POST /dispatch`` may reach. ``listen`` is (host, port).
     ``default_repository`` is ``GH_OWNER/GH_REPO`` or empty. ``database_url`` is SQLAlchemy's.
     ``public_url`` is what senders put before the daemon's paths, without a slash at its end, or
-    empty.
+    empty. ``credentials`` has owners and repositories in lower case. ``ca_file`` holds certificate
+    authorities that are trusted beside the system's, or is empty.
     """
 
     gh_token: Secret | None
@@ -166,6 +185,28 @@ class Settings:
     pace: Pace
     trusted_proxies: Networks
     public_url: str
+    credentials: Mapping[str, Credential] = field(default_factory=dict)
+    api_version: str = API_VERSION
+    ca_file: str = ""
+
+    def credential_for(self, repository: str) -> Credential | None:
+        """What writes to ``repository``: its own credential, its owner's, else `gh_token`."""
+        name = repository.lower()
+        owner = name.partition("/")[0]
+        return self.credentials.get(name) or self.credentials.get(owner) or self.default_credential
+
+    @property
+    def all_credentials(self) -> tuple[Credential, ...]:
+        """Each once, the default one first."""
+        default = self.default_credential
+        found = [*([default] if default else []), *self.credentials.values()]
+        return tuple({credential.name: credential for credential in found}.values())
+
+    @property
+    def default_credential(self) -> Credential | None:
+        if self.gh_token is None:
+            return None
+        return Credential(DEFAULT_CREDENTIAL, self.gh_token, self.gh_api_url, self.pace)
 
 
 @dataclass(frozen=True, slots=True)

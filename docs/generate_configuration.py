@@ -165,6 +165,7 @@ def page() -> str:
         older("In TRIGGERS.json", trigger["properties"]),
         older("Each of `actions`", trigger["properties"]["actions"]["items"]["properties"]),
         section("DAEMON.yaml", daemon),
+        section("credentials", _each(daemon["properties"]["credentials"]), 3),
     ]
     return "\n".join(parts)
 
@@ -180,6 +181,11 @@ def section(
     needed = {**(required or {}), **dict.fromkeys(described.get("required", ()), REQUIRED)}
     keys = {key: one for key, one in described["properties"].items() if "deprecated" not in one}
     return f"{'#' * level} {title}\n\n{described['description']}\n\n{_table(keys, needed)}"
+
+
+def _each(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an object says of all its values alike, under its own description."""
+    return {**described["additionalProperties"], "description": described["description"]}
 
 
 def older(title: str, keys: Mapping[str, Any]) -> str:

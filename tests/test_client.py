@@ -14,7 +14,7 @@ import pytest
 
 from daemon.client import BODY_MAX, GitHub, session
 from daemon.errors import UsageError
-from daemon.github import Accepted, Ambiguous, Failed, Throttled, Unreachable
+from daemon.github import Accepted, Ambiguous, Failed, Throttled, Unauthorized, Unreachable
 from daemon.secret import Secret
 from daemon.simulator import Fault, FaultKind, Simulator
 from tests.wires import LONG, SHORT, T0, TOKEN, a_dispatch, now, response, saying, send, wire
@@ -65,10 +65,12 @@ async def test_what_goes_wrong_at_github_becomes_an_answer_and_is_not_retried_he
     assert simulator.requests == (2 if status == 204 else 1)
 
 
-async def test_a_wrong_token_fails_at_once(simulator: Simulator) -> None:
+async def test_a_wrong_token_is_told_as_such_and_not_held_against_the_dispatch(
+    simulator: Simulator,
+) -> None:
     async with GitHub(simulator.url, Secret("ghp_other", "env:GH_TOKEN"), now) as github:
         answer, _, _ = await github.send(a_dispatch())
-    assert isinstance(answer, Failed)
+    assert isinstance(answer, Unauthorized)
     assert '401: "Bad credentials"' in answer.reason
 
 

@@ -19,6 +19,7 @@ from daemon.github import (
     Failed,
     Redirected,
     Throttled,
+    Unauthorized,
     dispatch_request,
     interpret,
     limits,
@@ -55,7 +56,7 @@ def answer(status: int, body: object = b"", url: str = URL, **headers: str) -> A
 
 def failure(status: int, body: object = b"", **headers: str) -> str:
     given = answer(status, body, **headers)
-    assert isinstance(given, Failed)
+    assert isinstance(given, Failed | Unauthorized)
     return given.reason
 
 
@@ -181,6 +182,12 @@ class TestRefusals:
         assert f'GitHub answered {status}: "{message}"' in reason
         assert help_ in reason
         assert "x-github-request-id" not in reason
+
+    @pytest.mark.parametrize("status", [401, 410])
+    def test_a_credential_or_a_version_that_is_not_taken_is_not_the_dispatchs_fault(
+        self, status: int
+    ) -> None:
+        assert isinstance(answer(status), Unauthorized)
 
     def test_a_refusal_without_githubs_request_id_points_at_the_proxy(self) -> None:
         given = interpret(404, {}, b"", url=URL, now=NOW)

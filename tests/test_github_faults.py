@@ -18,8 +18,7 @@ from typing import Any
 
 import pytest
 
-from daemon import app
-from daemon.client import GitHub, session
+from daemon.client import GitHub, session, sessions
 from daemon.dispatch import State
 from daemon.event import FiringOutcome
 from daemon.expressions import rfc3339
@@ -160,7 +159,7 @@ BAD_DAYS = {
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limits on one request, and the time after which a clock that was put forward is noticed,
     so short that they can be waited out."""
-    monkeypatch.setattr(app, "GitHub", partial(GitHub, timeout=timedelta(seconds=1)))
+    monkeypatch.setattr(sessions, "GitHub", partial(GitHub, timeout=timedelta(seconds=1)))
     monkeypatch.setattr(session, "BODY_TIMEOUT", 0.2)
     monkeypatch.setattr("daemon.dispatcher.TICK", timedelta(seconds=0.02))
 
@@ -259,7 +258,7 @@ async def test_one_that_takes_its_time_holds_up_no_other(
     tmp_path: Path, kind: FaultKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "BODY_TIMEOUT", DEADLINE)
-    monkeypatch.setattr(app, "GitHub", GitHub)
+    monkeypatch.setattr(sessions, "GitHub", GitHub)
     async with (
         asyncio.timeout(DEADLINE),
         serving(tmp_path, triggers=[PUSH]) as daemon,

@@ -156,7 +156,12 @@ async def test_a_request_without_a_user_agent_is_turned_away(
 async def test_only_versions_of_the_api_that_exist_are_served(
     simulator: Simulator, call: Caller
 ) -> None:
-    for version, expected in [("2022-11-28", 200), ("2026-03-10", 200), ("2021-01-01", 400)]:
+    for version, expected in [
+        ("2022-11-28", 200),
+        ("2026-03-10", 200),
+        ("2021-01-01", 410),
+        ("2030-01-01", 400),
+    ]:
         headers = HEADERS | {"X-GitHub-Api-Version": version}
         status, _, _ = await call(simulator, "GET", SHOP, headers=headers)
         assert status == expected

@@ -24,7 +24,8 @@ from daemon.errors import DispatchdError
 from daemon.event import Delivery, Event, Pause
 from daemon.expressions import JSON
 from daemon.facts import Facts
-from daemon.github import Ambiguous, Failed, Throttled, interpret
+from daemon.github import Ambiguous, Failed, Throttled, Unauthorized, interpret
+from daemon.github_app import installation_told
 from daemon.ids import IdSource
 from daemon.judge import judge_delivery
 from daemon.render import new_dispatch
@@ -149,6 +150,11 @@ def of_the_config(home: Path) -> Iterator[str]:
     older = {"name": "old", "watch_path": "/old", "actions": [{"job": "Look"}]}
     yield from config([older]).warnings
     yield from config(environ=ENVIRON | {"API_KEY": "short"}).warnings
+    key = {"credentials": {"acme": {"app_id": 7, "private_key": "env:KEY"}}}
+    yield from sayings(lambda: config(environ=ENVIRON | {"KEY": "not PEM"}, settings=key))
+    tokens = {"credentials": {"acme": {"token": "env:KEY"}}}
+    alone = {"KEY": "ghp_x", "GH_REPO": "octo/site"}
+    yield from sayings(lambda: config(crons=[cron_entry()], environ=alone, settings=tokens))
     discord = trigger_entry(auth={"scheme": "discord", "secret": "env:KEY"})
     yield from sayings(lambda: config([discord], environ=ENVIRON | {"KEY": "nothex"}))
 
@@ -201,6 +207,7 @@ def of_verdicts() -> Iterator[str]:
 def of_githubs_answers() -> Iterator[str]:
     for status, words, headers in (
         (401, "Bad credentials", {}),
+        (410, "Gone", {}),
         (403, "Resource not accessible by personal access token", {}),
         (404, "Not Found", {}),
         (422, "Invalid request.", {}),
@@ -210,8 +217,12 @@ def of_githubs_answers() -> Iterator[str]:
         answer = interpret(
             status, headers, json.dumps({"message": words}).encode(), url="https://x", now=NOW
         )
-        assert isinstance(answer, Failed | Throttled | Ambiguous)
+        assert isinstance(answer, Failed | Throttled | Ambiguous | Unauthorized)
         yield answer.reason
+    for status, kind in ((401, Unauthorized), (404, Failed)):
+        told = installation_told(status, {}, b"{}", repository="acme/shop", now=NOW)
+        assert isinstance(told, kind)
+        yield told.reason
 
 
 async def of_lost_answers() -> list[str]:

@@ -26,12 +26,12 @@ def now() -> datetime:
     return T0
 
 
-def a_dispatch(attempts: int = 0) -> Dispatch:
+def a_dispatch(attempts: int = 0, repository: str = "acme/shop") -> Dispatch:
     return Dispatch(
         id="dsp_1",
         event_id="evt_1",
         entry="nightly",
-        repository="acme/shop",
+        repository=repository,
         event_type="build",
         client_payload='{"dispatchd":{"id":"dsp_1"}}',
         created_at=T0,

@@ -31,6 +31,7 @@ def run_daemon(
         )
         if not environ.get("GH_REPO"):
             environ |= SIMULATED_REPOSITORY
+        environ.setdefault("GH_TOKEN", "simulated")
     gc.disable()  # a large config is hundreds of thousands of objects, and they all stay
     loaded = config.load(
         config.config_directory(config_dir, environ),

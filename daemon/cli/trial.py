@@ -28,7 +28,7 @@ from daemon.judge import delivery_of
 from daemon.routes import Match, Routes
 from daemon.signatures import Mismatch, Request, SchemeError, explain
 from daemon.signatures.credentials import NoScheme
-from daemon.spec import Config, TriggerSpec
+from daemon.spec import Config, Settings, TriggerSpec
 
 _LEARNED = (
     "{name}'s secret is handed over by the sender and is in the daemon's database, so `test` cannot"
@@ -61,9 +61,7 @@ def try_trigger(trial: Trial, config_dir: Path | None, *, secrets: bool, as_json
     match = _match(trial, loaded, trigger, request)
     delivery = delivery_of(request, match, "127.0.0.1", now)
     sharing = [other for other in match.route.triggers if other.name != trigger.name]
-    tries = [
-        _tried(each, request, delivery, loaded.settings.gh_api_url) for each in [trigger, *sharing]
-    ]
+    tries = [_tried(each, request, delivery, loaded.settings) for each in [trigger, *sharing]]
     results = [result for result, _ in tries]
     own = results[0]
     if not trigger.enabled:
@@ -168,7 +166,7 @@ def _match(trial: Trial, loaded: Config, trigger: TriggerSpec, request: Request)
 
 
 def _tried(
-    trigger: TriggerSpec, request: Request, delivery: Delivery, api_url: str
+    trigger: TriggerSpec, request: Request, delivery: Delivery, settings: Settings
 ) -> tuple[dict[str, Any], Tryout]:
     now = delivery.received_at
     ids = IdSource()
@@ -186,7 +184,7 @@ def _tried(
         "outcome": found.outcome.value if found.outcome else None,
         "reason": found.reason or None,
         "faults": found.faults,
-        "requests": [_shown(each, api_url) for each in found.dispatches if not each.reason],
+        "requests": [_shown(each, settings) for each in found.dispatches if not each.reason],
         "response": answer_view(found.answer),
         "dedupe_keys": list(found.dedupe_keys),
         **variables_view(found.variables),
@@ -206,8 +204,10 @@ def _learned_elsewhere(trigger: TriggerSpec) -> bool:
     return trigger.auth.scheme.learns_secret and not trigger.auth.secrets
 
 
-def _shown(dispatch: Dispatch, api_url: str) -> Mapping[str, Any]:
-    request = dispatch_request(dispatch, api_url)
+def _shown(dispatch: Dispatch, settings: Settings) -> Mapping[str, Any]:
+    credential = settings.credential_for(dispatch.repository)
+    api_url = credential.api_url if credential else settings.gh_api_url
+    request = dispatch_request(dispatch, api_url, settings.api_version)
     return {
         "method": request.method,
         "url": request.url,

@@ -1,9 +1,11 @@
-"""The one HTTP client that talks to GitHub: sends a dispatch, and tells for certain whether a lost
-answer means that nothing was sent. The rules are in ``daemon/github.py``."""
+"""The one HTTP client that talks to GitHub: sends a dispatch under its repository's credential, and
+tells for certain whether a lost answer means that nothing was sent. The rules are in
+``daemon/github.py`` and ``daemon/github_app.py``."""
 
 from __future__ import annotations
 
 from daemon.client.fetching import Fetcher
 from daemon.client.session import BODY_MAX, BODY_TIMEOUT, REDIRECTS_MAX, Exchange, GitHub
+from daemon.client.sessions import Sessions
 
-__all__ = ["BODY_MAX", "BODY_TIMEOUT", "REDIRECTS_MAX", "Exchange", "Fetcher", "GitHub"]
+__all__ = ["BODY_MAX", "BODY_TIMEOUT", "REDIRECTS_MAX", "Exchange", "Fetcher", "GitHub", "Sessions"]

@@ -4,6 +4,7 @@ Attempt, whatever became of it."""
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,13 +16,15 @@ from yarl import URL
 
 from daemon import github, github_meta
 from daemon.client.deadline import deadline as until
+from daemon.client.keys import Installation, Key, NoToken, PersonalToken, Reread
 from daemon.client.proxy import proxy_for
 from daemon.client.resolver import Resolver
 from daemon.client.wire import Body, OwnAnswer, read
 from daemon.client.wording import describe
 from daemon.dispatch import Attempt, Dispatch
-from daemon.errors import FetchError, UsageError
+from daemon.errors import FetchError
 from daemon.github import Accepted, Ambiguous, Answer, Redirected, Request, Unreachable
+from daemon.github_app import AppKey
 from daemon.github_meta import META_MAX, HookRanges
 from daemon.pacing import Limits
 from daemon.secret import Secret
@@ -51,8 +54,12 @@ class _Response:
     body: bytes
 
 
-def _nobody_waits() -> None:
+def nobody_waits() -> None:
     pass
+
+
+def _unchanged(secret: Secret) -> Secret:
+    return secret
 
 
 class GitHub:
@@ -60,7 +67,9 @@ class GitHub:
 
     ``clock`` gives aware datetimes. ``timeout`` bounds one dispatch, redirects included, and
     ``connect_timeout`` the way to a connection (name, TCP, TLS). Nothing is sent twice but for
-    307 and 308, which say that nothing was done. ``HTTPS_PROXY`` and ``NO_PROXY`` are heeded.
+    307, 308 and a token that was replaced meanwhile: there the answer says that nothing was done.
+    ``reread`` follows the reference of a secret once more. ``HTTPS_PROXY`` and ``NO_PROXY`` are
+    heeded; ``tls`` says whom to trust (None: whom the system does).
 
     Raises UsageError for a token or a proxy that can never work.
     """
@@ -68,23 +77,24 @@ class GitHub:
     def __init__(
         self,
         api_url: str,
-        token: Secret,
+        key: Secret | AppKey,
         clock: Callable[[], datetime],
         *,
+        reread: Reread = _unchanged,
+        tls: ssl.SSLContext | None = None,
         api_version: str = github.API_VERSION,
         timeout: timedelta = timedelta(seconds=30),
         connect_timeout: timedelta = timedelta(seconds=10),
     ) -> None:
-        value = token.reveal()
-        if not value or not all("!" <= c <= "~" for c in value):
-            raise UsageError(
-                f"the GitHub token {token} is empty, or holds a space, a line break or another "
-                "character that no token has"
-            )
         self._api_url = api_url
         self._api_version = api_version
-        self._token = value
         self._clock = clock
+        self._key: Key = (
+            PersonalToken(key, reread)
+            if isinstance(key, Secret)
+            else Installation(key, api_url, api_version, self._prove, reread, clock)
+        )
+        self._tls = tls
         self._timeout = timeout.total_seconds()
         self._connect_timeout = connect_timeout.total_seconds()
         self._proxy, self._proxy_headers = proxy_for(api_url)
@@ -94,7 +104,7 @@ class GitHub:
         # Not trust_env: it also reads ~/.netrc, and an entry there for GitHub's host would clash
         # with our own credential. No cookies: every request stands alone.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(resolver=Resolver()),
+            connector=aiohttp.TCPConnector(resolver=Resolver(), ssl=self._tls or True),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout),
             response_class=OwnAnswer,
@@ -107,7 +117,7 @@ class GitHub:
             await self._session.close()
             self._session = None
 
-    async def send(self, dispatch: Dispatch, gone: Callable[[], None] = _nobody_waits) -> Exchange:
+    async def send(self, dispatch: Dispatch, gone: Callable[[], None] = nobody_waits) -> Exchange:
         """Sends ``dispatch`` once; every fault of the network or of GitHub becomes an Answer.
         ``gone`` is called as soon as the request is written, long before its answer.
 
@@ -118,7 +128,7 @@ class GitHub:
         started_at = self._clock()
         loop = asyncio.get_running_loop()
         began = loop.time()
-        answer, response = await self._follow(request, began + self._timeout, gone)
+        answer, response = await self._under_token(request, dispatch, began + self._timeout, gone)
         duration = timedelta(seconds=loop.time() - began)
         headers = response.headers if response else {}
         attempt = Attempt(
@@ -137,7 +147,7 @@ class GitHub:
         """The networks that webhooks come from, as GitHub tells them now. Redirects are not
         followed. Raises FetchError."""
         request = github_meta.meta_request(self._api_url, known, self._api_version)
-        response = await self._get(request, META_MAX)
+        response = await self._ask(request, self._key.known, META_MAX)
         return github_meta.ranges_told(
             response.status,
             response.headers,
@@ -147,7 +157,12 @@ class GitHub:
             now=self._clock(),
         )
 
-    async def _get(self, request: Request, most: int) -> _Response:
+    async def _prove(self, request: Request, claim: str) -> tuple[int, Mapping[str, str], bytes]:
+        """Asks under an App's claim. Raises FetchError."""
+        response = await self._ask(request, claim, BODY_MAX)
+        return response.status, response.headers, response.body
+
+    async def _ask(self, request: Request, token: str, most: int) -> _Response:
         """The whole answer. Raises FetchError where none comes, or one of over ``most`` bytes."""
         if self._session is None:
             raise RuntimeError("GitHub is used outside its 'async with' block")
@@ -155,9 +170,10 @@ class GitHub:
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                self._session.get(
+                self._session.request(
+                    request.method,
                     URL(request.url, encoded=True),
-                    headers=self._with_token(request),
+                    headers=_headers(request, token),
                     allow_redirects=False,
                     proxy=self._proxy,
                     proxy_headers=self._proxy_headers,
@@ -165,18 +181,35 @@ class GitHub:
             ):
                 await read(answer.content, body, most + 1)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            raise FetchError(self._unreachable(request.url, error)) from None
+            raise FetchError(_unreachable(request.url, error, token)) from None
         if len(body) > most:
-            raise FetchError(f"the answer to GET {request.url} has more than {most:,} bytes")
-        return self._response(answer, body)
+            raise FetchError(
+                f"the answer to {request.method} {request.url} has more than {most:,} bytes"
+            )
+        # What is asked for may be a token: only our own is taken out.
+        return _response(answer, body, token)
+
+    async def _under_token(
+        self, request: Request, dispatch: Dispatch, deadline: float, gone: Callable[[], None]
+    ) -> tuple[Answer, _Response | None]:
+        """Sends the request, and again where the token was replaced since it was read."""
+        try:
+            token = await self._key.token(dispatch.repository)
+            answer, response = await self._follow(request, token, deadline, gone)
+            if response is not None and response.status == 401 and await self._key.renewed(token):
+                token = await self._key.token(dispatch.repository)
+                answer, response = await self._follow(request, token, deadline, gone)
+        except NoToken as error:
+            return error.answer, None
+        return answer, response
 
     async def _follow(
-        self, request: Request, deadline: float, gone: Callable[[], None]
+        self, request: Request, token: str, deadline: float, gone: Callable[[], None]
     ) -> tuple[Answer, _Response | None]:
         """Sends the request, and again to where 307 and 308 point, or plainer where it must be."""
         url, redirects = request.url, 0
         while True:
-            response = await self._post(url, request, deadline, gone)
+            response = await self._post(url, request, token, deadline, gone)
             if not isinstance(response, _Response):
                 return response, None
             if response.status == 400 and request.plainer is not None:
@@ -196,7 +229,7 @@ class GitHub:
             url = answer.url
 
     async def _post(
-        self, url: str, request: Request, deadline: float, gone: Callable[[], None]
+        self, url: str, request: Request, token: str, deadline: float, gone: Callable[[], None]
     ) -> _Response | Ambiguous | Unreachable:
         if self._session is None:
             raise RuntimeError("GitHub is used outside its 'async with' block")
@@ -208,7 +241,7 @@ class GitHub:
                 answer = await self._session.request(
                     request.method,
                     URL(url, encoded=True),
-                    headers=self._with_token(request),
+                    headers=_headers(request, token),
                     data=body,
                     allow_redirects=False,  # aiohttp would follow a 301 with a body-less GET
                     proxy=self._proxy,
@@ -221,37 +254,40 @@ class GitHub:
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             # The status is the answer: a body that stalls or breaks off takes nothing from it.
             if answer is None:
-                return self._nothing_came(url, error, sent=body.begun)
+                return _nothing_came(url, error, token, sent=body.begun)
         finally:
             if answer is not None:
                 answer.release()  # which closes the connection if there is more to read
-        return self._response(answer, words)
+        return _response(answer, words, token)
 
-    def _with_token(self, request: Request) -> dict[str, str]:
-        return {
-            **request.headers,
-            "Authorization": f"Bearer {self._token}",
-            "Accept-Encoding": "identity",  # so that no answer can be a zip bomb
-        }
 
-    def _response(self, answer: aiohttp.ClientResponse, body: bytearray) -> _Response:
-        fields = {name.lower(): self._redact(value) for name, value in answer.headers.items()}
-        return _Response(
-            answer.status, fields, bytes(body).replace(self._token.encode(), b"<token>")
+def _headers(request: Request, token: str) -> dict[str, str]:
+    headers = {**request.headers, "Accept-Encoding": "identity"}  # so that no answer is a zip bomb
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    return headers
+
+
+def _response(answer: aiohttp.ClientResponse, body: bytearray, token: str) -> _Response:
+    fields = {name.lower(): _redacted(value, token) for name, value in answer.headers.items()}
+    content = bytes(body).replace(token.encode(), b"<token>") if token else bytes(body)
+    return _Response(answer.status, fields, content)
+
+
+def _nothing_came(url: str, error: Exception, token: str, *, sent: bool) -> Ambiguous | Unreachable:
+    if sent:
+        return Ambiguous(
+            "the request was sent, but GitHub's answer was lost "
+            f"({_redacted(describe(error), token)}): it may have acted on it or not"
         )
+    return Unreachable(_unreachable(url, error, token))
 
-    def _nothing_came(self, url: str, error: Exception, *, sent: bool) -> Ambiguous | Unreachable:
-        if sent:
-            return Ambiguous(
-                "the request was sent, but GitHub's answer was lost "
-                f"({self._redact(describe(error))}): it may have acted on it or not"
-            )
-        return Unreachable(self._unreachable(url, error))
 
-    def _unreachable(self, url: str, error: Exception) -> str:
-        trouble = self._redact(describe(error))
-        return f"GitHub could not be reached at {urlsplit(url).netloc}: {trouble}"
+def _unreachable(url: str, error: Exception, token: str) -> str:
+    trouble = _redacted(describe(error), token)
+    return f"GitHub could not be reached at {urlsplit(url).netloc}: {trouble}"
 
-    def _redact(self, text: str) -> str:
-        """``text`` without the token, which a hostile or debugging server may echo."""
-        return text.replace(self._token, "<token>")
+
+def _redacted(text: str, token: str) -> str:
+    """``text`` without the token, which a hostile or debugging server may echo."""
+    return text.replace(token, "<token>") if token else text

@@ -1,6 +1,7 @@
 """The configuration: files and environment in, a Config or every fault at once out."""
 
 from daemon.config.findings import Secrets
+from daemon.config.keyring import read_anew
 from daemon.config.loading import CRONS, SETTINGS, TRIGGERS, load, load_settings
 from daemon.config.settings import Flags, config_directory
 
@@ -13,4 +14,5 @@ __all__ = [
     "config_directory",
     "load",
     "load_settings",
+    "read_anew",
 ]

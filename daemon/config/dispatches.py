@@ -16,11 +16,11 @@ DEFAULT_SEND_WITHIN = timedelta(hours=24)
 
 
 class DispatchReader:
-    """Reads the dispatches of entries, and remembers which ``repositories`` they go to and which
-    of them are ``homeless``, since nothing names a repository for them."""
+    """Reads the dispatches of entries, and remembers which of them go to which of
+    ``repositories``, and which are ``homeless``, since nothing names a repository for them."""
 
     def __init__(self, default_repository: str) -> None:
-        self.repositories: set[str] = set()
+        self.repositories: dict[str, list[Node]] = {}
         self.homeless: list[Node] = []
         self._default_repository = default_repository
 
@@ -42,7 +42,7 @@ class DispatchReader:
     def _read(self, node: Node, vocabulary: Vocabulary, lenient: bool) -> DispatchSpec | None:
         repository = node.text("repository") or self._default_repository
         if repository:
-            self.repositories.add(repository)
+            self.repositories.setdefault(repository, []).append(node)
         else:
             self.homeless.append(node)
         send_within = node.span("send_within", DEFAULT_SEND_WITHIN)

@@ -113,6 +113,14 @@ class Keyring:
         raise SecretError(f"the environment variable {name} {state}", absent=True)
 
 
+def read_anew(secret: Secret, environ: Mapping[str, str]) -> Secret:
+    """What the secret's reference leads to now; ``secret`` itself where it leads nowhere."""
+    try:
+        return Keyring(environ).resolve(secret.reference).secret
+    except SecretError:
+        return secret
+
+
 def _contents(path: Path) -> tuple[str, int]:
     """The text of a secret's file without the newline at its end, and the file's mode."""
     try:

@@ -17,7 +17,7 @@ from daemon.config.legacy import Rewritten, rewrite_cron, rewrite_trigger
 from daemon.config.node import Node
 from daemon.config.paths import ends_in, refuse_shadowed_paths
 from daemon.config.schedules import ScheduleReader
-from daemon.config.settings import Flags, SettingsReader
+from daemon.config.settings import Flags, SettingsReader, no_credential
 from daemon.config.sharing import sharing
 from daemon.config.triggers import TriggerReader
 from daemon.document import Document, read_json, read_yaml
@@ -105,6 +105,7 @@ class _Loading:
         trigger_specs = _specs(reader.read, triggers)
         _report_homeless(dispatches.homeless)
         result = settings.read(named=frozenset(dispatches.repositories))
+        _report_locked(dispatches.repositories, result)
         _report_called_url(
             reader.url_signers, result.public_url, proxied=bool(result.trusted_proxies.networks)
         )
@@ -194,11 +195,26 @@ def _report_called_url(triggers: Iterable[Node], public_url: str, *, proxied: bo
 
 def _report_homeless(dispatches: list[Node]) -> None:
     """One finding for all dispatches that nothing names a repository for: the cure is the same."""
+    _report_first(
+        dispatches,
+        "nothing says which repository to dispatch to",
+        "set GH_OWNER and GH_REPO, or add `repository` as owner/name",
+    )
+
+
+def _report_locked(dispatches: Mapping[str, list[Node]], settings: Settings) -> None:
+    """One finding for each repository that no credential is for. Where there is none at all, that
+    is for `run` to say, since a simulation needs none."""
+    if settings.default_credential is None and not settings.credentials:
+        return
+    for repository, nodes in dispatches.items():
+        if settings.credential_for(repository) is None:
+            _report_first(nodes, *no_credential(repository))
+
+
+def _report_first(dispatches: list[Node], message: str, hint: str) -> None:
+    """Says at the first of them, of those that are in use if any is, what all of them lack."""
     needed = [node for node in dispatches if not node.findings.disabled]
     if first := next(iter(needed or dispatches), None):
         others = len(needed or dispatches) - 1
-        first.unready(
-            "nothing says which repository to dispatch to"
-            + (f", here and in {others} more" if others else ""),
-            "set GH_OWNER and GH_REPO, or add `repository` as owner/name",
-        )
+        first.unready(message + (f", here and in {others} more" if others else ""), hint)

@@ -32,6 +32,13 @@ def api_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def api_version(text: str) -> str:
+    """A version of GitHub's API, which is named by its day. Raises ValueError."""
+    if not re.fullmatch(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", text):
+        raise ValueError(f"{text!r} is no version of GitHub's API: write it as 2022-11-28")
+    return text
+
+
 def public_url(text: str) -> str:
     """What senders put before the daemon's paths, without a slash at its end. Raises ValueError;
     the message never repeats the URL, which may hold a password."""

@@ -3,18 +3,21 @@ systemd, DAEMON.yaml."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from daemon.addresses import EVERYBODY, Network, NetworkError, Networks, network
+from daemon.config.credentials import CredentialReader
 from daemon.config.findings import Findings
 from daemon.config.keyring import SHORTEST, Keyring, SecretError
 from daemon.config.node import Node
 from daemon.config.setting_forms import (
     api_url,
+    api_version,
     count,
     database_url,
     default_database,
@@ -25,8 +28,9 @@ from daemon.config.setting_forms import (
 )
 from daemon.errors import Fault
 from daemon.expressions import JSON
+from daemon.github import API_VERSION
 from daemon.secret import Secret
-from daemon.spec import Pace, Settings
+from daemon.spec import Credential, Pace, Settings
 
 T = TypeVar("T")
 
@@ -63,6 +67,15 @@ class Given:
         return Fault(self.file, line, column, self.name, message, hint)
 
 
+def no_credential(repository: str) -> tuple[str, str]:
+    """What is wrong where nothing writes to the repository, and how to mend it."""
+    owner = repository.partition("/")[0]
+    return (
+        f"no credential is for {repository}",
+        f"add {owner} to `credentials` in DAEMON.yaml, or set GH_TOKEN for all that have none",
+    )
+
+
 class SettingsReader:
     """Reads the settings of one start. ``yaml`` is the root of DAEMON.yaml, if there is one."""
 
@@ -92,7 +105,7 @@ class SettingsReader:
         if allowed is None:
             allowed = [*named, self.default_repository]
         pace = Pace()
-        return Settings(
+        settings = Settings(
             gh_token=self._secret("GH_TOKEN", guessable=False),
             gh_api_url=self._parsed("GH_API_URL", api_url, DEFAULT_API_URL),
             api_key=self._secret("API_KEY", guessable=True),
@@ -112,7 +125,42 @@ class SettingsReader:
             ),
             trusted_proxies=self._trusted_proxies(),
             public_url=self._public_url(),
+            api_version=self._parsed("GH_API_VERSION", api_version, API_VERSION),
+            ca_file=self._ca_file(),
         )
+        settings = replace(settings, credentials=self._credentials(settings))
+        self._report_unreachable(settings)
+        return settings
+
+    def _credentials(self, settings: Settings) -> Mapping[str, Credential]:
+        place = self._yaml.child("credentials") if self._yaml else None
+        if place is None:
+            return {}
+        reader = CredentialReader(
+            self._keyring, settings.gh_api_url, settings.pace, settings.default_credential
+        )
+        return reader.read(place)
+
+    def _report_unreachable(self, settings: Settings) -> None:
+        """Tells of each of `repositories` that no credential is for, where there are any at all."""
+        place = self._yaml.child("repositories") if self._yaml else None
+        for member in place.each() if place is not None and settings.credentials else ():
+            if isinstance(member.value, str) and not settings.credential_for(member.value):
+                member.unready(*no_credential(member.value))
+
+    def _ca_file(self) -> str:
+        place = self._yaml.child("ca_file") if self._yaml else None
+        if place is None or not isinstance(place.value, str) or place.misshapen():
+            return ""
+        if not place.value:
+            return ""
+        try:
+            ssl.create_default_context(cafile=place.value)
+        except ssl.SSLError:
+            place.unready(f"{place.value} holds no certificate in PEM form")
+        except OSError as error:
+            place.unready(f"{place.value} cannot be read: {error.strerror}")
+        return place.value
 
     def _trusted_proxies(self) -> Networks:
         place = self._yaml.child("trusted_proxies") if self._yaml else None

@@ -3,10 +3,20 @@ and memory, for ``--simulate``, ``make demo`` and the tests. It can be told to f
 
 from __future__ import annotations
 
+from daemon.simulator.apps import App
 from daemon.simulator.faults import Fault, FaultKind
 from daemon.simulator.repositories import ReceivedDispatch
 from daemon.simulator.runs import Run
 from daemon.simulator.server import Simulator
 from daemon.simulator.workflows import ANY_EVENT, Listener
 
-__all__ = ["ANY_EVENT", "Fault", "FaultKind", "Listener", "ReceivedDispatch", "Run", "Simulator"]
+__all__ = [
+    "ANY_EVENT",
+    "App",
+    "Fault",
+    "FaultKind",
+    "Listener",
+    "ReceivedDispatch",
+    "Run",
+    "Simulator",
+]

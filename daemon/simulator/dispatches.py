@@ -9,6 +9,7 @@ from datetime import datetime
 
 from aiohttp import web
 
+from daemon.simulator.apps import Apps
 from daemon.simulator.faults import FaultPlace
 from daemon.simulator.lookups import here
 from daemon.simulator.mishaps import Mishaps
@@ -34,10 +35,17 @@ class Dispatches:
     not know how to tell the run yet."""
 
     def __init__(
-        self, world: World, mishaps: Mishaps, clock: Callable[[], datetime], *, ghes: bool
+        self,
+        world: World,
+        mishaps: Mishaps,
+        apps: Apps,
+        clock: Callable[[], datetime],
+        *,
+        ghes: bool,
     ) -> None:
         self._world = world
         self._mishaps = mishaps
+        self._apps = apps
         self._clock = clock
         self._ghes = ghes
 
@@ -52,6 +60,7 @@ class Dispatches:
     async def _repository_dispatch(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         repository = writable(request, self._world)
+        self._apps.demand(_token(request), repository.full_name, "contents")
         event_type, payload = read_dispatch(body)
         dispatch = ReceivedDispatch(
             at=self._clock(),
@@ -72,6 +81,7 @@ class Dispatches:
     async def _workflow_dispatch(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         repository = writable(request, self._world)
+        self._apps.demand(_token(request), repository.full_name, "actions")
         asked = read_workflow_dispatch(body)
         always = request.headers.get("X-GitHub-Api-Version") == ALWAYS_WITH_RUN
         if asked.wants_run is not None and (self._ghes or always):
@@ -119,6 +129,10 @@ class Dispatches:
         if branch not in (*repository.branches, *pushed):
             raise Rejection(422, f"No ref found for: {ref}", WORKFLOW_DISPATCH_DOCS)
         return branch
+
+
+def _token(request: web.Request) -> str:
+    return request.headers.get("Authorization", "").partition(" ")[2].strip()
 
 
 def _complete(workflow: Workflow, given: Mapping[str, object]) -> dict[str, object]:

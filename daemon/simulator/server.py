@@ -13,6 +13,7 @@ from typing import Self
 from aiohttp import web
 
 from daemon.simulator.actions import Actions
+from daemon.simulator.apps import App, Apps
 from daemon.simulator.conditional import conditional
 from daemon.simulator.controls import PREFIX, Controls
 from daemon.simulator.dispatches import ALWAYS_WITH_RUN, Dispatches
@@ -38,6 +39,8 @@ from daemon.simulator.wrong_answers import (
 )
 
 API_VERSIONS = frozenset({"2022-11-28", "2026-03-10"})
+OLDEST_VERSION = min(API_VERSIONS)
+"""What is older is retired: it was there once."""
 _NO_USER_AGENT = (
     "Request forbidden by administrative rules. Please make sure your request has a User-Agent "
     f"header ({DOCS}/using-the-rest-api/getting-started-with-the-rest-api#user-agent).\n"
@@ -52,11 +55,11 @@ class Simulator:
     """GitHub, simulated. ``async with Simulator(clock) as github: github.url`` serves it.
 
     ``clock`` gives aware datetimes: it stamps the answers and moves the runs on, ``queued_for``
-    and ``running_for`` long. ``tokens`` are those that are good (None: any at all). For
-    ``repositories`` and ``listeners`` see ``World``. ``rate_limit`` is requests per hour;
-    filtered lists of runs are ``index_lag`` behind. With ``ghes`` it is a GitHub Enterprise
-    Server that knows only the older version of the API. The newest ``keep`` dispatches and runs are
-    remembered.
+    and ``running_for`` long. ``tokens`` are those that are good (None: any at all), beside the ones
+    that ``apps`` are given. For ``repositories`` and ``listeners`` see ``World``. ``rate_limit`` is
+    requests per hour; filtered lists of runs are ``index_lag`` behind. With ``ghes`` it is a GitHub
+    Enterprise Server that knows only the older version of the API. The newest ``keep`` dispatches
+    and runs are remembered.
 
     Beside GitHub's routes it has its own, without a token, for whoever wants to watch the daemon
     cope::
@@ -76,6 +79,7 @@ class Simulator:
         clock: Callable[[], datetime],
         *,
         tokens: Collection[str] | None = None,
+        apps: Collection[App] = (),
         repositories: Collection[str] | None = None,
         listeners: Mapping[str, Sequence[Listener]] | None = None,
         queued_for: timedelta = timedelta(seconds=2),
@@ -86,12 +90,13 @@ class Simulator:
         keep: int = KEPT,
     ) -> None:
         self._clock = clock
-        self._tokens = None if tokens is None else frozenset(tokens)
+        self._tokens: set[str] | None = None if tokens is None else set(tokens)
         course = Course(queued_for, running_for)
         self._world = World(repositories, listeners, course, keep)
+        self.apps = Apps({app.id: app for app in apps}, self._world, clock)
         self._actions = Actions(self._world, clock, index_lag)
         self._mishaps = Mishaps(clock, self._note_change)
-        self._dispatches = Dispatches(self._world, self._mishaps, clock, ghes=ghes)
+        self._dispatches = Dispatches(self._world, self._mishaps, self.apps, clock, ghes=ghes)
         self._quota = Quota(rate_limit)
         self.secondary = SecondaryQuota(SecondaryLimits())
         self._ghes = ghes
@@ -138,6 +143,10 @@ class Simulator:
         """How many answers are being held right now."""
         return self._mishaps.stalled
 
+    def allow(self, *tokens: str) -> None:
+        """From now on these tokens are good, beside those of the Apps, and no others."""
+        self._tokens = set(tokens)
+
     def inject(self, fault: Fault) -> None:
         """Shows ``fault`` on the dispatches to come, after those that were injected before."""
         self._mishaps.faults.add(fault)
@@ -161,6 +170,7 @@ class Simulator:
         app = web.Application(middlewares=[self._serve])
         app.on_response_prepare.append(self._stamp)
         app.router.add_routes(self._dispatches.routes())
+        app.router.add_routes(self.apps.routes())
         app.router.add_routes(self._actions.routes())
         app.router.add_routes(Lookups(self._world, self._quota, self._clock).routes())
         app.router.add_routes(HookRoutes(self._world, self.hooks, self._clock).routes())
@@ -232,6 +242,8 @@ class Simulator:
         version = request.headers.get("X-GitHub-Api-Version")
         known = API_VERSIONS - {ALWAYS_WITH_RUN} if self._ghes else API_VERSIONS
         if version is not None and version not in known:
+            if version < OLDEST_VERSION:
+                raise Rejection(410, f'The API version "{version}" is no longer supported.')
             raise Rejection(400, f'"{version}" is not a supported API version.')
         credential = request.headers.get("Authorization", "")
         scheme, _, token = credential.partition(" ")
@@ -239,6 +251,8 @@ class Simulator:
             pass  # it is open to everybody, but not to a wrong token
         elif scheme.lower() not in ("bearer", "token") or not token.strip():
             raise Rejection(401, "Requires authentication")
+        elif self.apps.takes(request) or self.apps.grant(token.strip()) is not None:
+            pass  # a claim is checked where it is shown, and a token of its giving is good
         elif self._tokens is not None and token.strip() not in self._tokens:
             raise Rejection(401, "Bad credentials")
         if request.path == "/rate_limit":

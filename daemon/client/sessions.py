@@ -1,0 +1,76 @@
+"""A session with GitHub for each credential; every dispatch goes out under that of its
+repository."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from typing import Self
+
+from daemon.client.keys import Reread
+from daemon.client.session import Exchange, GitHub, nobody_waits
+from daemon.dispatch import Attempt, Dispatch
+from daemon.github import Failed
+from daemon.spec import Credential, Settings
+
+
+class Sessions:
+    """They are open for as long as the context lasts. ``reread`` follows a secret's reference once
+    more. Raises UsageError for a token or a proxy that can never work."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime], reread: Reread) -> None:
+        self._settings = settings
+        self._clock = clock
+        # Also trusts whom the system does.
+        tls = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else None
+        if tls is not None:
+            tls.load_default_certs()
+        self._sessions = {
+            credential.name: GitHub(
+                credential.api_url,
+                credential.key,
+                clock,
+                reread=reread,
+                tls=tls,
+                api_version=settings.api_version,
+            )
+            for credential in settings.all_credentials
+        }
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for session in self._sessions.values():
+            await self._stack.enter_async_context(session)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def main(self) -> GitHub:
+        """The one for what concerns no repository: of `gh_token`, or else of the first credential
+        at the same API."""
+        credentials: Iterable[Credential] = self._settings.all_credentials
+        here = [each for each in credentials if each.api_url == self._settings.gh_api_url]
+        return self._sessions[(here or list(credentials))[0].name]
+
+    async def send(self, dispatch: Dispatch, gone: Callable[[], None] = nobody_waits) -> Exchange:
+        """As `GitHub.send`; refuses a dispatch to a repository that no credential is for."""
+        credential = self._settings.credential_for(dispatch.repository)
+        if credential is not None:
+            return await self._sessions[credential.name].send(dispatch, gone)
+        refusal = Failed(
+            f"no credential is for {dispatch.repository}: add its owner to `credentials` in "
+            "DAEMON.yaml, or set GH_TOKEN"
+        )
+        attempt = Attempt(
+            dispatch_id=dispatch.id,
+            number=dispatch.attempts + 1,
+            started_at=self._clock(),
+            duration=timedelta(),
+            outcome=refusal.outcome,
+            message=refusal.reason,
+        )
+        return Exchange(refusal, attempt, None)
