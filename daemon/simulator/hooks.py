@@ -18,6 +18,8 @@ import aiohttp
 from daemon.simulator.repositories import Repository
 
 DELIVERIES_KEPT = timedelta(days=3)
+DELIVERIES_MAX = 5000
+"""Of all hooks together; older ones are forgotten sooner."""
 ANSWER_TIMEOUT = 10.0
 """Seconds that a webhook may take to be answered. It is never sent again by itself."""
 _RESPONSE_MAX = 64 * 1024
@@ -157,6 +159,8 @@ class Hooks:
             url=hook.url,
         )
         self._deliveries[delivery_id] = delivery
+        if len(self._deliveries) > DELIVERIES_MAX:
+            del self._deliveries[next(iter(self._deliveries))]
         task = asyncio.create_task(self._post(delivery, raw))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
@@ -190,7 +194,10 @@ class Hooks:
             answered = replace(delivery, status="timed out", status_code=504)
         except (aiohttp.ClientError, OSError, ValueError):
             answered = replace(delivery, status="failed to connect to host", status_code=502)
-        self._deliveries[delivery.id] = replace(answered, duration=round(loop.time() - began, 2))
+        if delivery.id in self._deliveries:
+            self._deliveries[delivery.id] = replace(
+                answered, duration=round(loop.time() - began, 2)
+            )
 
     async def settled(self) -> None:
         """Waits until all that was sent is answered."""

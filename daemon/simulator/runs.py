@@ -4,7 +4,7 @@ can be looked at as of any time."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from daemon.simulator.run_names import evaluated
@@ -73,7 +73,8 @@ class RunAttempt:
 @dataclass(frozen=True, slots=True)
 class Run:
     """One workflow run. ``repository`` and ``workflow`` are as they were when the run was started;
-    ``event`` is the kind of event, and ``payload`` what the workflow reads as ``github.event``."""
+    ``event`` is the kind of event, and ``job_branch`` the branch that it pushes, if it does. What
+    it was started with is not kept: that can be large."""
 
     id: int
     number: int
@@ -81,11 +82,11 @@ class Run:
     repository_number: int
     workflow: Workflow
     event: str
-    payload: Mapping[str, object] = field(repr=False)
     display_title: str
     head_branch: str
     created_at: datetime
     attempts: tuple[RunAttempt, ...]
+    job_branch: str | None = None
 
     def attempt(self, now: datetime) -> tuple[int, RunAttempt]:
         """The latest attempt as of ``now``, with its number."""
@@ -111,21 +112,6 @@ class Run:
     def until_attempt(self, number: int) -> Run:
         """The run as it was while this was its latest attempt."""
         return replace(self, attempts=self.attempts[:number])
-
-    @property
-    def job_branch(self) -> str | None:
-        """The branch that a run of the wat-factory pushes, once it is running."""
-        job_id = self.data.get("job_id")
-        factory = self.payload.get("action") == "wat-factory" or (
-            self.workflow.file.partition(".")[0] == "wat-factory"
-        )
-        return f"job/{job_id}" if factory and isinstance(job_id, str) and job_id else None
-
-    @property
-    def data(self) -> Mapping[str, object]:
-        """What the dispatch carried: its payload, or its inputs."""
-        carried = self.payload.get("client_payload", self.payload.get("inputs"))
-        return carried if isinstance(carried, Mapping) else {}
 
     def has_run(self, now: datetime) -> bool:
         """Whether its jobs were under way at any time up to ``now``."""
@@ -172,6 +158,17 @@ def title(
     named = evaluated(definition.run_name, contexts).strip() if definition else ""
     fallback = payload.get("action") if event == "repository_dispatch" else workflow.name
     return named or str(fallback)
+
+
+def job_branch(workflow: Workflow, payload: Mapping[str, object]) -> str | None:
+    """The branch that a run of the wat-factory pushes once it is running. ``payload`` is what the
+    workflow reads as ``github.event``."""
+    carried = payload.get("client_payload", payload.get("inputs"))
+    job_id = carried.get("job_id") if isinstance(carried, Mapping) else None
+    factory = payload.get("action") == "wat-factory" or (
+        workflow.file.partition(".")[0] == "wat-factory"
+    )
+    return f"job/{job_id}" if factory and isinstance(job_id, str) and job_id else None
 
 
 def timestamp(at: datetime) -> str:

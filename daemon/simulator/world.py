@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from daemon.simulator.repositories import ReceivedDispatch, Repository
-from daemon.simulator.runs import Course, Run, RunAttempt, title
+from daemon.simulator.runs import Course, Run, RunAttempt, job_branch, title
 from daemon.simulator.workflows import ANY_EVENT, Listener, Workflow, written
 
 KEPT = 10_000
@@ -175,11 +175,11 @@ class World:
             repository_number=repository.number,
             workflow=workflow,
             event=event,
-            payload=payload,
             display_title=title(workflow, repository.full_name, branch, event, payload),
             head_branch=branch,
             created_at=now,
             attempts=(RunAttempt.begun(now, self.course),),
+            job_branch=job_branch(workflow, payload),
         )
         self.change(run)
         if len(self._runs) > self._keep:
