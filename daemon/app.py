@@ -47,7 +47,7 @@ from daemon.ids import IdSource
 from daemon.intake import Intake
 from daemon.janitor import Janitor
 from daemon.learning import Learning
-from daemon.pacing import Budget
+from daemon.pacing import Budget, Spent
 from daemon.pauses import Pauses
 from daemon.pausing import Pausing
 from daemon.places import simulation_database
@@ -116,7 +116,12 @@ async def running(
             )
         ids = IdSource()
 
-        store = Store.open(settings.database_url, owner=secrets.token_hex(8), now=clock())
+        store = Store.open(
+            settings.database_url,
+            owner=secrets.token_hex(8),
+            now=clock(),
+            lane_of=settings.lane_of,
+        )
         stack.push_async_callback(store.close)
         if count := await store.rewind_waits(clock()):
             facts.publish(
@@ -138,12 +143,10 @@ async def running(
         github = await stack.enter_async_context(
             Sessions(settings, clock, lambda secret: read_anew(secret, surroundings.environ))
         )
-        pace = settings.pace
-        budget = Budget(pace.writes_per_second, pace.burst, pace.writes_per_hour)
         dispatcher = Dispatcher(
             store,
             github.send,
-            budget,
+            _budgets(settings, await store.budgets()),
             RetryPolicy(),
             clock=clock,
             elapsed=elapsed,
@@ -183,7 +186,7 @@ async def running(
         health = Health(
             config,
             store,
-            budget,
+            dispatcher.lanes,
             paused=pauses.of,
             clock=clock,
             facts=facts,
@@ -265,6 +268,18 @@ def simulated(settings: Settings, api_url: str) -> Settings:
         credentials={},
         database_url=simulation_database(settings.database_url),
     )
+
+
+def _budgets(settings: Settings, spent: Mapping[str, Spent]) -> dict[str, Budget]:
+    """One for each credential, which goes on from what was ``spent``, and one without limits for
+    what no credential is for: there is no request then."""
+    budgets = {"": Budget(0, 0, 0)}
+    for credential in settings.all_credentials:
+        pace = credential.pace
+        budgets[credential.name] = Budget(pace.writes_per_second, pace.burst, pace.writes_per_hour)
+        if credential.name in spent:
+            budgets[credential.name].resume(spent[credential.name])
+    return budgets
 
 
 def _asks_for_github(config: Config) -> bool:

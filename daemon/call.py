@@ -88,6 +88,7 @@ def judge_call(event: Event, call: Call, dedupe: DedupeKey | None = None) -> Ver
         client_payload=call.encoded,
         now=event.at,
         send_within=SEND_WITHIN,
+        urgent=True,
     )
     return Verdict(API_ENTRY, Outcome.DISPATCHED, dispatches=(dispatch,), dedupe=dedupe)
 

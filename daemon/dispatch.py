@@ -58,7 +58,8 @@ class Dispatch:
     retries; it is set at the first attempt and moves with every wait that GitHub imposed, since
     waits for pacing do not count. ``reason`` says why it is in its state; on an accepted one, why
     GitHub may have got it twice. ``run_id`` and ``run_url`` are the run that GitHub named in its
-    answer, where it named one.
+    answer, where it named one. ``urgent`` ones, of crons and of calls, go before those of
+    webhooks: somebody waits for them, or for their time.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Dispatch:
     retry_until: datetime | None = None
     settled_at: datetime | None = None
     replay_of: str | None = None
+    urgent: bool = False
     workflow: str = ""
     ref: str = ""
     run_id: int | None = None
@@ -95,7 +97,7 @@ class Attempt:
     """One try to send a dispatch: what went out when, and GitHub's answer.
 
     ``status`` is None where no answer came. ``request_id`` is GitHub's ``x-github-request-id``.
-    ``outcome`` is accepted, throttled, failed, unreachable or ambiguous.
+    ``outcome`` is accepted, throttled, unauthorized, failed, unreachable or ambiguous.
     """
 
     dispatch_id: str

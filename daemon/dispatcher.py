@@ -1,10 +1,11 @@
-"""Works the outbox off: claims what is due, sends it as the pacing allows, and settles each with
-what GitHub said. It claims no more than may go at once, so that no lease runs out in a queue."""
+"""Works the outbox off, a lane for each credential: claims what is due, sends it as the pacing
+allows, and settles each with what GitHub said. It claims no more than may go at once, so that no
+lease runs out in a queue."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,7 +14,7 @@ from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.facts import AttemptMade, DispatchSettled, Facts, Trouble
 from daemon.github import Accepted, Ambiguous, Answer, Failed, Throttled, Unauthorized, Unreachable
-from daemon.outage import Outage
+from daemon.lane import Lane
 from daemon.pacing import Budget, Limits
 from daemon.ports import Outbox
 from daemon.retry import GiveUp, RetryPolicy
@@ -22,7 +23,7 @@ Send = Callable[[Dispatch, Callable[[], None]], Awaitable[tuple[Answer, Attempt,
 """Sends a dispatch, and calls the second argument as soon as its request is on its way."""
 
 IN_FLIGHT_MAX = 16
-"""Requests that GitHub has not answered; it wants no more than 100 from anybody."""
+"""Requests of one lane that GitHub has not answered; it wants no more than 100 from anybody."""
 
 UNSETTLED_MAX = 2 * IN_FLIGHT_MAX
 """Those, and the ones whose answer is being written down."""
@@ -56,15 +57,16 @@ class Turn:
 class Dispatcher:
     """Sends what the outbox owes, several at once, each entry's first attempts in order.
 
-    ``clock`` gives the wall time; ``elapsed`` gives seconds that no step of it changes, and that
-    go on while the machine is suspended.
+    ``budgets`` are those of the lanes, by name; no lane waits for another. ``clock`` gives the wall
+    time; ``elapsed`` gives seconds that no step of it changes, and that go on while the machine is
+    suspended.
     """
 
     def __init__(
         self,
         outbox: Outbox,
         send: Send,
-        budget: Budget,
+        budgets: Mapping[str, Budget],
         retry: RetryPolicy,
         *,
         clock: Callable[[], datetime],
@@ -74,17 +76,15 @@ class Dispatcher:
     ) -> None:
         self._outbox = outbox
         self._send = send
-        self._budget = budget
+        self._lanes = {name: Lane(name, budget) for name, budget in budgets.items()}
         self._retry = retry
-        self._outage = Outage()
         self._clock = clock
         self._watch = ClockWatch(clock, elapsed)
         self._following = asyncio.Lock()
         self._random = random
         self._facts = facts
         self._in_flight: dict[str, asyncio.Task[None]] = {}
-        self._unanswered: set[str] = set()
-        self._turns: dict[str, Turn] = {}
+        self._turns: dict[tuple[str, str], Turn] = {}
         self._awake = asyncio.Event()
         self._stopping = False
 
@@ -121,68 +121,89 @@ class Dispatcher:
                 # finds them still claimed at the next start, and takes them for unsure as well.
                 await asyncio.wait(late, timeout=STORE_PAUSE)
 
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """How it stands with each credential."""
+        return tuple(self._lanes.values())
+
     async def _send_due(self) -> datetime | None:
         """Starts all that may go now. Returns when to look again; None: when woken."""
         while not self._stopping:
-            now = self._now()
-            await self._follow_clock(now)
-            room = min(IN_FLIGHT_MAX - len(self._unanswered), UNSETTLED_MAX - len(self._in_flight))
-            if room <= 0:
-                return None  # an answer wakes us
-            allowed = min(
-                self._budget.allowance(now), self._outage.allowance(now, len(self._unanswered))
-            )
-            if allowed <= 0:
-                return self._held_up_until(now)
-            # What is in our hands stays there, however late it is: its answer says what becomes of
-            # it, and to send it again would build twice.
-            held = frozenset(self._in_flight)
-            claim = await self._outbox.claim(now, min(room, allowed), LEASE, held)
-            for dispatch in claim.expired:
-                self._facts.publish(DispatchSettled(dispatch))
-            if self._stopping:
-                # The stop came meanwhile and waits for what was in flight then: none of these.
-                await self._outbox.give_back([each.id for each in claim.dispatches], self._clock())
-                return None
-            for dispatch in claim.dispatches:
-                self._budget.spend(now, 1)
-                self._start(dispatch)
-            if not claim.dispatches:
-                return await self._outbox.next_due(now)
+            began, looks = False, list[datetime | None]()
+            for lane in self._lanes.values():
+                if self._stopping:
+                    return None
+                now = self._now()
+                await self._follow_clock(now)
+                began_here, look = await self._send_of(lane, now)
+                began |= began_here
+                looks.append(look)
+            if not began:
+                return min((look for look in looks if look is not None), default=None)
         return None
 
-    def _held_up_until(self, now: datetime) -> datetime | None:
-        """When the next may go; None: when one that is on its way comes to an end."""
-        if paused := self._outage.paused_until(now):
-            return max(paused, self._budget.next_at(now))
-        return self._budget.next_at(now) if self._budget.allowance(now) <= 0 else None
+    async def _send_of(self, lane: Lane, now: datetime) -> tuple[bool, datetime | None]:
+        """Starts what of the lane may go now. Returns whether anything did, and else when to look
+        again; None: when woken."""
+        room = min(IN_FLIGHT_MAX - len(lane.unanswered), UNSETTLED_MAX - len(lane.in_flight))
+        if room <= 0:
+            return False, None  # an answer wakes us
+        allowed = lane.allowance(now)
+        if allowed <= 0:
+            return False, lane.held_up_until(now)
+        # What is in our hands stays there, however late it is: its answer says what becomes of
+        # it, and to send it again would build twice.
+        claim = await self._outbox.claim(
+            now,
+            min(room, allowed),
+            LEASE,
+            frozenset(lane.in_flight),
+            lane=lane.name,
+            urgent_first=lane.urgent_first(),
+        )
+        for dispatch in claim.expired:
+            self._facts.publish(DispatchSettled(dispatch))
+        if self._stopping:
+            # The stop came meanwhile and waits for what was in flight then: none of these.
+            await self._outbox.give_back([each.id for each in claim.dispatches], self._clock())
+            return False, None
+        for dispatch in claim.dispatches:
+            lane.budget.spend(now, 1)
+            self._start(dispatch, lane)
+        if claim.dispatches:
+            return True, None
+        return False, await self._outbox.next_due(now, lane.name)
 
-    def _start(self, dispatch: Dispatch) -> None:
+    def _start(self, dispatch: Dispatch, lane: Lane) -> None:
         if dispatch.attempts:
             turn = Turn.after(None)  # a retry waits for nobody, and nobody for it
         else:
-            turn = self._turns[dispatch.entry] = Turn.after(self._turns.get(dispatch.entry))
-        task = asyncio.create_task(self._attempt(dispatch, turn), name=dispatch.id)
+            queue = (lane.name, dispatch.entry)
+            turn = self._turns[queue] = Turn.after(self._turns.get(queue))
+        task = asyncio.create_task(self._attempt(dispatch, lane, turn), name=dispatch.id)
         self._in_flight[dispatch.id] = task
-        self._unanswered.add(dispatch.id)
+        lane.in_flight.add(dispatch.id)
+        lane.unanswered.add(dispatch.id)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._in_flight[task.get_name()]
+        for lane in self._lanes.values():
+            lane.in_flight.discard(task.get_name())
         self.wake()
         if not task.cancelled() and (error := task.exception()):
             # A fault of ours. The lease runs out and the dispatch is tried again.
             self._facts.publish(Trouble("dispatcher", f"{task.get_name()}: {error!r}"))
 
-    async def _attempt(self, dispatch: Dispatch, turn: Turn) -> None:
+    async def _attempt(self, dispatch: Dispatch, lane: Lane, turn: Turn) -> None:
         started_at: datetime | None = None
         set_by = self._watch.set_by
         try:
             await turn.before.wait()
             now = self._clock()
-            if self._budget.blocked_until(now) or self._outage.paused_until(now):
+            if lane.closed(now):
                 # While it waited for its turn, one before it learned that nothing may go.
-                self._budget.take_back(now)
+                lane.budget.take_back(now)
                 await self._outbox.give_back([dispatch.id], now)
                 return
             started_at = now
@@ -195,23 +216,20 @@ class Dispatcher:
             raise
         finally:
             turn.gone.set()
-            if self._turns.get(dispatch.entry) is turn:
-                del self._turns[dispatch.entry]
+            queue = (lane.name, dispatch.entry)
+            if self._turns.get(queue) is turn:
+                del self._turns[queue]
             # The next may be claimed while this is settled, in one commit.
-            self._unanswered.discard(dispatch.id)
+            lane.unanswered.discard(dispatch.id)
             self.wake()
         now = self._now()
         if by := self._watch.set_by - set_by:
             dispatch, attempt = _moved(dispatch, by), _begun(attempt, by)
-        if isinstance(answer, Unreachable) and attempt.status is None:
-            self._budget.take_back(now)
-            self._outage.unreachable(now)
-        else:
-            self._outage.reached()
-        settlement = self._settlement(dispatch, answer, now)
+        self._note(lane, answer, attempt, now)
+        settlement = self._settlement(dispatch, lane, answer, now)
         if limits is not None:
-            self._budget.observe(now, limits)
-        settled = await self._settled(dispatch, attempt, settlement, now)
+            lane.budget.observe(now, limits)
+        settled = await self._settled(dispatch, lane, attempt, settlement, now)
         self._facts.publish(AttemptMade(settled, attempt))
         if settled.state.final:
             self._facts.publish(DispatchSettled(settled))
@@ -232,24 +250,48 @@ class Dispatcher:
         self._facts.publish(AttemptMade(settled, attempt))
 
     async def _settled(
-        self, dispatch: Dispatch, attempt: Attempt, settlement: Settlement, now: datetime
+        self,
+        dispatch: Dispatch,
+        lane: Lane,
+        attempt: Attempt,
+        settlement: Settlement,
+        now: datetime,
     ) -> Dispatch:
         # GitHub has answered: forgetting that could build twice, so the store gets all the time
         # that it needs (until we are stopped).
         while True:
             try:
                 await self._follow_clock(now)
-                return await self._outbox.settle(dispatch.id, attempt, settlement, now)
+                return await self._outbox.settle(
+                    dispatch.id, attempt, settlement, now, lane=lane.name, spent=lane.budget.spent
+                )
             except StoreUnavailable as error:
                 self._facts.publish(
                     Trouble("dispatcher", f"{dispatch.id} not settled: {error}; trying again")
                 )
                 await asyncio.sleep(STORE_PAUSE)
 
-    def _settlement(self, dispatch: Dispatch, answer: Answer, now: datetime) -> Settlement:
+    def _note(self, lane: Lane, answer: Answer, attempt: Attempt, now: datetime) -> None:
+        """What the answer says of the lane: whether GitHub is there, and takes the credential."""
+        if isinstance(answer, Unreachable) and attempt.status is None:
+            lane.budget.take_back(now)
+            lane.outage.unreachable(now)
+            return
+        lane.outage.reached()
+        name = lane.name or "the credential"
+        if isinstance(answer, Unauthorized):
+            if lane.refuse(now, answer.reason):
+                text = f"{name}: {answer.reason}; what it is for waits, and is tried now and then"
+                self._facts.publish(Trouble("dispatcher", text))
+        elif attempt.status is not None and lane.taken():
+            self._facts.publish(Trouble("dispatcher", f"{name}: GitHub takes it again"))
+
+    def _settlement(
+        self, dispatch: Dispatch, lane: Lane, answer: Answer, now: datetime
+    ) -> Settlement:
         match answer:
             case Accepted(run=run):
-                self._budget.accepted()
+                lane.budget.accepted()
                 return Settlement(State.ACCEPTED, run=run)
             case Failed(reason=reason):
                 return Settlement(State.DEAD, reason)
@@ -257,15 +299,21 @@ class Dispatcher:
                 state = State.PENDING
                 if until is None:
                     until = self._retry.throttled_until(
-                        self._budget.throttles, now=now, random=self._random
+                        lane.budget.throttles, now=now, random=self._random
                     )
-                self._budget.throttle(now, until)
+                lane.budget.throttle(now, until)
                 next_try = self._retry.after_throttle(
                     until, now=now, retry_until=dispatch.retry_until, expires_at=dispatch.expires_at
                 )
-            case (
-                Unreachable(reason=reason) | Ambiguous(reason=reason) | Unauthorized(reason=reason)
-            ):
+            case Unauthorized(reason=reason):
+                state = State.PENDING
+                next_try = self._retry.after_throttle(
+                    lane.refusal.paused_until(now) or now,
+                    now=now,
+                    retry_until=dispatch.retry_until,
+                    expires_at=dispatch.expires_at,
+                )
+            case Unreachable(reason=reason) | Ambiguous(reason=reason):
                 state = State.UNSURE if isinstance(answer, Ambiguous) else State.PENDING
                 next_try = self._retry.after_failure(
                     dispatch.attempts + 1,
@@ -283,7 +331,8 @@ class Dispatcher:
         before = self._watch.set_by
         now = self._watch.now()
         if self._watch.set_by > before:
-            self._budget.clock_set_on(self._watch.set_by - before)
+            for lane in self._lanes.values():
+                lane.budget.clock_set_on(self._watch.set_by - before)
         return now
 
     async def _follow_clock(self, now: datetime) -> None:

@@ -11,7 +11,7 @@ from daemon.errors import StoreError
 from daemon.event import Pause
 from daemon.expressions import JSON, rfc3339
 from daemon.facts import Facts, Trouble
-from daemon.pacing import Budget
+from daemon.lane import Lane
 from daemon.ports import Records
 from daemon.spec import Config
 from daemon.views import pause_view
@@ -27,7 +27,7 @@ class Health:
         self,
         config: Config,
         records: Records,
-        budget: Budget,
+        lanes: Sequence[Lane],
         *,
         paused: Callable[[str], Pause | None],
         clock: Callable[[], datetime],
@@ -36,7 +36,7 @@ class Health:
     ) -> None:
         self._config = config
         self._records = records
-        self._budget = budget
+        self._lanes = lanes
         self._paused = paused
         self._clock = clock
         self._facts = facts
@@ -63,11 +63,13 @@ class Health:
 
     async def status(self) -> dict[str, Any]:
         """Durations are in seconds; ``oldest_waiting`` is when the oldest unfinished dispatch
-        came in; nothing is sent before ``limited_until``, which GitHub imposed; ``incidents``
-        counts all that there ever were."""
+        came in; nothing is sent under one of the credentials before its ``limited_until``, which
+        GitHub imposed, and the latest of these stands at the top; ``incidents`` counts all that
+        there ever were."""
         now = self._clock()
         oldest = await self._records.oldest_waiting()
-        limited = self._budget.blocked_until(now)
+        credentials = self._credentials()
+        limits = [each["limited_until"] for each in credentials if each["limited_until"]]
         return {
             "version": __version__,
             "simulation": self._simulated,
@@ -78,7 +80,8 @@ class Health:
             "repository": self._config.settings.default_repository,
             "dispatches": {k.value: n for k, n in (await self._records.counts()).items()},
             "oldest_waiting": rfc3339(oldest) if oldest else None,
-            "limited_until": rfc3339(limited) if limited else None,
+            "limited_until": max(limits, default=None),
+            "credentials": credentials,
             "triggers": [
                 {
                     "name": trigger.name,
@@ -107,6 +110,22 @@ class Health:
             ],
             "warnings": list(self._config.warnings),
         }
+
+    def _credentials(self) -> list[dict[str, Any]]:
+        now = self._clock()  # of this very moment: a budget takes an older one for a clock set back
+        views = []
+        for lane in self._lanes:
+            limited = lane.budget.blocked_until(now)
+            view = {
+                "name": lane.name,
+                "limited_until": rfc3339(limited) if limited else None,
+                "refused": lane.refused or None,
+                "writes_in_hour": lane.budget.in_hour(now),
+                "in_flight": len(lane.in_flight),
+            }
+            if lane.name:
+                views.append(view)
+        return views
 
     def _pause(self, entry: str) -> JSON:
         pause = self._paused(entry)

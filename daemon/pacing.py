@@ -28,6 +28,18 @@ class Limits:
     resource: str
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a budget has counted until ``seen``, for another to go on from. Times are microseconds
+    since 1970; ``writes`` are (start of a minute, count)."""
+
+    seen: int
+    full_at: int
+    blocked_until: int
+    throttles: int
+    writes: tuple[tuple[int, int], ...]
+
+
 class Budget:
     """Says when the next writes of one credential may go.
 
@@ -55,6 +67,22 @@ class Budget:
         self._blocked_until = 0
         self._throttles = 0
         self._seen = 0
+
+    @property
+    def spent(self) -> Spent:
+        """What is to be known after a restart."""
+        return Spent(
+            self._seen, self._full_at, self._blocked_until, self._throttles, tuple(self._slots)
+        )
+
+    def resume(self, spent: Spent) -> None:
+        """Goes on from what was counted before, perhaps by other limits: a bucket that is smaller
+        now is empty at most. A clock that is behind ``spent.seen`` was set back."""
+        self._seen = spent.seen
+        self._blocked_until = spent.blocked_until
+        self._full_at = min(spent.full_at, max(spent.seen, spent.blocked_until) + self._depth)
+        self._throttles = spent.throttles
+        self._slots = deque(spent.writes if self._per_hour else ())
 
     @property
     def throttles(self) -> int:
@@ -86,9 +114,12 @@ class Budget:
             self._slots.append((at, n))
 
     def take_back(self, now: datetime, n: int = 1) -> None:
-        """Unbooks ``n`` writes that never reached GitHub."""
+        """Unbooks ``n`` writes that never reached GitHub. They make no room for a burst after a
+        wait that it imposed meanwhile."""
         self._advance(now)
         self._full_at -= n * self._interval
+        if self._blocked:
+            self._full_at = max(self._full_at, self._no_burst_after(self._blocked_until))
         while n and self._slots:
             start, count = self._slots.pop()
             if count > n:
@@ -109,6 +140,11 @@ class Budget:
                 excess -= count
                 earliest = max(earliest, start + _SLOT + _HOUR)
         return now if earliest == at else _EPOCH + earliest * _MICROSECOND
+
+    def in_hour(self, now: datetime) -> int:
+        """How many writes went in the last 60 minutes; 0 where no limit makes them count."""
+        self._advance(now)
+        return self._in_hour()
 
     def blocked_until(self, now: datetime) -> datetime | None:
         """The end of the wait that GitHub imposed, while it lasts; else None."""
@@ -154,8 +190,11 @@ class Budget:
     def _block(self, until: datetime) -> None:
         end = (until - _EPOCH) // _MICROSECOND
         self._blocked_until = max(self._blocked_until, end)
+        self._full_at = max(self._full_at, self._no_burst_after(end))
+
+    def _no_burst_after(self, end: int) -> int:
         # GitHub wants writes a second apart, and after a refusal more than ever: no burst then.
-        self._full_at = max(self._full_at, end + self._depth - self._interval)
+        return end + self._depth - self._interval
 
     def _in_hour(self) -> int:
         return sum(count for _, count in self._slots)

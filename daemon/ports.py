@@ -21,6 +21,7 @@ from daemon.event import (
     Verdict,
 )
 from daemon.incident import Incident, IncidentKind
+from daemon.pacing import Spent
 from daemon.schedule import Schedule
 
 Record = Callable[[Event, Sequence[Verdict]], Awaitable[tuple[Verdict, ...]]]
@@ -54,10 +55,18 @@ class Outbox(Protocol):
     """What is owed to GitHub, as the dispatcher works through it."""
 
     async def claim(
-        self, now: datetime, limit: int, lease: timedelta, held: Collection[str] = ()
+        self,
+        now: datetime,
+        limit: int,
+        lease: timedelta,
+        held: Collection[str] = (),
+        *,
+        lane: str = "",
+        urgent_first: bool = True,
     ) -> Claim:
-        """Takes up to ``limit`` dispatches that are due, for as long as ``lease``. Those that are
-        ``held``, by id, are on their way: their leases are renewed."""
+        """Takes up to ``limit`` dispatches of the lane that are due, for as long as ``lease``, the
+        urgent ones first or last. Those that are ``held``, by id, are on their way: their leases
+        are renewed."""
         ...
 
     async def follow_clock(self, now: datetime, step: Step) -> None:
@@ -65,17 +74,25 @@ class Outbox(Protocol):
         ...
 
     async def settle(
-        self, dispatch_id: str, attempt: Attempt | None, settlement: Settlement, now: datetime
+        self,
+        dispatch_id: str,
+        attempt: Attempt | None,
+        settlement: Settlement,
+        now: datetime,
+        *,
+        lane: str = "",
+        spent: Spent | None = None,
     ) -> Dispatch:
-        """Records the attempt and moves the dispatch; returns it as it stands then."""
+        """Records the attempt, moves the dispatch, and keeps what its lane has spent; returns the
+        dispatch as it stands then."""
         ...
 
     async def give_back(self, ids: Sequence[str], now: datetime) -> None:
         """Puts back what was claimed and never sent: due at once, in the state it was found in."""
         ...
 
-    async def next_due(self, now: datetime) -> datetime | None:
-        """When the next dispatch falls due (in the past: one is due already)."""
+    async def next_due(self, now: datetime, lane: str = "") -> datetime | None:
+        """When the next dispatch of the lane falls due (in the past: one is due already)."""
         ...
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from daemon.dispatch import Dispatch, State
 from daemon.errors import ExpressionError, RenderError
-from daemon.event import Event
+from daemon.event import Event, Firing
 from daemon.expressions import JSON, Bindings, compact, rfc3339
 from daemon.github import input_faults, payload_faults
 from daemon.spec import DispatchSpec
@@ -62,6 +62,7 @@ def render(
         send_within=spec.send_within,
         state=state,
         reason=reason,
+        urgent=isinstance(event.cause, Firing),
         workflow=spec.workflow,
         ref=spec.ref,
     )
@@ -87,6 +88,7 @@ def new_dispatch(
     send_within: timedelta,
     state: State = State.PENDING,
     reason: str = "",
+    urgent: bool = False,
     workflow: str = "",
     ref: str = "",
 ) -> Dispatch:
@@ -104,6 +106,7 @@ def new_dispatch(
         state=state,
         reason=reason,
         settled_at=now if state.final else None,
+        urgent=urgent,
         workflow=workflow,
         ref=ref,
     )

@@ -195,6 +195,11 @@ class Settings:
         owner = name.partition("/")[0]
         return self.credentials.get(name) or self.credentials.get(owner) or self.default_credential
 
+    def lane_of(self, repository: str) -> str:
+        """The name of the credential that is for the repository; nothing where there is none."""
+        credential = self.credential_for(repository)
+        return credential.name if credential else ""
+
     @property
     def all_credentials(self) -> tuple[Credential, ...]:
         """Each once, the default one first."""

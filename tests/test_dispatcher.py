@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from daemon.dispatcher import IN_FLIGHT_MAX, Dispatcher
 from daemon.errors import StoreUnavailable
 from daemon.event import Event, Firing, Outcome, Verdict
 from daemon.facts import AttemptMade, DispatchSettled, Fact, Facts, Trouble
-from daemon.github import Accepted, Ambiguous, Answer, Failed, Throttled, Unreachable
+from daemon.github import Accepted, Ambiguous, Answer, Failed, Throttled, Unauthorized, Unreachable
 from daemon.pacing import Budget, Limits
 from daemon.ports import Claim
 from daemon.render import new_dispatch
@@ -31,7 +32,7 @@ class World:
     """A dispatcher at work on a store, with a clock that stands still until it is moved and a
     GitHub that answers by script (``Accepted`` when the script has run out)."""
 
-    def __init__(self, store: Store, budget: Budget, retry: RetryPolicy) -> None:
+    def __init__(self, store: Store, budgets: Mapping[str, Budget], retry: RetryPolicy) -> None:
         self.now = START
         self.set_by = timedelta()
         self.store = store
@@ -49,7 +50,7 @@ class World:
         self.dispatcher = Dispatcher(
             store,
             self._send,
-            budget,
+            budgets,
             retry,
             clock=lambda: self.now,
             elapsed=lambda: (self.now - self.set_by - START).total_seconds(),
@@ -58,7 +59,12 @@ class World:
         )
 
     async def owe(
-        self, *names: str, send_within: timedelta = timedelta(days=1), entry: str = "entry"
+        self,
+        *names: str,
+        send_within: timedelta = timedelta(days=1),
+        entry: str = "entry",
+        repository: str = "o/r",
+        urgent: bool = False,
     ) -> None:
         """Records one event that owes a dispatch of each name (as its id)."""
         event = Event(f"evt_{names[0]}", Firing(entry, self.now, self.now))
@@ -67,11 +73,12 @@ class World:
                 dispatch_id=name,
                 event_id=event.id,
                 entry=entry,
-                repository="o/r",
+                repository=repository,
                 event_type="build",
                 client_payload="{}",
                 now=self.now,
                 send_within=send_within,
+                urgent=urgent,
             )
             for name in names
         )
@@ -90,7 +97,10 @@ class World:
                 await self._heard.wait()
 
     async def attempts(self, count: int) -> None:
-        await self.until(lambda: sum(isinstance(f, AttemptMade) for f in self.facts) >= count)
+        await self.until(lambda: len(self.made()) >= count)
+
+    def made(self) -> list[AttemptMade]:
+        return [fact for fact in self.facts if isinstance(fact, AttemptMade)]
 
     def move(self, **by: float) -> None:
         """So much time passes."""
@@ -131,11 +141,21 @@ class World:
 
 @asynccontextmanager
 async def world(
-    directory: Path, *, budget: Budget | None = None, retry: RetryPolicy = SOON
+    directory: Path,
+    *,
+    budget: Budget | None = None,
+    retry: RetryPolicy = SOON,
+    lanes: Mapping[str, Budget] | None = None,
 ) -> AsyncIterator[World]:
-    store = Store.open(f"sqlite:///{directory}/d.sqlite", owner="test", now=START)
+    """``lanes`` are those of owners, by name."""
+    store = Store.open(
+        f"sqlite:///{directory}/d.sqlite",
+        owner="test",
+        now=START,
+        lane_of=lambda repository: repository.partition("/")[0] if lanes else "",
+    )
     try:
-        made = World(store, budget or Budget(0, 0, 0), retry)
+        made = World(store, lanes or {"": budget or Budget(0, 0, 0)}, retry)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(made.dispatcher.run())
             yield made
@@ -292,6 +312,143 @@ async def test_the_pacing_lets_a_burst_go_and_the_rest_one_by_one(tmp_path: Path
         assert w.sent == ["a", "b", "c"]
 
 
+class TestLanes:
+    async def test_a_limited_credential_holds_up_no_other(self, tmp_path: Path) -> None:
+        """Whatever it owes, and however long that has been due."""
+        names = [f"a{number:02}" for number in range(40)]
+        async with world(tmp_path, lanes={"a": Budget(1, 2, 0), "b": Budget(0, 0, 0)}) as w:
+            w.answers["a00"] = [Throttled(START + timedelta(hours=1), "403")]
+            await w.owe(*names, repository="a/x", entry="of a")
+            await w.attempts(1)
+            w.move(minutes=1)
+            await w.owe("b1", "b2", repository="b/x", entry="of b")
+            await w.until(lambda: {"b1", "b2"} <= set(w.sent))
+            assert len(w.sent) <= 4  # of the limited one those that were under way with the first
+
+    async def test_requests_that_are_not_answered_hold_up_no_other_credential(
+        self, tmp_path: Path
+    ) -> None:
+        names = [f"a{number:02}" for number in range(40)]
+        async with world(tmp_path, lanes={"a": Budget(0, 0, 0), "b": Budget(0, 0, 0)}) as w:
+            w.open.clear()
+            await w.owe(*names, repository="a/x")
+            await w.until(lambda: len(w.sent) == IN_FLIGHT_MAX)
+            await w.owe("b1", repository="b/x")
+            await w.until(lambda: "b1" in w.sent)
+
+    async def test_one_that_is_out_of_reach_holds_up_no_other(self, tmp_path: Path) -> None:
+        async with world(tmp_path, lanes={"a": Budget(0, 0, 0), "b": Budget(0, 0, 0)}) as w:
+            w.answers["a1"] = [Unreachable("refused")] * 99
+            await w.owe("a1", repository="a/x")
+            await w.attempts(1)
+            await w.owe("a2", repository="a/x")
+            await w.owe("b1", repository="b/x")
+            await w.attempts(2)
+            assert w.sent == ["a1", "b1"]
+
+    async def test_a_credential_that_is_refused_loses_nothing_and_is_tried_one_at_a_time(
+        self, tmp_path: Path
+    ) -> None:
+        """Then all goes, in the order in which it was owed."""
+        names = [f"a{number:02}" for number in range(30)]
+        async with world(tmp_path, lanes={"a": Budget(0, 0, 0)}) as w:
+            w.answers = {name: [Unauthorized("401")] * 99 for name in names}
+            await w.owe("a00", repository="a/x")
+            await w.attempts(1)
+            await w.owe(*names[1:], repository="a/x")
+            for number in range(2, 6):
+                w.move(minutes=1)
+                await w.attempts(number)
+                assert len(w.sent) == number
+            assert {(await w.state(name)).state for name in names} == {State.PENDING}
+            told = [fact.message for fact in w.facts if isinstance(fact, Trouble)]
+            assert told == ["a: 401; what it is for waits, and is tried now and then"]
+            w.answers.clear()
+            w.move(minutes=1)
+            await w.until(lambda: set(names) <= set(w.sent[5:]))
+            assert len(w.sent) == 5 + len(names)
+            await w.attempts(5 + len(names))
+            assert {(await w.state(name)).state for name in names} == {State.ACCEPTED}
+            assert any("GitHub takes it again" in str(fact) for fact in w.facts)
+
+
+async def test_a_restart_neither_ends_a_wait_nor_begins_a_new_hour(tmp_path: Path) -> None:
+    end = START + timedelta(hours=1)
+    async with world(tmp_path, lanes={"a": Budget(0, 0, 5), "b": Budget(0, 0, 5)}) as w:
+        w.answers["a1"] = [Throttled(end, "403")]
+        await w.owe("a1", repository="a/x")
+        await w.owe("b1", "b2", "b3", repository="b/x")
+        await w.attempts(4)
+    resumed = {"a": Budget(0, 0, 5), "b": Budget(0, 0, 5)}
+    store = Store.open(f"sqlite:///{tmp_path}/d.sqlite", owner="test", now=START)
+    for lane, spent in (await store.budgets()).items():
+        resumed[lane].resume(spent)
+    await store.close()
+    assert resumed["a"].blocked_until(START) == end
+    assert resumed["b"].allowance(START) == 2
+    async with world(tmp_path, lanes=resumed) as w:
+        await w.owe("a2", repository="a/x")
+        await w.owe("b4", "b5", "b6", repository="b/x")
+        await w.attempts(2)
+        assert w.sent == ["b4", "b5"]
+        w.now = end
+        w.dispatcher.wake()
+        await w.attempts(3)
+        assert w.sent[2] in ("a1", "a2")
+
+
+async def test_a_cron_does_not_wait_for_a_burst_of_webhooks(tmp_path: Path) -> None:
+    async with world(tmp_path, budget=Budget(1, 1, 0)) as w:
+        await w.owe(*(f"push{number:02}" for number in range(30)), entry="push")
+        await w.attempts(1)
+        await w.owe("cron", entry="cron", urgent=True)
+        w.move(seconds=1)
+        await w.attempts(2)
+        w.move(seconds=1)
+        await w.attempts(3)
+        assert "cron" in w.sent[1:3]
+
+
+async def test_an_endless_stream_of_urgent_ones_leaves_webhooks_a_share(tmp_path: Path) -> None:
+    async with world(tmp_path, budget=Budget(1, 1, 0)) as w:
+        await w.owe(*(f"push{number:02}" for number in range(30)), entry="push")
+        await w.owe(*(f"cron{number:02}" for number in range(30)), entry="cron", urgent=True)
+        for number in range(1, 21):
+            await w.attempts(number)
+            w.move(seconds=1)
+        pushes = [name for name in w.sent[:20] if name.startswith("push")]
+        crons = [name for name in w.sent[:20] if name.startswith("cron")]
+        assert 3 <= len(pushes) <= 10 <= len(crons)
+        assert pushes == sorted(pushes)  # each entry's in order
+        assert crons == sorted(crons)
+
+
+async def test_a_secondary_limit_in_the_middle_of_a_burst_loses_and_doubles_nothing(
+    tmp_path: Path,
+) -> None:
+    names = [f"dsp_{number:02}" for number in range(20)]
+    async with world(tmp_path, budget=Budget(1, 10, 0)) as w:
+        end = START + timedelta(minutes=2)
+        w.answers = {name: [Throttled(end, "403")] for name in names[4:10]}
+        w.open.clear()
+        await w.owe(*names)
+        await w.until(lambda: len(w.sent) == 10)
+        w.open.set()
+        await w.attempts(10)
+        w.answers.clear()
+        left = [name for name in names if (await w.state(name)).state is State.PENDING]
+        assert left == names[4:]
+        w.move(minutes=2)
+        for number in range(11, 11 + len(left)):
+            await w.attempts(number)
+            w.move(seconds=1)
+        assert {(await w.state(name)).state for name in names} == {State.ACCEPTED}
+        accepted = [fact for fact in w.made() if fact.dispatch.state is State.ACCEPTED]
+        assert sorted(fact.dispatch.id for fact in accepted) == names
+        afterwards = [fact.attempt.started_at for fact in w.made()[10:]]
+        assert afterwards == [end + timedelta(seconds=n) for n in range(len(left))]  # one by one
+
+
 async def test_while_github_is_out_of_reach_one_at_a_time_finds_out(tmp_path: Path) -> None:
     """A backlog costs no more attempts than a single dispatch does, and none of the budget."""
     names = [f"dsp_{n:03}" for n in range(40)]
@@ -355,12 +512,17 @@ async def test_an_answer_is_not_forgotten_while_the_store_is_away(
     settle, failures = Store.settle, [1, 2, 3]
 
     async def flaky(
-        self: Store, dispatch_id: str, attempt: Attempt, settlement: Settlement, now: datetime
+        self: Store,
+        dispatch_id: str,
+        attempt: Attempt,
+        settlement: Settlement,
+        now: datetime,
+        **spent: Any,
     ) -> Dispatch:
         if failures:
             failures.pop()
             raise StoreUnavailable("disk full")
-        return await settle(self, dispatch_id, attempt, settlement, now)
+        return await settle(self, dispatch_id, attempt, settlement, now, **spent)
 
     monkeypatch.setattr(Store, "settle", flaky)
     async with world(tmp_path) as w:
@@ -377,12 +539,17 @@ async def test_a_store_that_cannot_be_claimed_from_is_waited_for(
     claim, failures = Store.claim, [1, 2]
 
     async def flaky(
-        self: Store, now: datetime, limit: int, lease: timedelta, held: Collection[str]
+        self: Store,
+        now: datetime,
+        limit: int,
+        lease: timedelta,
+        held: Collection[str],
+        **which: Any,
     ) -> Claim:
         if failures:
             failures.pop()
             raise StoreUnavailable("locked")
-        return await claim(self, now, limit, lease, held)
+        return await claim(self, now, limit, lease, held, **which)
 
     monkeypatch.setattr(Store, "claim", flaky)
     async with world(tmp_path) as w:
@@ -400,9 +567,14 @@ async def test_what_is_claimed_while_the_stop_comes_is_given_back(
     claim, claiming, stopped = Store.claim, asyncio.Event(), asyncio.Event()
 
     async def slow(
-        self: Store, now: datetime, limit: int, lease: timedelta, held: Collection[str]
+        self: Store,
+        now: datetime,
+        limit: int,
+        lease: timedelta,
+        held: Collection[str],
+        **which: Any,
     ) -> Claim:
-        found = await claim(self, now, limit, lease, held)
+        found = await claim(self, now, limit, lease, held, **which)
         if found.dispatches:
             claiming.set()
             await stopped.wait()

@@ -114,6 +114,16 @@ def test_an_accepted_write_starts_the_count_of_refusals_anew_but_not_during_the_
     assert budget.throttles == 0
 
 
+def test_what_is_taken_back_during_a_wait_makes_no_room_for_a_burst_after_it() -> None:
+    """As where one of a burst is refused, and the others of it have not left yet."""
+    budget = Budget(1, 10, 500)
+    budget.spend(T0, 10)
+    budget.throttle(T0, after(60))
+    budget.take_back(T0, 9)
+    assert budget.allowance(after(60)) == 1
+    assert budget.allowance(after(61)) == 2
+
+
 def test_a_used_up_limit_of_githubs_waits_for_its_reset() -> None:
     budget = Budget(1, 10, 500)
     budget.observe(T0, Limits(5000, 1, after(900), "core"))
@@ -218,6 +228,46 @@ def test_next_at_is_the_first_instant_at_which_one_may_go(
     if free > now:
         assert budget.allowance(free - timedelta(microseconds=1)) == 0
     assert budget.allowance(free) >= 1
+
+
+@given(
+    rate=st.floats(0, 50),
+    burst=st.integers(0, 30),
+    per_hour=st.integers(0, 100),
+    steps=steps,
+    wait=st.integers(0, 7200),
+    later=st.integers(-100_000, 100_000),
+)
+def test_one_that_goes_on_from_another_says_what_that_would_have_said(
+    rate: float, burst: int, per_hour: int, steps: list[tuple[int, int]], wait: int, later: int
+) -> None:
+    budget, resumed = Budget(rate, burst, per_hour), Budget(rate, burst, per_hour)
+    now = T0
+    for microseconds, n in steps:
+        now += timedelta(microseconds=microseconds)
+        budget.spend(now, min(n, budget.allowance(now)))
+    if wait:
+        budget.throttle(now, now + timedelta(seconds=wait))
+    resumed.resume(budget.spent)
+    now += timedelta(seconds=later)
+    assert resumed.allowance(now) == budget.allowance(now)
+    assert resumed.next_at(now) == budget.next_at(now)
+    assert resumed.blocked_until(now) == budget.blocked_until(now)
+    assert resumed.throttles == budget.throttles
+
+
+def test_a_pace_that_was_changed_meanwhile_holds_from_now_on() -> None:
+    """A slow bucket that was overdrawn does not hold up a fast one, and a wait stays a wait."""
+    slow, fast = Budget(0.001, 1, 0), Budget(10, 5, 0)
+    slow.spend(T0, 20)
+    fast.resume(slow.spent)
+    assert fast.next_at(T0) <= after(1)
+    slow.throttle(T0, after(600))
+    fast.resume(slow.spent)
+    assert after(600) <= fast.next_at(T0) <= after(601)
+    off = Budget(0, 0, 0)
+    off.resume(slow.spent)
+    assert off.allowance(after(600)) == UNLIMITED
 
 
 def test_what_never_reached_github_counts_for_nothing() -> None:

@@ -236,6 +236,9 @@ def _status_rows(answer: Answer) -> Fields:
         rows.add("oldest waiting", plain(answer["oldest_waiting"]))
     if answer.get("limited_until"):
         rows.add("limited", plain(f"by GitHub: nothing is sent before {answer['limited_until']}"))
+    for credential in answer.get("credentials", []):
+        if credential["refused"]:
+            rows.add("refused", plain(f"{credential['name']}: {credential['refused']}"))
     for trigger in answer.get("triggers", []):
         off = "" if trigger["enabled"] else " (disabled)"
         rest = paused(trigger["paused"])

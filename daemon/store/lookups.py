@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from daemon.dispatch import Attempt, Dispatch, State
 from daemon.event import Event, FiringOutcome, FiringRecord, Outcome, Verdict
@@ -171,10 +171,17 @@ def oldest_waiting(connection: Connection) -> datetime | None:
     return min((created_at for created_at in oldest if created_at is not None), default=None)
 
 
-def next_due(connection: Connection) -> datetime | None:
-    """When the next dispatch is due, or the next lease ends."""
-    wake_at = dispatches_.c.wake_at
-    earliest: datetime | None = connection.execute(
-        select(func.min(wake_at)).where(wake_at.is_not(None))
-    ).scalar_one()
-    return earliest
+NEXT_DUE = select(func.min(dispatches_.c.wake_at)).where(
+    dispatches_.c.lane == bindparam("lane"),
+    dispatches_.c.urgent == bindparam("urgent"),
+    dispatches_.c.wake_at.is_not(None),
+)
+
+
+def next_due(connection: Connection, lane: str) -> datetime | None:
+    """When the next dispatch of the lane is due, or the next lease ends."""
+    ends = (
+        connection.execute(NEXT_DUE, {"lane": lane, "urgent": urgent}).scalar_one()
+        for urgent in (True, False)
+    )
+    return min((end for end in ends if end is not None), default=None)

@@ -12,32 +12,53 @@ from sqlalchemy import Connection, bindparam, select
 from daemon.dispatch import TRANSITIONS, Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError
 from daemon.event import Pause
+from daemon.pacing import Spent
 from daemon.ports import Claim
-from daemon.store import pauses, schema
+from daemon.store import budgets, pauses, schema
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import chunks
+from daemon.store.lanes import lane_of
 from daemon.store.overlaps import set_free
 from daemon.store.rows import DISPATCH, WAITING, attempt_row, dispatch_row, dispatches_of
 
 table = schema.dispatches
 DISPATCHES = table.insert()
 ATTEMPTS = schema.attempts.insert()
+DUE = (
+    select(*DISPATCH)
+    .where(
+        table.c.lane == bindparam("lane"),
+        table.c.urgent == bindparam("urgent"),
+        table.c.wake_at <= bindparam("now"),
+    )
+    .order_by(table.c.wake_at, table.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
 update = table.update().where(table.c.id == bindparam("key"))  # sets what its parameters name
 
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """What an attempt (None: there was none) came to, ``at`` that time."""
+    """What an attempt (None: there was none) came to, ``at`` that time, and what its ``lane`` has
+    ``spent`` by then, where that is to be kept."""
 
     dispatch_id: str
     attempt: Attempt | None
     settlement: Settlement
     at: datetime
+    lane: str = ""
+    spent: Spent | None = None
 
 
 def add(connection: Connection, groups: Sequence[Sequence[Dispatch]]) -> list[None]:
     """Writes further dispatches of events that are there already."""
-    rows = [dispatch_row(dispatch) for dispatches in groups for dispatch in dispatches]
+    lane = lane_of(connection)
+    rows = [
+        dispatch_row(dispatch, lane(dispatch.repository))
+        for dispatches in groups
+        for dispatch in dispatches
+    ]
     if rows:
         run_for_each(connection, DISPATCHES, rows)
     return [None] * len(groups)
@@ -50,25 +71,26 @@ def claim(
     lease: timedelta,
     owner: str,
     held: Collection[str],
+    lane: str,
+    urgent_first: bool,
 ) -> Claim:
-    """Takes what is due, oldest first: what waits for its time, and what another claimed and then
-    left until its lease ran out. What is too old to be sent is settled as dead instead.
+    """Takes what is due in the lane, oldest first: what waits for its time, and what another
+    claimed and then left until its lease ran out. What is too old to be sent is settled as dead
+    instead. What is urgent goes before all else, or after it.
 
     Leases of those that are ``held``, by id, begin anew where they ran out, and that is all: their
     requests are on their way, and only the answers say what becomes of them.
     """
-    rows = connection.execute(
-        select(*DISPATCH)
-        .where(table.c.wake_at <= now)
-        .order_by(table.c.wake_at, table.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+    due: list[Dispatch] = []
+    for urgent in (urgent_first, not urgent_first):  # two walks along the index, and no sorting
+        if len(due) < limit:
+            asked = {"lane": lane, "urgent": urgent, "now": now, "most": limit - len(due)}
+            due += dispatches_of(connection.execute(DUE, asked))
     claimed: list[Dispatch] = []
     expired: list[Dispatch] = []
     renewed: list[Dispatch] = []
     found: dict[str, State] = {}
-    for dispatch in dispatches_of(rows):
+    for dispatch in due:
         if dispatch.state is State.SENDING and dispatch.id in held:
             renewed.append(dispatch)
             continue
@@ -131,6 +153,7 @@ def settle(connection: Connection, settlings: Sequence[Settling]) -> list[Dispat
     if attempts := [attempt_row(each.attempt) for each in settlings if each.attempt is not None]:
         run_for_each(connection, ATTEMPTS, attempts)
     save(connection, settled.values())
+    budgets.keep(connection, {each.lane: each.spent for each in settlings if each.spent})
     return [settled[settling.dispatch_id] for settling in settlings]
 
 

@@ -43,8 +43,9 @@ cursor_row = reading([column.name for column in CURSOR])
 incident_row = reading([column.name for column in INCIDENT])
 
 
-def dispatch_row(dispatch: Dispatch) -> dict[str, Any]:
+def dispatch_row(dispatch: Dispatch, lane: str) -> dict[str, Any]:
     row = _of_dispatch(dispatch)
+    row["lane"] = lane
     row["wake_at"] = dispatch.due_at if dispatch.state in WAITING else None
     return row
 

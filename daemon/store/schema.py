@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -160,6 +161,8 @@ dispatches = Table(
     Column("wake_at", Instant),
     Column("lease_owner", Text),
     Column("claimed_from", Word(State)),
+    Column("urgent", Boolean, nullable=False, server_default=false()),
+    Column("lane", Text, nullable=False, server_default=""),  # what it is sent under
     Column("workflow", Text, nullable=False, server_default=""),
     Column("ref", Text, nullable=False, server_default=""),
     Column("run_id", BigInteger),
@@ -170,6 +173,8 @@ dispatches = Table(
 )
 Index(
     None,
+    dispatches.c.lane,
+    dispatches.c.urgent,
     dispatches.c.wake_at,
     dispatches.c.id,
     sqlite_where=dispatches.c.wake_at.is_not(None),
@@ -187,6 +192,14 @@ attempts = Table(
     Column("status", Integer),
     Column("message", Text, nullable=False),
     Column("request_id", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("spent", JSON, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -19,13 +19,16 @@ from daemon.errors import StoreError, StoreUnavailable
 from daemon.event import Due, Event, FiringOutcome, FiringRecord, Outcome, Pause, Verdict
 from daemon.github_meta import HookRanges
 from daemon.incident import Incident, IncidentKind
+from daemon.pacing import Spent
 from daemon.ports import Accounted, Claim, Learned, Recording
 from daemon.schedule import Schedule
 from daemon.store import (
     accounting,
+    budgets,
     by_hand,
     deadlines,
     incidents,
+    lanes,
     learned,
     lookups,
     migrate,
@@ -46,6 +49,7 @@ from daemon.store.engine import (
     writing,
 )
 from daemon.store.file import Lock, Originals, create, wal_of
+from daemon.store.lanes import LaneOf, one_for_all
 from daemon.store.outbox import Settling
 from daemon.store.reader import Reader
 from daemon.store.recording import record
@@ -90,11 +94,20 @@ class Store:
         self._reading = self._writer if self._writer and in_memory(engine.url) else self._reader
 
     @classmethod
-    def open(cls, url: str, *, owner: str, now: datetime, read_only: bool = False) -> Store:
+    def open(
+        cls,
+        url: str,
+        *,
+        owner: str,
+        now: datetime,
+        read_only: bool = False,
+        lane_of: LaneOf = one_for_all,
+    ) -> Store:
         """Opens the database, creates it where there is none, and brings its schema up to date.
 
         ``owner`` names this process in the leases that it takes. A SQLite file is locked for this
         process until `close`. With ``read_only`` nothing is created, locked or changed.
+        ``lane_of`` gives each repository's lane: what is unfinished moves to the one of today.
 
         Raises:
             StoreError: another daemon uses it, it is newer than this code, it is no database of
@@ -108,7 +121,7 @@ class Store:
             create(path)
             lock = Lock(path)
             lock.take(now)
-        engine = connect(parsed, read_only=read_only)
+        engine = connect(parsed, read_only=read_only).execution_options(lane_of=lane_of)
         try:
             if lock is not None and path is not None:
                 examine(path)
@@ -221,23 +234,45 @@ class Store:
     # The outbox
 
     async def claim(
-        self, now: datetime, limit: int, lease: timedelta, held: Collection[str] = ()
+        self,
+        now: datetime,
+        limit: int,
+        lease: timedelta,
+        held: Collection[str] = (),
+        *,
+        lane: str = "",
+        urgent_first: bool = True,
     ) -> Claim:
-        """Takes up to ``limit`` dispatches that are due, oldest first, and makes them `sending`
-        until ``now + lease``. Those that may no longer be sent come back as dead, for the record.
-        Of what is `sending` and ``held``, by id, the lease alone is renewed, whatever its age.
+        """Takes up to ``limit`` dispatches of the lane that are due, the urgent ones first (or
+        last) and else the oldest, and makes them `sending` until ``now + lease``. Those that may no
+        longer be sent come back as dead, for the record. Of what is `sending` and ``held``, by id,
+        the lease alone is renewed, whatever its age.
 
         Shield this from cancellation: what is claimed by a call that nobody awaits any more rests
         until its lease runs out."""
-        return await self._writing.alone(outbox.claim, now, limit, lease, self._owner, held)
+        return await self._writing.alone(
+            outbox.claim, now, limit, lease, self._owner, held, lane, urgent_first
+        )
 
     async def settle(
-        self, dispatch_id: str, attempt: Attempt | None, settlement: Settlement, now: datetime
+        self,
+        dispatch_id: str,
+        attempt: Attempt | None,
+        settlement: Settlement,
+        now: datetime,
+        *,
+        lane: str = "",
+        spent: Spent | None = None,
     ) -> Dispatch:
-        """Records the attempt, if there was one, and moves the dispatch; returns it as it stands
-        then. Raises StoreError where it is unknown or the table of states has no such step."""
-        settling = Settling(dispatch_id, attempt, settlement, now)
+        """Records the attempt, if there was one, moves the dispatch, and keeps what its lane has
+        ``spent``; returns the dispatch as it stands then. Raises StoreError where it is unknown or
+        the table of states has no such step."""
+        settling = Settling(dispatch_id, attempt, settlement, now, lane, spent)
         return await self._writing.together(outbox.settle, settling)
+
+    async def budgets(self) -> dict[str, Spent]:
+        """What the lanes had spent when that was kept last."""
+        return await self._reading.alone(budgets.read)
 
     async def give_back(self, ids: Sequence[str], now: datetime) -> None:
         """Puts back what was claimed and never sent: due at once, in the state it was found in."""
@@ -267,10 +302,10 @@ class Store:
         or what stood in the way; None where there is no such dispatch."""
         return await self._writing.alone(outbox.cancel, ids, now, reason)
 
-    async def next_due(self, now: datetime) -> datetime | None:
-        """When the next dispatch falls due or a lease ends: ``now`` where one is due already, None
-        where nothing waits."""
-        earliest = await self._reading.alone(lookups.next_due)
+    async def next_due(self, now: datetime, lane: str = "") -> datetime | None:
+        """When the next dispatch of the lane falls due or a lease ends: ``now`` where one is due
+        already, None where nothing waits."""
+        earliest = await self._reading.alone(lookups.next_due, lane)
         return None if earliest is None else max(earliest, now)
 
     # What was told from outside
@@ -403,3 +438,5 @@ def _prepare(engine: Engine, where: str, *, read_only: bool) -> None:
     prepare = migrate.check if read_only else migrate.upgrade
     with (engine if read_only else writing(engine)).begin() as connection:
         prepare(connection, where)
+        if not read_only:
+            lanes.assign(connection)
