@@ -1,5 +1,5 @@
-"""What we owe GitHub, as values: a Dispatch, each Attempt to send it, and the table of states
-that says which step may follow which."""
+"""What we owe GitHub, as values: a Dispatch, each Attempt to send it, the run that GitHub named,
+and the table of states that says which step may follow which."""
 
 from __future__ import annotations
 
@@ -48,14 +48,17 @@ TO_SEND = frozenset({State.PENDING, State.HELD})
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """One ``repository_dispatch`` that an event owes.
+    """One ``repository_dispatch`` or ``workflow_dispatch`` that an event owes.
 
     ``repository`` is ``owner/name``. ``client_payload`` is the JSON text that goes out, metadata
-    included; empty where it could not be made (the dispatch is then dead). ``due_at`` is the
+    included; empty where it could not be made (the dispatch is then dead). A
+    ``workflow_dispatch`` names its ``workflow`` and ``ref``, which are empty on the other kind;
+    its ``event_type`` is empty, and its ``client_payload`` the inputs. ``due_at`` is the
     earliest next try and ``expires_at`` the end of ``send_within``. ``retry_until`` ends the
     retries; it is set at the first attempt and moves with every wait that GitHub imposed, since
     waits for pacing do not count. ``reason`` says why it is in its state; on an accepted one, why
-    GitHub may have got it twice. ``urgent`` ones, of crons and of calls, go before those of
+    GitHub may have got it twice. ``run_id`` and ``run_url`` are the run that GitHub named in its
+    answer, where it named one. ``urgent`` ones, of crons and of calls, go before those of
     webhooks: somebody waits for them, or for their time.
     """
 
@@ -75,6 +78,18 @@ class Dispatch:
     settled_at: datetime | None = None
     replay_of: str | None = None
     urgent: bool = False
+    workflow: str = ""
+    ref: str = ""
+    run_id: int | None = None
+    run_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunNamed:
+    """A run that GitHub named when it took a dispatch. ``url`` is for people, and may be empty."""
+
+    id: int
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +112,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """Where an attempt leaves its dispatch. ``due_at`` matters for pending and unsure ones."""
+    """Where an attempt leaves its dispatch. ``due_at`` matters for pending and unsure ones, ``run``
+    for accepted ones."""
 
     state: State
     reason: str = ""
     due_at: datetime | None = None
     retry_until: datetime | None = None
+    run: RunNamed | None = None

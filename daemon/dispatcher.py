@@ -290,9 +290,9 @@ class Dispatcher:
         self, dispatch: Dispatch, lane: Lane, answer: Answer, now: datetime
     ) -> Settlement:
         match answer:
-            case Accepted():
+            case Accepted(run=run):
                 lane.budget.accepted()
-                return Settlement(State.ACCEPTED)
+                return Settlement(State.ACCEPTED, run=run)
             case Failed(reason=reason):
                 return Settlement(State.DEAD, reason)
             case Throttled(reason=reason, until=until):

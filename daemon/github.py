@@ -1,5 +1,5 @@
-"""GitHub's dispatch endpoint as pure rules: a Dispatch in, the request out; an answer's status,
-headers and body in, what it means for the dispatch out. No I/O and no clock."""
+"""GitHub's two dispatch endpoints as pure rules: a Dispatch in, the request out; an answer's
+status, headers and body in, what it means for the dispatch out. No I/O and no clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -16,7 +16,7 @@ from typing import ClassVar
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from daemon import __version__
-from daemon.dispatch import Dispatch
+from daemon.dispatch import Dispatch, RunNamed
 from daemon.pacing import Limits
 
 # https://docs.github.com/en/rest/repos/repos#create-a-repository-dispatch-event
@@ -28,32 +28,44 @@ PAYLOAD_BYTES_MAX = 65_535
 """UTF-8 bytes of ``client_payload``. GitHub says "less than 64KB"; where a character counts as
 one there, counting bytes errs on the safe side."""
 
+# https://docs.github.com/en/rest/actions/workflows#create-a-workflow-dispatch-event
+INPUTS_MAX = 25
+"""Inputs of a ``workflow_dispatch``; 10 on GitHub Enterprise Server before 3.20."""
+
 API_VERSION = "2022-11-28"
+_ASKED_FOR_RUN = frozenset({"2022-11-28"})
+"""Versions of the API that name the run of a ``workflow_dispatch`` only where it is asked for.
+Later ones always do, and know no such question."""
 WAIT_MAX = timedelta(hours=24)
 """No wait of GitHub's is taken to be longer: its windows are an hour, so more is a fault."""
 
 QUOTE_MAX = 200
 _MESSAGE_MAX = 500
 _RIGHTS = (
-    "the token needs 'contents: write' on the repository (fine-grained token or GitHub App), "
+    "the token needs '{right}: write' on the repository (fine-grained token or GitHub App), "
     "or the scope 'repo' (classic token)"
 )
+_OF_A_WORKFLOW = "/actions/workflows/"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, but for the token, which only the client knows."""
+    """One HTTP request, but for the token, which only the client knows. ``plainer`` is the same for
+    a server that answers 400 to it, since it is too old for something that can be left out."""
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
+    plainer: Request | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """GitHub took the dispatch. Whether a workflow listens is another question."""
+    """GitHub took the dispatch. Whether a workflow listens is another question, unless it named
+    the ``run``."""
 
+    run: RunNamed | None = None
     outcome: ClassVar[str] = "accepted"
 
 
@@ -113,13 +125,26 @@ Answer = Accepted | Throttled | Unauthorized | Failed | Ambiguous | Unreachable
 
 def dispatch_request(dispatch: Dispatch, api_url: str, api_version: str = API_VERSION) -> Request:
     """The request that makes ``dispatch``. Its payload goes out byte for byte as it is stored."""
-    repository = quote(dispatch.repository, safe="/")
-    event_type = json.dumps(dispatch.event_type)
+    place = f"{api_url.rstrip('/')}/repos/{quote(dispatch.repository, safe='/')}"
+    if not dispatch.workflow:
+        event_type = json.dumps(dispatch.event_type)
+        body = f'{{"event_type":{event_type},"client_payload":{dispatch.client_payload}}}'
+        return _post(f"{place}/dispatches", body, api_version)
+    url = f"{place}{_OF_A_WORKFLOW}{quote(dispatch.workflow, safe='')}/dispatches"
+    body = f'"ref":{json.dumps(dispatch.ref)},"inputs":{dispatch.client_payload}'
+    plain = _post(url, f"{{{body}}}", api_version)
+    if api_version not in _ASKED_FOR_RUN:
+        return plain
+    asking = _post(url, f'{{{body},"return_run_details":true}}', api_version)
+    return replace(asking, plainer=plain)
+
+
+def _post(url: str, body: str, api_version: str) -> Request:
     return Request(
         method="POST",
-        url=f"{api_url.rstrip('/')}/repos/{repository}/dispatches",
+        url=url,
         headers=request_headers(api_version, {"Content-Type": "application/json"}),
-        body=f'{{"event_type":{event_type},"client_payload":{dispatch.client_payload}}}'.encode(),
+        body=body.encode(),
     )
 
 
@@ -170,6 +195,23 @@ def payload_faults(event_type: str, payload: Mapping[str, object], encoded: byte
     return faults
 
 
+def input_faults(inputs: Mapping[str, object], encoded: bytes) -> list[str]:
+    """The same of a ``workflow_dispatch``."""
+    faults = []
+    if (excess := len(inputs) - INPUTS_MAX) > 0:
+        ours = ", the input 'dispatchd' included" if "dispatchd" in inputs else ""
+        faults.append(
+            f"there are {len(inputs)} inputs{ours}, {excess} more than GitHub's {INPUTS_MAX}; "
+            "put several into one, as JSON"
+        )
+    if (excess := len(encoded) - PAYLOAD_BYTES_MAX) > 0:
+        faults.append(
+            f"the inputs have {len(encoded):,} bytes as UTF-8 JSON, {excess:,} more than GitHub's "
+            f"{PAYLOAD_BYTES_MAX:,}; pass on only what the workflow reads, or a link to the rest"
+        )
+    return faults
+
+
 def interpret(
     status: int, headers: Mapping[str, str], body: bytes, *, url: str, now: datetime
 ) -> Answer | Redirected:
@@ -190,9 +232,10 @@ def interpret(
     if status == 429 or (status == 403 and _is_rate_limit(fields, words)):
         return _throttled(said, fields, now)
     if status in (401, 410):
-        return Unauthorized(f"{said}. {_explanation(status, fields, words)}{_stranger(fields)}")
+        why = _explanation(status, fields, words, url)
+        return Unauthorized(f"{said}. {why}{_stranger(fields)}")
     if 300 <= status < 500 and status != 408:
-        return Failed(f"{said}. {_explanation(status, fields, words)}{_stranger(fields)}")
+        return Failed(f"{said}. {_explanation(status, fields, words, url)}{_stranger(fields)}")
     return Ambiguous(f"{said}; it may have acted on the request or not")
 
 
@@ -245,11 +288,25 @@ def _other_success(said: str, fields: Mapping[str, str], body: bytes) -> Answer:
     # and says nothing about what became of the request.
     page = body.lstrip()[:1] == b"<"
     if "x-github-request-id" in fields and not page:
-        return Accepted()
+        return Accepted(_run_named(body))
     return Ambiguous(
         f"{said}, where GitHub answers 204: this looks like another server's answer; "
         "check GH_API_URL, and the proxy or portal between"
     )
+
+
+def _run_named(body: bytes) -> RunNamed | None:
+    """The run in the answer to a ``workflow_dispatch``."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    run_id = document.get("workflow_run_id") if isinstance(document, dict) else None
+    if not isinstance(run_id, int) or isinstance(run_id, bool) or not 0 < run_id < 2**63:
+        return None
+    url = document.get("html_url")
+    shown = isinstance(url, str) and url.startswith(("https://", "http://"))
+    return RunNamed(run_id, one_line(url, _MESSAGE_MAX) if shown else "")
 
 
 def _redirect(said: str, location: str, url: str) -> Answer | Redirected:
@@ -338,7 +395,7 @@ def _number(text: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
-def _explanation(status: int, fields: Mapping[str, str], words: str) -> str:
+def _explanation(status: int, fields: Mapping[str, str], words: str, url: str) -> str:
     """What a refusal means and how to mend it, for the person who is woken by it."""
     if status in (300, 301, 302, 303, 304):
         target = one_line(fields.get("location", "")) or "nowhere"
@@ -347,23 +404,33 @@ def _explanation(status: int, fields: Mapping[str, str], words: str) -> str:
             "has moved; write its new name in the config (or in GH_API_URL)"
         )
     if status == 403:
-        return _forbidden(fields, words)
+        return _forbidden(fields, words, url)
+    by_name = _OF_A_WORKFLOW in url
     known = {
         400: "It could not read the request, or does not know the API version: a proxy may have "
         "changed the request, else this is a fault in dispatchd",
         401: "The token is wrong, expired or revoked: make a new one and put it where the old one "
         "is. Read anew without a restart: `file:` and `credential:`",
-        404: "The repository's name is misspelt, or the token cannot see it: " + _RIGHTS,
+        404: f"The repository's name{' or the workflow file' * by_name} is misspelt, or the token "
+        f"cannot see it: {_rights(url)}",
         407: "A proxy wants credentials: put them into the proxy's URL in HTTPS_PROXY",
         410: "This version of its API is retired: set GH_API_VERSION to one that GitHub still has, "
         "or update dispatchd",
-        422: f"It allows event_type {EVENT_TYPE_MAX} characters, and client_payload "
+        422: f"It allows {INPUTS_MAX} inputs, all of which the workflow must declare under `on: "
+        "workflow_dispatch: inputs:` ('dispatchd' too, unless `inject_metadata` is false), and the "
+        "`ref` must exist: mend the entry, or the workflow"
+        if by_name
+        else f"It allows event_type {EVENT_TYPE_MAX} characters, and client_payload "
         f"{PAYLOAD_KEYS_MAX} top-level keys and {PAYLOAD_BYTES_MAX:,} bytes: mend the entry",
     }
     return known.get(status, "It will answer the same again, so this is not retried")
 
 
-def _forbidden(fields: Mapping[str, str], words: str) -> str:
+def _rights(url: str) -> str:
+    return _RIGHTS.format(right="actions" if _OF_A_WORKFLOW in url else "contents")
+
+
+def _forbidden(fields: Mapping[str, str], words: str, url: str) -> str:
     text = words.lower()
     if "x-github-sso" in fields or "saml" in text:
         return (
@@ -374,7 +441,7 @@ def _forbidden(fields: Mapping[str, str], words: str) -> str:
         return "The organisation admits listed addresses only, and this machine's is not listed"
     if "archived" in text:
         return "The repository is archived: unarchive it, or disable the entry"
-    return "Something is not permitted: " + _RIGHTS
+    return "Something is not permitted: " + _rights(url)
 
 
 def _stranger(fields: Mapping[str, str]) -> str:

@@ -173,7 +173,8 @@ class Journal:
                     dispatch_id=dispatch.id,
                     entry=dispatch.entry,
                     repository=dispatch.repository,
-                    event_type=_short(dispatch.event_type),
+                    **_given(event_type=_short(dispatch.event_type)),
+                    **_given(workflow=dispatch.workflow, run_url=dispatch.run_url),
                     **_given(reason=_short(dispatch.reason)),
                 )
             case Trouble():

@@ -12,12 +12,13 @@ from daemon.dispatch import Dispatch, State
 from daemon.errors import ExpressionError, RenderError
 from daemon.event import Event, Firing
 from daemon.expressions import JSON, Bindings, compact, rfc3339
-from daemon.github import payload_faults
+from daemon.github import input_faults, payload_faults
 from daemon.spec import DispatchSpec
 
 METADATA_KEY = "dispatchd"
 """The reserved key of every payload: ``{"id", "entry", "depth"}``. A workflow that shows the id in
-its run name can be found again."""
+its run name can be found again. Of a ``workflow_dispatch`` it is an input, and holds the id alone:
+what a workflow can show without taking JSON apart, also where it is started by hand without it."""
 
 
 def render(
@@ -43,12 +44,10 @@ def render(
                 "`repository` to the entry)"
             )
         event_type = _event_type(spec, values)
-        payload = spec.client_payload.render(values, "client_payload")
-        if not isinstance(payload, dict):
-            raise RenderError("client_payload did not come to an object")
-        if spec.inject_metadata:
-            payload = with_metadata(payload, dispatch_id, entry)
-        encoded = encode(event_type, payload)
+        if spec.workflow:
+            encoded = _inputs(spec, values, dispatch_id)
+        else:
+            encoded = _payload(spec, values, event_type, dispatch_id, entry)
         state, reason = State.PENDING, ""
     except (RenderError, ExpressionError) as error:
         encoded, state, reason = "", State.DEAD, str(error)
@@ -64,6 +63,8 @@ def render(
         state=state,
         reason=reason,
         urgent=isinstance(event.cause, Firing),
+        workflow=spec.workflow,
+        ref=spec.ref,
     )
     if due_at is None or due_at <= event.at or state.final:
         return made
@@ -88,6 +89,8 @@ def new_dispatch(
     state: State = State.PENDING,
     reason: str = "",
     urgent: bool = False,
+    workflow: str = "",
+    ref: str = "",
 ) -> Dispatch:
     """A dispatch at the beginning of its life, due at once."""
     return Dispatch(
@@ -104,7 +107,46 @@ def new_dispatch(
         reason=reason,
         settled_at=now if state.final else None,
         urgent=urgent,
+        workflow=workflow,
+        ref=ref,
     )
+
+
+def _payload(
+    spec: DispatchSpec, values: Bindings, event_type: str, dispatch_id: str, entry: str
+) -> str:
+    payload = spec.client_payload.render(values, "client_payload")
+    if not isinstance(payload, dict):
+        raise RenderError("client_payload did not come to an object")
+    if spec.inject_metadata:
+        payload = with_metadata(payload, dispatch_id, entry)
+    return encode(event_type, payload)
+
+
+def _inputs(spec: DispatchSpec, values: Bindings, dispatch_id: str) -> str:
+    """The inputs as the JSON text that goes out. Raises RenderError where GitHub would refuse them
+    whatever the workflow declares."""
+    rendered = spec.client_payload.render(values, "inputs")
+    if not isinstance(rendered, dict):
+        raise RenderError("inputs did not come to an object")
+    inputs: dict[str, JSON] = {name: _input(value) for name, value in rendered.items()}
+    if spec.inject_metadata:
+        inputs[METADATA_KEY] = dispatch_id
+    try:
+        text = compact(inputs)
+        faults = input_faults(inputs, text.encode())
+    except ValueError as error:  # as in `encode`
+        raise RenderError(f"inputs cannot be written as JSON: {error}") from None
+    if faults:
+        raise RenderError("; ".join(faults))
+    return text
+
+
+def _input(value: JSON) -> str:
+    """GitHub takes inputs as strings. What is none goes as JSON, which ``fromJSON`` reads there."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else compact(value)
 
 
 def with_metadata(payload: Mapping[str, JSON], dispatch_id: str, entry: str) -> dict[str, JSON]:
@@ -133,6 +175,8 @@ def again(original: Dispatch, dispatch_id: str, now: datetime) -> Dispatch:
     metadata = payload.get(METADATA_KEY)
     if isinstance(metadata, dict):
         payload[METADATA_KEY] = {**metadata, "id": dispatch_id}
+    elif original.workflow and METADATA_KEY in payload:
+        payload[METADATA_KEY] = dispatch_id
     return replace(
         original,
         id=dispatch_id,
@@ -146,6 +190,8 @@ def again(original: Dispatch, dispatch_id: str, now: datetime) -> Dispatch:
         retry_until=None,
         settled_at=None,
         replay_of=original.id,
+        run_id=None,
+        run_url="",
     )
 
 

@@ -34,8 +34,10 @@ class CatchUp(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DispatchSpec:
-    """One ``repository_dispatch`` to make. ``event_types`` lists what a templated ``event_type``
-    may come to, and is empty beside a literal one. ``repository`` is ``owner/name``, or empty
+    """One dispatch to make: a ``repository_dispatch``, or where it names a ``workflow`` and a
+    ``ref``, a ``workflow_dispatch``, whose ``client_payload`` are the inputs and whose
+    ``event_type`` is empty. ``event_types`` lists what a templated ``event_type`` may come to,
+    and is empty beside a literal one. ``repository`` is ``owner/name``, or empty
     where neither the entry nor the settings name one (then the entry cannot run)."""
 
     event_type: Template
@@ -44,6 +46,8 @@ class DispatchSpec:
     repository: str
     send_within: timedelta
     inject_metadata: bool
+    workflow: str = ""
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)

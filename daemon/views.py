@@ -79,6 +79,8 @@ def dispatch_view(dispatch: Dispatch) -> dict[str, JSON]:
         "entry": dispatch.entry,
         "repository": dispatch.repository,
         "event_type": dispatch.event_type,
+        "workflow": dispatch.workflow or None,
+        "ref": dispatch.ref or None,
         "state": dispatch.state.value,
         "reason": dispatch.reason,
         "attempts": dispatch.attempts,
@@ -87,13 +89,17 @@ def dispatch_view(dispatch: Dispatch) -> dict[str, JSON]:
         "expires_at": rfc3339(dispatch.expires_at),
         "settled_at": _instant(dispatch.settled_at),
         "replay_of": dispatch.replay_of,
+        "run_id": dispatch.run_id,
+        "run_url": dispatch.run_url or None,
     }
 
 
 def dispatch_details(dispatch: Dispatch, attempts: Sequence[Attempt]) -> dict[str, JSON]:
-    """The same with the payload (JSON text, as it goes out) and every attempt."""
+    """The same with the payload or the inputs (JSON text, as it goes out) and every attempt."""
+    by_name = bool(dispatch.workflow)
     return dispatch_view(dispatch) | {
-        "client_payload": dispatch.client_payload,
+        "client_payload": "" if by_name else dispatch.client_payload,
+        "inputs": dispatch.client_payload if by_name else None,
         "tries": [attempt_view(attempt) for attempt in attempts],
     }
 

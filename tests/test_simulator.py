@@ -3,71 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import aiohttp
 import pytest
 
 from daemon.simulator import ANY_EVENT, Fault, FaultKind, Listener, Simulator
 from daemon.simulator import world as simulated_world
-
-T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-HEADERS = {"Authorization": "Bearer ghp_x", "User-Agent": "test/1"}
-SHOP = "/repos/acme/shop"
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = T0
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
-class Caller:
-    """A plain HTTP client of one simulator."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-
-    async def __call__(
-        self,
-        simulator: Simulator,
-        method: str,
-        path: str,
-        body: object = None,
-        headers: Mapping[str, str] = HEADERS,
-    ) -> tuple[int, Any, Mapping[str, str]]:
-        """Status, JSON (or the raw bytes where it is none) and headers."""
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with self._session.request(
-            method,
-            simulator.url + path,
-            data=None if body is None else io.BytesIO(raw),
-            headers=headers,
-            allow_redirects=False,
-            skip_auto_headers=["User-Agent"],
-        ) as response:
-            raw = await response.read()
-            found = json.loads(raw) if response.content_type == "application/json" else raw
-            return response.status, found, response.headers.copy()
-
-    async def dispatch(
-        self, simulator: Simulator, event_type: str = "build", **payload: object
-    ) -> int:
-        body = {"event_type": event_type, "client_payload": payload}
-        status, _, _ = await self(simulator, "POST", f"{SHOP}/dispatches", body)
-        return status
+from tests.github_caller import HEADERS, SHOP, T0, Caller, Clock
 
 
 @asynccontextmanager
@@ -251,7 +196,7 @@ async def test_each_listening_workflow_gets_a_run(clock: Clock, call: Caller) ->
     async with Simulator(clock, listeners=listeners) as simulator:
         assert await call.dispatch(simulator, "build") == 204
         assert await call.dispatch(simulator, "unheard") == 204
-        assert [(run.listener.name, run.display_title) for run in simulator.runs] == [
+        assert [(run.workflow.name, run.display_title) for run in simulator.runs] == [
             ("Any", "build"),
             ("Build", "build"),
             ("Any", "unheard"),
@@ -294,16 +239,6 @@ async def test_a_run_shows_the_dispatchs_id_and_goes_from_queued_to_success(
     assert found["head_branch"] == "main"
     _, workflows, _ = await call(simulator, "GET", f"{SHOP}/actions/workflows")
     assert workflows["workflows"][0]["id"] == found["workflow_id"]
-
-
-def test_a_run_name_prints_fields_as_an_actions_expression_does() -> None:
-    listener = Listener(
-        "a.yml",
-        "A",
-        run_name="${{github.event.client_payload.n}}/${{ github.event.client_payload.o }}/"
-        "${{ github.event.client_payload.n.no.such }}/${{ secrets.X }}",
-    )
-    assert listener.title("x", {"n": 1.5, "o": {"k": True}}) == '1.5/{"k": true}//${{ secrets.X }}'
 
 
 async def test_runs_are_listed_newest_first_in_pages(simulator: Simulator, call: Caller) -> None:
@@ -570,5 +505,8 @@ async def test_a_port_in_use_is_an_error(simulator: Simulator, clock: Clock) -> 
         await Simulator(clock).start(port=port)
 
 
-def test_the_workflow_of_simulate_listens_to_everything() -> None:
-    assert ANY_EVENT.hears("whatever")
+async def test_the_workflow_of_simulate_listens_to_everything(
+    simulator: Simulator, call: Caller
+) -> None:
+    await call.dispatch(simulator, "whatever")
+    assert [run.workflow.file for run in simulator.runs] == [ANY_EVENT.workflow]

@@ -143,13 +143,14 @@ def _dispatch_ids() -> Iterator[str]:
 
 
 def _dispatched(dispatch: Dispatch) -> dict[str, JSON]:
-    shown: dict[str, JSON] = {
-        "event_type": dispatch.event_type,
-        "repository": dispatch.repository,
-    }
+    kind: dict[str, JSON] = {"event_type": dispatch.event_type}
+    if dispatch.workflow:
+        kind = {"workflow": dispatch.workflow, "ref": dispatch.ref}
+    shown = kind | {"repository": dispatch.repository}
     if dispatch.reason:
         return shown | {"dead": dispatch.reason}
-    return shown | {"client_payload": json.loads(dispatch.client_payload)}
+    carried = "inputs" if dispatch.workflow else "client_payload"
+    return shown | {carried: json.loads(dispatch.client_payload)}
 
 
 def without_metadata(payload: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -78,20 +78,30 @@ def _dispatches(
 def _dispatch(
     wanted: Mapping[str, Any], got: Mapping[str, Any], path: Path
 ) -> Iterator[Difference]:
-    for key in ("event_type", "repository"):
+    for key in ("event_type", "workflow", "ref", "repository"):
         if key in wanted:
-            yield from _between(wanted[key], got[key], (*path, key))
+            yield from _between({key: wanted[key]}, {k: got[k] for k in (key,) if k in got}, path)
     dead = got.get("dead", "")
     if "dead" in wanted:
         if not dead or wanted["dead"] not in dead:
             yield Difference((*path, "dead"), wanted["dead"], dead or _ABSENT)
     elif dead:
         yield Difference((*path, "dead"), actual=dead)
-    elif "client_payload" in wanted:
-        payload = got["client_payload"]
-        if METADATA_KEY not in wanted["client_payload"]:
-            payload = without_metadata(payload)
-        yield from _between(wanted["client_payload"], payload, (*path, "client_payload"))
+    else:
+        for key in ("client_payload", "inputs"):
+            if key in wanted:
+                yield from _carried(wanted[key], got.get(key), (*path, key))
+
+
+def _carried(
+    wanted: Mapping[str, Any], got: Mapping[str, Any] | None, path: Path
+) -> Iterator[Difference]:
+    """The differences of a payload or of inputs, which a dispatch of the other kind has not."""
+    if got is None:
+        yield Difference(path, wanted)
+    else:
+        metadata = METADATA_KEY in wanted
+        yield from _between(wanted, got if metadata else without_metadata(got), path)
 
 
 def _between(expected: Any, actual: Any, path: Path) -> Iterator[Difference]:

@@ -1,4 +1,5 @@
-"""``dispatchd workflow``: prints the GitHub workflow that listens to what an entry sends."""
+"""``dispatchd workflow``: prints the GitHub workflow that listens to what an entry sends, or that
+it starts by name."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from pathlib import Path
 from daemon import config
 from daemon.cli.tables import say
 from daemon.errors import UsageError
-from daemon.starter import listened, workflow
+from daemon.starter import listened, started, workflow, workflow_by_name
 
 
 def show_workflow(name: str, event_type: str | None, config_dir: Path | None) -> None:
@@ -25,5 +26,10 @@ def show_workflow(name: str, event_type: str | None, config_dir: Path | None) ->
         names = [each.name for each in loaded.triggers] + [each.name for each in loaded.crons]
         known = ", ".join(names) or "none"
         raise UsageError(f"there is no entry {name!r}; there are: {known}")
-    heard = listened(name, entry.dispatches, event_type)
-    say(workflow("trigger" if trigger else "cron", name, heard).rstrip("\n"))
+    kind = "trigger" if trigger else "cron"
+    if by_name := started(name, entry.dispatches, event_type):
+        text = workflow_by_name(kind, name, by_name)
+    else:
+        sent = [each for each in entry.dispatches if not each.workflow]
+        text = workflow(kind, name, listened(name, sent, event_type))
+    say(text.rstrip("\n"))

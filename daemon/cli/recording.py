@@ -284,6 +284,7 @@ def _expected(dispatch: Mapping[str, Any], default_repository: str) -> dict[str,
     expected = dict(dispatch)
     if expected["repository"] in (default_repository, REPOSITORY):
         del expected["repository"]  # whatever the default is elsewhere
-    if "client_payload" in expected:
-        expected["client_payload"] = without_metadata(expected["client_payload"])
+    for key in ("client_payload", "inputs"):
+        if key in expected:
+            expected[key] = without_metadata(expected[key])
     return expected

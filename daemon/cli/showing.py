@@ -203,7 +203,7 @@ def _dispatch_rows(answer: Answer) -> Listing:
             moment(dispatch["created_at"]),
             plain(dispatch["entry"]),
             plain(dispatch["repository"]),
-            plain(dispatch["event_type"]),
+            plain(dispatch["event_type"] or dispatch.get("workflow")),
             word(dispatch["state"]),
             str(dispatch["attempts"]),
             plain(dispatch["reason"]),

@@ -206,12 +206,15 @@ class GitHub:
     async def _follow(
         self, request: Request, token: str, deadline: float, gone: Callable[[], None]
     ) -> tuple[Answer, _Response | None]:
-        """Sends the request, and again to where 307 and 308 point."""
+        """Sends the request, and again to where 307 and 308 point, or plainer where it must be."""
         url, redirects = request.url, 0
         while True:
             response = await self._post(url, request, token, deadline, gone)
             if not isinstance(response, _Response):
                 return response, None
+            if response.status == 400 and request.plainer is not None:
+                request = request.plainer  # a 400 says that nothing was done
+                continue
             answer = github.interpret(
                 response.status, response.headers, response.body, url=url, now=self._clock()
             )

@@ -8,7 +8,7 @@ from datetime import timedelta
 from daemon.config.node import Node
 from daemon.errors import ExpressionError
 from daemon.expressions import JSON, Path, Template, Tree, Vocabulary, compact
-from daemon.github import PAYLOAD_KEYS_MAX, payload_faults
+from daemon.github import INPUTS_MAX, PAYLOAD_KEYS_MAX, input_faults, payload_faults
 from daemon.render import METADATA_KEY
 from daemon.spec import DispatchSpec
 
@@ -47,7 +47,9 @@ class DispatchReader:
             self.homeless.append(node)
         send_within = node.span("send_within", DEFAULT_SEND_WITHIN)
         inject_metadata = node.flag("inject_metadata", True)
-        payload = _payload(node, vocabulary, lenient)
+        if node.text("via"):
+            return self._read_by_name(node, vocabulary, repository, send_within, inject_metadata)
+        payload = _payload(node, "client_payload", vocabulary, lenient)
         event_type, event_types = _event_type(node, vocabulary)
         if payload is None or event_type is None:
             return None
@@ -59,6 +61,31 @@ class DispatchReader:
             repository=repository,
             send_within=send_within,
             inject_metadata=inject_metadata,
+        )
+
+    def _read_by_name(
+        self,
+        node: Node,
+        vocabulary: Vocabulary,
+        repository: str,
+        send_within: timedelta,
+        inject_metadata: bool,
+    ) -> DispatchSpec | None:
+        """A ``workflow_dispatch``."""
+        inputs = _payload(node, "inputs", vocabulary, lenient=False)
+        workflow, ref = node.text("workflow"), node.text("ref")
+        if inputs is None or not workflow or not ref:
+            return None
+        _check_inputs(node, inputs, inject_metadata)
+        return DispatchSpec(
+            event_type=vocabulary.template(""),
+            event_types=frozenset(),
+            client_payload=inputs,
+            repository=repository,
+            send_within=send_within,
+            inject_metadata=inject_metadata,
+            workflow=workflow,
+            ref=ref,
         )
 
 
@@ -86,8 +113,8 @@ def _event_type(node: Node, vocabulary: Vocabulary) -> tuple[Template | None, fr
     return template, event_types
 
 
-def _payload(node: Node, vocabulary: Vocabulary, lenient: bool) -> Tree | None:
-    place = node.child("client_payload")
+def _payload(node: Node, key: str, vocabulary: Vocabulary, lenient: bool) -> Tree | None:
+    place = node.child(key)
     errors: list[tuple[Path, ExpressionError]] = []
     tree = vocabulary.tree(place.value if place else {}, errors, lenient=lenient)
     if place is not None:
@@ -113,17 +140,36 @@ def _check_limits(node: Node, payload: Tree, inject_metadata: bool) -> None:
     least = _least(payload.root)
     if place is None or not isinstance(least, dict):
         return
+    _check_reserved(place, least)
+    if inject_metadata:
+        least.setdefault(METADATA_KEY, {})
+    for fault in payload_faults("-", least, compact(least).encode()):
+        spare = PAYLOAD_KEYS_MAX - 1 if inject_metadata else PAYLOAD_KEYS_MAX
+        place.fault(fault, f"an entry has {spare} keys of its own" if "keys" in fault else "")
+
+
+def _check_inputs(node: Node, inputs: Tree, inject_metadata: bool) -> None:
+    """What is wrong with the inputs whatever their templates come to."""
+    place = node.child("inputs")
+    least = _least(inputs.root)
+    if place is None or not isinstance(least, dict):
+        return
+    _check_reserved(place, least)
+    if inject_metadata:
+        least.setdefault(METADATA_KEY, "")
+    spare = INPUTS_MAX - 1 if inject_metadata else INPUTS_MAX
+    for fault in input_faults(least, compact(least).encode()):
+        hint = f"an entry has {spare} inputs of its own" if "inputs," in fault else ""
+        place.fault(fault, hint)
+
+
+def _check_reserved(place: Node, least: dict[str, JSON]) -> None:
     if METADATA_KEY in least:
         place.at((METADATA_KEY,)).fault(
             f"the key {METADATA_KEY!r} is reserved for the dispatch's own id",
             "use another name",
             key=True,
         )
-    elif inject_metadata:
-        least[METADATA_KEY] = {}
-    for fault in payload_faults("-", least, compact(least).encode()):
-        spare = PAYLOAD_KEYS_MAX - 1 if inject_metadata else PAYLOAD_KEYS_MAX
-        place.fault(fault, f"an entry has {spare} keys of its own" if "keys" in fault else "")
 
 
 def _least(root: object) -> JSON:

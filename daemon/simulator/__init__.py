@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from daemon.simulator.apps import App
 from daemon.simulator.faults import Fault, FaultKind
+from daemon.simulator.repositories import ReceivedDispatch
+from daemon.simulator.runs import Run
 from daemon.simulator.server import Simulator
-from daemon.simulator.world import ANY_EVENT, Listener, ReceivedDispatch, Run
+from daemon.simulator.workflows import ANY_EVENT, Listener
 
 __all__ = [
     "ANY_EVENT",

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from aiohttp import web
 
+from daemon.simulator.runs import timestamp
 from daemon.simulator.validation import DOCS, Rejection
-from daemon.simulator.world import World, instant
+from daemon.simulator.world import World
 
 APP_DOCS = f"{DOCS}/apps/apps"
 CLAIM_MAX = timedelta(minutes=10)
@@ -108,7 +109,8 @@ class Apps:
         app = self._claimed(request)
         owner = request.match_info["owner"]
         number = _number_at(app, owner)
-        if number is None or not self._world.exists(f"{owner}/{request.match_info['name']}"):
+        name = f"{owner}/{request.match_info['name']}"
+        if number is None or self._world.repository(name) is None:
             raise Rejection(404, "Not Found", APP_DOCS)
         document = {
             "id": number,
@@ -133,7 +135,7 @@ class Apps:
         self.issued += 1
         document = {
             "token": token,
-            "expires_at": instant(ends),
+            "expires_at": timestamp(ends),
             "permissions": dict(app.permissions),
             "repository_selection": "all",
         }

@@ -22,13 +22,21 @@ class FaultKind(StrEnum):
     DRIP = "drip"  # an error status with a body of which a byte a second comes
 
 
+class FaultPlace(StrEnum):
+    """The requests that a fault shows on."""
+
+    DISPATCH = "dispatch"  # what starts a workflow
+    READ = "read"  # every GET
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing to do wrong with the next ``times`` dispatches; None: until cleared.
+    """One thing to do wrong with the next ``times`` requests; None: until cleared.
 
-    ``acts`` says that the dispatch takes effect although its answer is the fault's. ``status``
-    defaults to 403 (secondary, primary), 307 (redirect) and else 503. ``seconds`` is how long
-    a stall holds the answer (None: until released) or a primary limit lasts (None: 60).
+    ``on`` says with which ones. ``acts`` says that the dispatch takes effect although its answer
+    is the fault's. ``status`` defaults to 403 (secondary, primary), 307 (redirect) and else 503.
+    ``seconds`` is how long a stall holds the answer (None: until released) or a primary limit
+    lasts (None: 60).
     ``retry_after`` is in seconds. ``location`` defaults to the repository's address by number.
     """
 
@@ -39,6 +47,7 @@ class Fault:
     seconds: float | None = None
     retry_after: int | None = None
     location: str | None = None
+    on: FaultPlace = FaultPlace.DISPATCH
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -53,10 +62,14 @@ class Fault:
             raise ValueError(f"unknown key '{unknown[0]}'; there are {', '.join(sorted(known))}")
         if document.get("kind") not in list(FaultKind):
             raise ValueError(f"kind must be one of {', '.join(FaultKind)}")
+        place = document.get("on", FaultPlace.DISPATCH)
+        if place not in list(FaultPlace):
+            raise ValueError(f"on must be one of {', '.join(FaultPlace)}")
         for name, (allowed, what) in _ALLOWED.items():
             if name in document and not allowed(document[name]):
                 raise ValueError(f"{name} must be {what}")
-        return cls(**{**document, "kind": FaultKind(document["kind"])})
+        kind = FaultKind(document["kind"])
+        return cls(**{**document, "kind": kind, "on": FaultPlace(place)})
 
 
 def _is_number(value: object, least: float, most: float) -> bool:
@@ -89,22 +102,27 @@ class Faults:
     """The faults that are still to happen, in the order in which they were asked for."""
 
     def __init__(self) -> None:
-        self._queue: deque[tuple[Fault, int | None]] = deque()
+        self._queues: dict[FaultPlace, deque[tuple[Fault, int | None]]] = {
+            place: deque() for place in FaultPlace
+        }
 
     def add(self, fault: Fault) -> None:
-        self._queue.append((fault, fault.times))
+        self._queues[fault.on].append((fault, fault.times))
 
     def clear(self) -> None:
-        self._queue.clear()
+        for queue in self._queues.values():
+            queue.clear()
 
-    def take(self) -> Fault | None:
-        """The fault for the next dispatch, or None when all goes well."""
-        if not self._queue:
+    def take(self, place: FaultPlace) -> Fault | None:
+        """The fault for the next request there, or None when all goes well."""
+        queue = self._queues[place]
+        if not queue:
             return None
-        fault, left = self._queue.popleft()
+        fault, left = queue.popleft()
         if left is None or left > 1:
-            self._queue.appendleft((fault, None if left is None else left - 1))
+            queue.appendleft((fault, None if left is None else left - 1))
         return fault
 
     def pending(self) -> list[dict[str, object]]:
-        return [{**fault.as_json(), "times": left} for fault, left in self._queue]
+        queued = (each for queue in self._queues.values() for each in queue)
+        return [{**fault.as_json(), "times": left} for fault, left in queued]

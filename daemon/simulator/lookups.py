@@ -1,21 +1,22 @@
-"""GitHub's endpoints that only read, as far as the stand-in has them: a repository, its workflows
-and its runs, what is left of the rate limit, and where GitHub's requests come from."""
+"""GitHub's endpoints that only read, but for Actions': repositories, branches, workflow files, the
+user, what is left of the rate limit, and where GitHub's requests come from."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Callable
 from datetime import datetime
 
 from aiohttp import web
 
+from daemon.simulator import shapes
+from daemon.simulator.paging import Page
 from daemon.simulator.quota import Quota
-from daemon.simulator.validation import DISPATCH_DOCS, Rejection
-from daemon.simulator.world import World, workflow_id
+from daemon.simulator.repositories import Repository
+from daemon.simulator.routing import named, of_repository
+from daemon.simulator.validation import Rejection
+from daemon.simulator.workflows import DIRECTORY
+from daemon.simulator.world import World
 
-REPOSITORY = "/repos/{owner}/{name}"
 META = "/meta"
 
 HOOKS = (
@@ -42,64 +43,99 @@ class Lookups:
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get(REPOSITORY, self._repository),
-            web.get(f"{REPOSITORY}/actions/runs", self._runs),
-            web.get(REPOSITORY + r"/actions/runs/{id:\d{1,18}}", self._run),
-            web.get(f"{REPOSITORY}/actions/workflows", self._workflows),
+            *of_repository("GET", "", self._repository),
+            *of_repository("GET", "/branches", self._branches),
+            *of_repository("GET", "/branches/{branch:.+}", self._branch),
+            *of_repository("GET", "/git/ref/heads/{branch:.+}", self._ref),
+            *of_repository("GET", "/git/matching-refs/heads/{prefix:.*}", self._refs),
+            *of_repository("GET", f"/contents/{DIRECTORY}", self._files),
+            *of_repository("GET", f"/contents/{DIRECTORY}/{{file}}", self._file),
             web.get("/rate_limit", self._rate_limit),
+            web.get("/user", self._user),
             web.get(META, self._meta),
         ]
 
     async def _repository(self, request: web.Request) -> web.StreamResponse:
         repository = named(request, self._world)
-        owner, _, name = repository.partition("/")
-        here = request.url.origin()
-        document = {
-            "id": self._world.number(repository),
-            "name": name,
-            "full_name": repository,
-            "private": True,
-            "owner": {"login": owner},
-            "url": f"{here}/repos/{repository}",
-            "html_url": f"{here}/{repository}",
-            "archived": False,
-            "disabled": False,
-            "default_branch": "main",
-        }
-        return web.json_response(document)
+        return web.json_response(shapes.repository_in_full(repository, here(request)))
 
-    async def _runs(self, request: web.Request) -> web.StreamResponse:
-        runs = self._world.runs_of(named(request, self._world))
-        size = min(_at_least_one(request.query.get("per_page"), 30), 100)
-        start = (_at_least_one(request.query.get("page"), 1) - 1) * size
-        now, here = self._clock(), str(request.url.origin())
-        page = [run.as_json(now, here) for run in runs[start : start + size]]
-        return web.json_response({"total_count": len(runs), "workflow_runs": page})
-
-    async def _run(self, request: web.Request) -> web.StreamResponse:
-        runs = self._world.runs_of(named(request, self._world))
-        wanted = int(request.match_info["id"])
-        run = next((run for run in runs if run.id == wanted), None)
-        if run is None:
-            raise Rejection(404, "Not Found")
-        return web.json_response(run.as_json(self._clock(), str(request.url.origin())))
-
-    async def _workflows(self, request: web.Request) -> web.StreamResponse:
+    async def _branches(self, request: web.Request) -> web.StreamResponse:
         repository = named(request, self._world)
-        workflows = [
+        page = Page.asked(request)
+        branches = self._all_branches(repository)
+        url = f"{here(request)}/repos/{repository.full_name}/commits"
+        found = [
             {
-                "id": workflow_id(repository, listener),
-                "name": listener.name,
-                "path": listener.path,
-                "state": "active" if listener.enabled else "disabled_manually",
+                "name": name,
+                "commit": {
+                    "sha": repository.commit(name),
+                    "url": f"{url}/{repository.commit(name)}",
+                },
+                "protected": False,
             }
-            for listener in self._world.listeners(repository)
+            for name in page.of(branches)
         ]
-        return web.json_response({"total_count": len(workflows), "workflows": workflows})
+        return web.json_response(found, headers=page.links(request, len(branches)))
+
+    async def _branch(self, request: web.Request) -> web.StreamResponse:
+        repository, name = self._branch_named(request, "Branch not found")
+        return web.json_response(shapes.branch(name, repository, here(request)))
+
+    async def _ref(self, request: web.Request) -> web.StreamResponse:
+        repository, name = self._branch_named(request, "Not Found")
+        return web.json_response(shapes.git_ref(name, repository, here(request)))
+
+    async def _refs(self, request: web.Request) -> web.StreamResponse:
+        repository = named(request, self._world)
+        prefix = request.match_info["prefix"]
+        names = [name for name in self._all_branches(repository) if name.startswith(prefix)]
+        found = [shapes.git_ref(name, repository, here(request)) for name in names]
+        return web.json_response(found)
+
+    def _branch_named(self, request: web.Request, absent: str) -> tuple[Repository, str]:
+        repository, name = named(request, self._world), request.match_info["branch"]
+        if name not in self._all_branches(repository):
+            raise Rejection(404, absent)
+        return repository, name
+
+    def _all_branches(self, repository: Repository) -> list[str]:
+        pushed = self._world.job_branches(repository, self._clock())
+        return list(dict.fromkeys([*repository.branches, *pushed]))
+
+    async def _files(self, request: web.Request) -> web.StreamResponse:
+        repository = self._on_default_branch(request)
+        if not repository.workflows:
+            raise Rejection(404, "Not Found")  # as of every directory without files
+        files = sorted(repository.workflows, key=lambda each: each.file)
+        return web.json_response(
+            [shapes.file_entry(each, repository, here(request)) for each in files]
+        )
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        repository = self._on_default_branch(request)
+        wanted = request.match_info["file"]
+        file = next((each for each in repository.workflows if each.file == wanted), None)
+        if file is None:
+            raise Rejection(404, "Not Found")
+        if "raw" in request.headers.get("Accept", ""):
+            return web.Response(text=file.text, content_type="application/vnd.github.raw+json")
+        return web.json_response(shapes.file_content(file, repository, here(request)))
+
+    def _on_default_branch(self, request: web.Request) -> Repository:
+        """The repository, whose other branches hold the same files."""
+        repository = named(request, self._world)
+        ref = request.query.get("ref", repository.default_branch).removeprefix("refs/heads/")
+        if ref not in self._all_branches(repository):
+            raise Rejection(404, f"No commit found for the ref {ref}")
+        return repository
 
     async def _rate_limit(self, request: web.Request) -> web.StreamResponse:
         rate = self._quota.as_json(self._clock())
-        return web.json_response({"resources": {"core": rate}, "rate": rate})
+        search = {"limit": 30, "remaining": 30, "used": 0, "reset": rate["reset"]}
+        return web.json_response({"resources": {"core": rate, "search": search}, "rate": rate})
+
+    async def _user(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(shapes.signed_in(here(request), self._clock()))
 
     async def _meta(self, request: web.Request) -> web.StreamResponse:
         """The networks of its webhooks; of other parts of GitHub, which are many more, a few."""
@@ -110,28 +146,9 @@ class Lookups:
             "api": [*HOOKS, "20.201.28.148/32"],
             "actions": ["4.148.0.0/16", "2603:1030:401:7::/64"],
         }
-        body = json.dumps(document).encode()
-        etag = f'W/"{hashlib.sha256(body).hexdigest()}"'
-        if request.headers.get("If-None-Match") == etag:
-            return web.Response(status=304, headers={"ETag": etag})
-        return web.Response(body=body, content_type="application/json", headers={"ETag": etag})
+        return web.json_response(document)
 
 
-def named(request: web.Request, world: World) -> str:
-    """The repository that the path names, or its number does; raises Rejection where there is
-    none."""
-    info = request.match_info
-    if "number" in info:
-        repository = world.numbered(int(info["number"]))
-    else:
-        repository = f"{info['owner']}/{info['name']}"
-    if repository is None or not world.exists(repository):
-        raise Rejection(404, "Not Found", DISPATCH_DOCS)
-    return repository
-
-
-def _at_least_one(text: str | None, default: int) -> int:
-    """A page number or size; what is no number counts as absent, as on GitHub."""
-    if text is None or not re.fullmatch("[0-9]{1,9}", text):
-        return default
-    return max(int(text), 1)
+def here(request: web.Request) -> str:
+    """What the addresses in an answer begin with."""
+    return str(request.url.origin())

@@ -30,8 +30,15 @@ _GATEWAY_PAGE = (
 
 def error_response(status: int, message: str, documentation_url: str = DOCS) -> web.Response:
     """An error in the shape of GitHub's."""
-    document = Rejection(status, message, documentation_url).as_json()
-    return web.json_response(document, status=status)
+    return refusal(Rejection(status, message, documentation_url))
+
+
+def refusal(rejection: Rejection) -> web.Response:
+    """The answer that a Rejection is."""
+    headers = {"Location": rejection.location} if rejection.location else {}
+    if rejection.retry_after is not None:
+        headers["Retry-After"] = str(rejection.retry_after)
+    return web.json_response(rejection.as_json(), status=rejection.status, headers=headers)
 
 
 def wrong_answer(fault: Fault, now: datetime, renamed_to: str) -> web.Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from importlib import resources
 
+from daemon.starter.by_name import started, workflow_by_name
 from daemon.starter.entries import Starter, cron_starter, trigger_starter
 from daemon.starter.insertion import entry_text, new_file, with_entry
 from daemon.starter.vendors import VENDORS
@@ -18,9 +19,11 @@ __all__ = [
     "listened",
     "new_file",
     "settings_text",
+    "started",
     "trigger_starter",
     "with_entry",
     "workflow",
+    "workflow_by_name",
 ]
 
 

@@ -49,11 +49,11 @@ def fields(dispatches: Iterable[DispatchSpec]) -> tuple[Field, ...]:
             found.setdefault(key, set()).update(event_types(dispatch))
             if _is_nested(value):
                 nested.add(key)
-    variables = _variables(found)
+    names = variables(found)
     return tuple(
         Field(
             key,
-            variables[key],
+            names[key],
             _expression(key, nested=key in nested),
             key in nested,
             frozenset(types),
@@ -78,14 +78,15 @@ def _is_nested(value: object) -> bool:
     return isinstance(value, dict | list)
 
 
-def _variables(keys: Iterable[str]) -> dict[str, str]:
+def variables(keys: Iterable[str], prefix: str = PREFIX) -> dict[str, str]:
+    """An environment variable for each key, no two the same."""
     chosen: dict[str, str] = {}
     for key in keys:
         bare = re.sub(r"[^A-Z0-9]+", "_", key.upper()).strip("_")[:NAME_MAX] or "FIELD"
-        name, number = PREFIX + bare, 1
+        name, number = prefix + bare, 1
         while name in chosen.values():
             number += 1
-            name = f"{PREFIX}{bare}_{number}"
+            name = f"{prefix}{bare}_{number}"
         chosen[key] = name
     return chosen
 

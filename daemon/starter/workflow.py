@@ -72,7 +72,7 @@ def _head(kind: str, entry: str, heard: Listened) -> Iterator[str]:
         else:
             yield "# By this id dispatchd tells which run a dispatch has started."
         shown = f"{entry} ${{{{ {ID} }}}}"
-    yield f"run-name: {_double_quoted(shown)}"
+    yield f"run-name: {double_quoted(shown)}"
     yield ""
     yield "on:"
     yield "  repository_dispatch:"
@@ -93,7 +93,7 @@ def _head(kind: str, entry: str, heard: Listened) -> Iterator[str]:
         yield "# but then GitHub keeps only the newest of those that wait, and cancels the others."
         group = f"{entry}-${{{{ github.run_id }}}}"
     yield "concurrency:"
-    yield f"  group: {_double_quoted(group)}"
+    yield f"  group: {double_quoted(group)}"
     yield "  cancel-in-progress: false"
     yield ""
 
@@ -102,7 +102,7 @@ def _job(entry: str, heard: Listened) -> Iterator[str]:
     payload = fields(heard.dispatches)
     yield "jobs:"
     yield "  handle:"
-    yield f"    name: {_double_quoted(f'Handle {entry}')}"
+    yield f"    name: {double_quoted(f'Handle {entry}')}"
     yield "    runs-on: ubuntu-latest"
     yield "    timeout-minutes: 10"
     yield "    # The payload comes from outside. Steps read it from these variables: an expression"
@@ -119,6 +119,11 @@ def _job(entry: str, heard: Listened) -> Iterator[str]:
     if not payload:
         yield "      # The entry sends no `client_payload` of its own."
     first = "DISPATCH_ID" if _identified(heard) != "no" else "EVENT_TYPE"
+    yield from show_variables([first, *(each.variable for each in payload)])
+
+
+def show_variables(names: Sequence[str]) -> Iterator[str]:
+    """The steps of a job that prints its environment variables ``names``, safely."""
     yield "    steps:"
     yield "      - name: Show what came"
     yield "        run: |"
@@ -126,7 +131,6 @@ def _job(entry: str, heard: Listened) -> Iterator[str]:
     yield "          token=$(openssl rand -hex 16)"
     yield '          echo "::stop-commands::$token"'
     yield "          printf '%s: %s\\n' \\"
-    names = [first, *(each.variable for each in payload)]
     for name in names[:-1]:
         yield f'            {name} "${name}" \\'
     yield f'            {names[-1]} "${names[-1]}"'
@@ -155,9 +159,9 @@ def _value(expression: str) -> str:
     text = f"${{{{ {expression} }}}}"
     # Plain where nothing in it could end the value, or begin a comment.
     plain = all((one.isalnum() and one.isascii()) or one in "._-()" for one in expression)
-    return text if plain else _double_quoted(text)
+    return text if plain else double_quoted(text)
 
 
-def _double_quoted(text: str) -> str:
+def double_quoted(text: str) -> str:
     quoted = scalar(text)
     return quoted if quoted.startswith('"') else f'"{quoted}"'

@@ -11,7 +11,7 @@ from daemon.errors import StoreError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest step. A database that has taken it needs no look at the others, and no library for
 them in memory: that is nearly every start."""
 

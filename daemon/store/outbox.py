@@ -164,7 +164,7 @@ def _settled(
     paused: Mapping[str, Pause],
 ) -> Dispatch:
     attempt, settlement = settling.attempt, settling.settlement
-    state, reason = settlement.state, settlement.reason
+    state, reason, run = settlement.state, settlement.reason, settlement.run
     if state not in TRANSITIONS[dispatch.state]:
         raise StoreError(f"{dispatch.id} is {dispatch.state} and cannot become {state}")
     if claimed_from is State.UNSURE and state in (State.PENDING, State.ACCEPTED):
@@ -181,6 +181,8 @@ def _settled(
         due_at=settlement.due_at or (settling.at if waits else dispatch.due_at),
         retry_until=settlement.retry_until or dispatch.retry_until,
         settled_at=settling.at if settlement.state.final else None,
+        run_id=run.id if run else dispatch.run_id,
+        run_url=run.url if run else dispatch.run_url,
     )
 
 
@@ -244,6 +246,8 @@ def save(connection: Connection, dispatches: Collection[Dispatch]) -> None:
             "due_at": dispatch.due_at,
             "retry_until": dispatch.retry_until,
             "settled_at": dispatch.settled_at,
+            "run_id": dispatch.run_id,
+            "run_url": dispatch.run_url,
             "wake_at": dispatch.due_at if dispatch.state in WAITING else None,
             "lease_owner": None,
             "claimed_from": None,

@@ -163,6 +163,10 @@ dispatches = Table(
     Column("claimed_from", Word(State)),
     Column("urgent", Boolean, nullable=False, server_default=false()),
     Column("lane", Text, nullable=False, server_default=""),  # what it is sent under
+    Column("workflow", Text, nullable=False, server_default=""),
+    Column("ref", Text, nullable=False, server_default=""),
+    Column("run_id", BigInteger),
+    Column("run_url", Text, nullable=False, server_default=""),
     Index(None, "event_id"),
     Index(None, "entry", "id"),
     Index(None, "state", "id"),

@@ -190,11 +190,11 @@ def workflow(
     entry: Annotated[str, typer.Argument(help="The name of a trigger or a cron entry.")],
     event_type: Annotated[
         str | None,
-        typer.Option(metavar="TYPE", help="Listen to this one only of the types that it sends."),
+        typer.Option(metavar="TYPE", help="Only this of what it sends or starts: a type or file."),
     ] = None,
     config_dir: ConfigDir = None,
 ) -> None:
-    """Print a GitHub workflow that listens to what an entry sends."""
+    """Print a GitHub workflow that listens to what an entry sends, or that it starts by name."""
     from daemon.cli.listening import show_workflow
 
     show_workflow(entry, event_type, config_dir)
