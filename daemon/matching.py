@@ -37,8 +37,11 @@ class Fields(CronSim):
 
     The rest of the day forms cronsim knows: ``L``, ``LW``, ``5L`` and ``1#2`` in the plain form, as
     numbers, agree with a calendar written out (in the tests), also in lists and under both day
-    rules. Its own walk is not used, nor set up: it takes an hour at a time and reads every field
-    anew, which is most of the time that a question about a schedule took.
+    rules. Its own walk is not used, nor set up. On a zone's time it is wrong from inside a repeated
+    hour (an instant in the past), over shifts of 30 minutes, and now and then after a gap at
+    midnight: so wall times are walked without a zone here, and ``cron.py`` makes instants of them.
+    Without a zone it is right, but takes an hour at a time and reads every field anew, which was
+    most of the time that a question about a schedule took.
     """
 
     def __init__(self, plain: str) -> None:
