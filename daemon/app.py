@@ -221,7 +221,11 @@ async def running(
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             cleaning = tasks.create_task(janitor.run(), name="janitor")
-            watching = tasks.create_task(deadlines.run(), name="deadlines")
+            watching = (
+                tasks.create_task(deadlines.run(), name="deadlines")
+                if any(cron.alert_after for cron in config.crons)
+                else None
+            )
             resting = tasks.create_task(pauses.run(), name="pauses")
             refreshing = (
                 tasks.create_task(hook_ranges.run(), name="hook_ranges")
@@ -254,7 +258,8 @@ async def running(
                 for runner in runners:
                     await runner.cleanup()
                 cleaning.cancel()
-                watching.cancel()
+                if watching is not None:
+                    watching.cancel()
                 resting.cancel()
                 if refreshing is not None:
                     refreshing.cancel()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from daemon.document import Document, dotted
 from daemon.errors import Fault
-from daemon.schemas.quick import Quick
+from daemon.schemas.predicates import Predicate, Predicates
 
 if TYPE_CHECKING:  # jsonschema takes a while to load, and is asked about what is wrong only
     from jsonschema.protocols import Validator
@@ -36,7 +36,7 @@ def check(document: Document, name: AnyName) -> list[Fault]:
 
     One mistake makes one fault. No message repeats a value: it may be a secret.
     """
-    if _quick(name).fits(document.data):
+    if _predicate(name)(document.data):
         return []
     findings = _wording(name).findings(_validator(name).iter_errors(document.data))
     return sorted(
@@ -57,8 +57,8 @@ def shown_path(name: AnyName, path: tuple[str | int, ...]) -> str:
 
 
 @cache
-def _quick(name: AnyName) -> Quick:
-    return Quick(schema(name))
+def _predicate(name: AnyName) -> Predicate:
+    return Predicates(schema(name)).of(schema(name))
 
 
 @cache

@@ -3,7 +3,6 @@ ten thousand wrong entries are told in seconds."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
-Schema = Mapping[str, Any]
+from daemon.schemas.predicates import Schema, matches
 
 
 def compiled(root: Schema) -> Validator:
@@ -88,8 +87,7 @@ def compiled(root: Schema) -> Validator:
 def _pattern(
     validator: Validator, pattern: str, value: Any, schema: Schema
 ) -> Iterator[ValidationError]:
-    # In the patterns of JSON Schema (ECMA 262) `$` is the end; Python's also fits before a newline.
-    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+    if isinstance(value, str) and not matches(pattern, value):
         yield ValidationError("does not match")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from jsonschema import ValidationError
 
-from daemon.schemas.validator import Schema
+from daemon.schemas.predicates import Schema
 
 Path = tuple[str | int, ...]
 
