@@ -3,7 +3,7 @@ all that a span of time should have had."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from aiohttp import web
 
 from daemon.asking import asked_for
 from daemon.errors import Refused
-from daemon.event import Event, FiringRecord, Pause, Verdict
+from daemon.event import Event, FiringRecord, Paused, Verdict
 from daemon.expressions import JSON, rfc3339
 from daemon.instants import instant
 from daemon.views import recorded_view
@@ -36,7 +36,7 @@ class HandFiring(Protocol):
 class ByHand:
     """Answers calls whose key has been checked. Raises Refused with what is wrong with the call."""
 
-    def __init__(self, intake: HandFiring, paused: Callable[[str], Pause | None]) -> None:
+    def __init__(self, intake: HandFiring, paused: Paused) -> None:
         self._intake = intake
         self._paused = paused
 

@@ -99,7 +99,7 @@ def _leave(
     """Notes what the entry still owed by the schedule that it had."""
     old = revived(cursor.identity)
     owed = old.due_between(cursor.cursor, now, 0).omitted if old else None
-    if old is None or owed is None:
+    if owed is None:
         return
     if instead is None:
         reason = "not in the config any more under this name, or disabled"

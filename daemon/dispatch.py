@@ -46,6 +46,10 @@ TO_SEND = frozenset({State.PENDING, State.HELD})
 """Still to be sent: when its time has come, or when a person says so."""
 
 
+UNFINISHED = tuple(state for state in State if not state.final)
+"""What is still to be done something about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatch:
     """One ``repository_dispatch`` or ``workflow_dispatch`` that an event owes.

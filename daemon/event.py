@@ -3,7 +3,7 @@ it concerns gives a Verdict on it. Frozen, without a clock and without I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -161,6 +161,10 @@ class Pause:
     def __str__(self) -> str:
         why = f" ({self.reason})" if self.reason else ""
         return f"paused by {self.by} since {self.since:%FT%TZ}{why}"
+
+
+Paused = Callable[[str], Pause | None]
+"""The pause of an entry, where it is paused."""
 
 
 class Overlap(StrEnum):

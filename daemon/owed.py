@@ -3,13 +3,13 @@ argument."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from daemon.agenda import Entry
 from daemon.catching_up import judge_backlog
-from daemon.event import Due, Firing, Missed, Pause
+from daemon.event import Due, Firing, Missed, Paused
 from daemon.incident import IncidentKind
 from daemon.schedule import Backlog, Schedule
 
@@ -19,10 +19,6 @@ between."""
 
 ROWS = 2000
 """As many instants, fired or missed, are recorded in one transaction."""
-
-
-Paused = Callable[[str], Pause | None]
-"""The pause of an entry, where it is paused."""
 
 
 @dataclass(frozen=True, slots=True)

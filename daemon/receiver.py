@@ -12,7 +12,7 @@ from aiohttp import web
 
 from daemon.addresses import Networks
 from daemon.errors import Refused, StoreUnavailable
-from daemon.event import Delivery, Event, Outcome, Pause, Verdict
+from daemon.event import Delivery, Event, Outcome, Paused, Verdict
 from daemon.facts import Facts, Trouble
 from daemon.greeting import Greeter, Greeting
 from daemon.ids import IdSource
@@ -71,7 +71,7 @@ class Receiver:
         learning: Learning,
         fetch: Fetch,
         hook_ranges: Callable[[], Networks | None],
-        paused: Callable[[str], Pause | None],
+        paused: Paused,
         public_url: str,
         ids: IdSource,
         clock: Callable[[], datetime],

@@ -13,7 +13,7 @@ from apscheduler.triggers.base import BaseTrigger
 
 from daemon.agenda import FEW, Agenda, entries_at
 from daemon.catching_up import ON_TIME, at_rest
-from daemon.event import Due, Pause
+from daemon.event import Due, Paused
 from daemon.facts import Facts, Trouble
 from daemon.owed import work_out
 from daemon.spec import CronSpec
@@ -41,7 +41,7 @@ class Scheduler:
         clock: Callable[[], datetime],
         facts: Facts,
         *,
-        paused: Callable[[str], Pause | None] = lambda _: None,
+        paused: Paused = lambda _: None,
         tick: timedelta = TICK,
     ) -> None:
         self._crons = [cron for cron in crons if cron.enabled]

@@ -6,11 +6,13 @@ import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 
 from daemon.simulator import Simulator
 from tests.github_caller import HEADERS, SHOP, Caller, Clock
+from tests.github_fixtures import call, clock
+
+__all__ = ["call", "clock"]
 
 FILES = f"{SHOP}/contents/.github/workflows"
 OURS = "/_simulator/repos/acme/shop"
@@ -35,17 +37,6 @@ on:
 jobs:
   build: {runs-on: ubuntu-latest, steps: [{run: echo}]}
 """
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def call() -> AsyncIterator[Caller]:
-    async with aiohttp.ClientSession() as session:
-        yield Caller(session)
 
 
 @pytest.fixture

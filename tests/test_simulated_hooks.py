@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs
 
-import aiohttp
 import pytest
 from aiohttp import web
 
 from daemon.simulator import Simulator
 from tests.github_caller import HEADERS, SHOP, Caller, Clock
+from tests.github_fixtures import call, clock, simulator
+
+__all__ = ["call", "clock", "simulator"]
 
 SECRET = "between us"
 HOOKS = f"{SHOP}/hooks"
@@ -41,23 +43,6 @@ class Receiver:
             headers, body = await self.got.get()
             found.append((headers["X-GitHub-Event"], json.loads(body).get("action")))
         return sorted(found, key=str)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def call() -> AsyncIterator[Caller]:
-    async with aiohttp.ClientSession() as session:
-        yield Caller(session)
-
-
-@pytest.fixture
-async def simulator(clock: Clock) -> AsyncIterator[Simulator]:
-    async with Simulator(clock) as simulator:
-        yield simulator
 
 
 @pytest.fixture

@@ -13,6 +13,9 @@ import pytest
 from daemon.simulator import ANY_EVENT, Fault, FaultKind, Listener, Simulator
 from daemon.simulator import world as simulated_world
 from tests.github_caller import HEADERS, SHOP, T0, Caller, Clock
+from tests.github_fixtures import call, clock, simulator
+
+__all__ = ["call", "clock", "simulator"]
 
 
 @asynccontextmanager
@@ -25,23 +28,6 @@ async def asking(simulator: Simulator) -> AsyncIterator[aiohttp.ClientResponse]:
         ) as response,
     ):
         yield response
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def call() -> AsyncIterator[Caller]:
-    async with aiohttp.ClientSession() as session:
-        yield Caller(session)
-
-
-@pytest.fixture
-async def simulator(clock: Clock) -> AsyncIterator[Simulator]:
-    async with Simulator(clock) as simulator:
-        yield simulator
 
 
 async def test_a_dispatch_is_answered_204_with_an_empty_body_and_githubs_headers(

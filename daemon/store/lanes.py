@@ -8,15 +8,13 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, select
 
-from daemon.dispatch import State
+from daemon.dispatch import UNFINISHED
 from daemon.store import schema
 
 table = schema.dispatches
 
 LaneOf: TypeAlias = Callable[[str], str]
 """The lane of a repository."""
-
-UNFINISHED = tuple(state for state in State if not state.final)
 
 
 def one_for_all(repository: str) -> str:

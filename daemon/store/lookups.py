@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from daemon.dispatch import Attempt, Dispatch, State
+from daemon.dispatch import UNFINISHED, Attempt, Dispatch, State
 from daemon.event import Event, FiringOutcome, FiringRecord, Outcome, Verdict
 from daemon.ids import RANDOM_BITS, encode
 from daemon.store import schema
@@ -27,7 +27,6 @@ events_ = schema.events
 verdicts_ = schema.verdicts
 dispatches_ = schema.dispatches
 
-UNFINISHED = [state for state in State if not state.final]
 EVENT = [column for column in events_.c if column.name != "body"]
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, tuple_
 
+from daemon.dispatch import UNFINISHED
 from daemon.store import schema
-from daemon.store.lookups import UNFINISHED
 
 
 def prune(connection: Connection, before: datetime, limit: int) -> int:
