@@ -7,7 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -58,6 +58,36 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     plainer: Request | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What else is asked of GitHub's API about a repository: ``path`` begins with ``/repos/``, and
+    may hold a query. With an ``etag``, what has not changed is answered 304, which costs nothing of
+    the rate limit. ``most`` bounds the bytes of the answer."""
+
+    path: str
+    method: str = "GET"
+    etag: str = ""
+    body: bytes = b""
+    most: int = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """GitHub's answer to a Question, whole. ``headers`` have lower-case names; ``limits`` is None
+    where it names none. ``at`` is GitHub's clock then, ours where it does not tell."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    limits: Limits | None
+    at: datetime
+
+    @property
+    def etag(self) -> str:
+        etag = self.headers.get("etag", "")
+        return etag if re.fullmatch(r"[!-~]{1,200}", etag) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +167,33 @@ def dispatch_request(dispatch: Dispatch, api_url: str, api_version: str = API_VE
         return plain
     asking = _post(url, f'{{{body},"return_run_details":true}}', api_version)
     return replace(asking, plainer=plain)
+
+
+def question_request(question: Question, api_url: str, api_version: str = API_VERSION) -> Request:
+    """The request that asks it."""
+    own = {"If-None-Match": question.etag} if question.etag else {}
+    if question.body:
+        own["Content-Type"] = "application/json"
+    url = api_url.rstrip("/") + question.path
+    return Request(question.method, url, request_headers(api_version, own), question.body)
+
+
+def redirected(reply: Reply, url: str) -> str | None:
+    """Where the same question is to be asked again, as for a repository that was renamed; None
+    where the answer points nowhere, or where the token must not go."""
+    if reply.status not in (301, 302, 307, 308):
+        return None
+    there = _redirect("", reply.headers.get("location", ""), url)
+    return there.url if isinstance(there, Redirected) else None
+
+
+def refusal(reply: Reply, url: str, now: datetime) -> str:
+    """What an answer means that is not the one that was asked for, and how to mend it."""
+    fields, words = reply.headers, _words(reply.body)
+    said = f"GitHub answered {reply.status}" + (f': "{words}"' if words else "")
+    if reply.status == 429 or (reply.status == 403 and _is_rate_limit(fields, words)):
+        return _throttled(said, fields, now).reason
+    return f"{said}. {_explanation(reply.status, fields, words, url)}{_stranger(fields)}"
 
 
 def _post(url: str, body: str, api_version: str) -> Request:

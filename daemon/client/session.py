@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
@@ -23,7 +23,16 @@ from daemon.client.wire import Body, OwnAnswer, read
 from daemon.client.wording import describe
 from daemon.dispatch import Attempt, Dispatch
 from daemon.errors import FetchError
-from daemon.github import Accepted, Ambiguous, Answer, Redirected, Request, Unreachable
+from daemon.github import (
+    Accepted,
+    Ambiguous,
+    Answer,
+    Question,
+    Redirected,
+    Reply,
+    Request,
+    Unreachable,
+)
 from daemon.github_app import AppKey
 from daemon.github_meta import META_MAX, HookRanges
 from daemon.pacing import Limits
@@ -157,6 +166,38 @@ class GitHub:
             now=self._clock(),
         )
 
+    async def ask(self, repository: str, question: Question) -> Reply:
+        """GitHub's answer, whatever its status, under the token for ``repository``; on the same
+        host redirects are followed. Raises FetchError where no answer comes, or one that is too
+        long, and where there is no token to ask with."""
+        try:
+            token = await self._key.token(repository)
+            reply = await self._asked(question, token)
+            if reply.status == 401 and await self._key.renewed(token):
+                reply = await self._asked(question, await self._key.token(repository))
+        except NoToken as error:
+            answer = error.answer
+            raise FetchError("" if isinstance(answer, Accepted) else answer.reason) from None
+        return reply
+
+    async def _asked(self, question: Question, token: str) -> Reply:
+        request = github.question_request(question, self._api_url, self._api_version)
+        for _ in range(REDIRECTS_MAX + 1):
+            response = await self._ask(request, token, question.most)
+            now = self._clock()
+            reply = Reply(
+                response.status,
+                response.headers,
+                response.body,
+                github.limits(response.headers, now),
+                github.clock_there(response.headers, now),
+            )
+            there = github.redirected(reply, request.url)
+            if there is None:
+                return reply
+            request = replace(request, url=there)
+        raise FetchError(f"GitHub redirects in a circle, the last time to {request.url}")
+
     async def _prove(self, request: Request, claim: str) -> tuple[int, Mapping[str, str], bytes]:
         """Asks under an App's claim. Raises FetchError."""
         response = await self._ask(request, claim, BODY_MAX)
@@ -174,6 +215,7 @@ class GitHub:
                     request.method,
                     URL(request.url, encoded=True),
                     headers=_headers(request, token),
+                    data=request.body or None,
                     allow_redirects=False,
                     proxy=self._proxy,
                     proxy_headers=self._proxy_headers,

@@ -12,7 +12,8 @@ from typing import Self
 from daemon.client.keys import Reread
 from daemon.client.session import Exchange, GitHub, nobody_waits
 from daemon.dispatch import Attempt, Dispatch
-from daemon.github import Failed
+from daemon.errors import FetchError
+from daemon.github import Failed, Question, Reply
 from daemon.spec import Credential, Settings
 
 
@@ -56,15 +57,19 @@ class Sessions:
         here = [each for each in credentials if each.api_url == self._settings.gh_api_url]
         return self._sessions[(here or list(credentials))[0].name]
 
+    async def ask(self, repository: str, question: Question) -> Reply:
+        """As `GitHub.ask`, under the credential of the repository."""
+        credential = self._settings.credential_for(repository)
+        if credential is None:
+            raise FetchError(_nobody_for(repository))
+        return await self._sessions[credential.name].ask(repository, question)
+
     async def send(self, dispatch: Dispatch, gone: Callable[[], None] = nobody_waits) -> Exchange:
         """As `GitHub.send`; refuses a dispatch to a repository that no credential is for."""
         credential = self._settings.credential_for(dispatch.repository)
         if credential is not None:
             return await self._sessions[credential.name].send(dispatch, gone)
-        refusal = Failed(
-            f"no credential is for {dispatch.repository}: add its owner to `credentials` in "
-            "DAEMON.yaml, or set GH_TOKEN"
-        )
+        refusal = Failed(_nobody_for(dispatch.repository))
         attempt = Attempt(
             dispatch_id=dispatch.id,
             number=dispatch.attempts + 1,
@@ -74,3 +79,10 @@ class Sessions:
             message=refusal.reason,
         )
         return Exchange(refusal, attempt, None)
+
+
+def _nobody_for(repository: str) -> str:
+    return (
+        f"no credential is for {repository}: add its owner to `credentials` in DAEMON.yaml, or set "
+        "GH_TOKEN"
+    )
