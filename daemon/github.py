@@ -42,7 +42,7 @@ WAIT_MAX = timedelta(hours=24)
 QUOTE_MAX = 200
 _MESSAGE_MAX = 500
 _RIGHTS = (
-    "the token needs '{right}: write' on the repository (fine-grained token or GitHub App), "
+    "the token needs '{right}' on the repository (fine-grained token or GitHub App), "
     "or the scope 'repo' (classic token)"
 )
 _OF_A_WORKFLOW = "/actions/workflows/"
@@ -187,13 +187,16 @@ def redirected(reply: Reply, url: str) -> str | None:
     return there.url if isinstance(there, Redirected) else None
 
 
-def refusal(reply: Reply, url: str, now: datetime) -> str:
-    """What an answer means that is not the one that was asked for, and how to mend it."""
+def refusal(reply: Reply, url: str, now: datetime, right: str = "") -> str:
+    """What an answer means that is not the one that was asked for, and how to mend it. ``right`` is
+    the permission that the question needs, as ``actions: read``; empty where a dispatch's is
+    meant."""
     fields, words = reply.headers, _words(reply.body)
     said = f"GitHub answered {reply.status}" + (f': "{words}"' if words else "")
     if reply.status == 429 or (reply.status == 403 and _is_rate_limit(fields, words)):
         return _throttled(said, fields, now).reason
-    return f"{said}. {_explanation(reply.status, fields, words, url)}{_stranger(fields)}"
+    why = _explanation(reply.status, fields, words, url, right)
+    return f"{said}. {why}{_stranger(fields)}"
 
 
 def _post(url: str, body: str, api_version: str) -> Request:
@@ -452,7 +455,9 @@ def _number(text: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
-def _explanation(status: int, fields: Mapping[str, str], words: str, url: str) -> str:
+def _explanation(
+    status: int, fields: Mapping[str, str], words: str, url: str, right: str = ""
+) -> str:
     """What a refusal means and how to mend it, for the person who is woken by it."""
     if status in (300, 301, 302, 303, 304):
         target = one_line(fields.get("location", "")) or "nowhere"
@@ -461,7 +466,7 @@ def _explanation(status: int, fields: Mapping[str, str], words: str, url: str) -
             "has moved; write its new name in the config (or in GH_API_URL)"
         )
     if status == 403:
-        return _forbidden(fields, words, url)
+        return _forbidden(fields, words, right or _right(url))
     by_name = _OF_A_WORKFLOW in url
     known = {
         400: "It could not read the request, or does not know the API version: a proxy may have "
@@ -469,7 +474,7 @@ def _explanation(status: int, fields: Mapping[str, str], words: str, url: str) -
         401: "The token is wrong, expired or revoked: make a new one and put it where the old one "
         "is. Read anew without a restart: `file:` and `credential:`",
         404: f"The repository's name{' or the workflow file' * by_name} is misspelt, or the token "
-        f"cannot see it: {_rights(url)}",
+        f"cannot see it: {_RIGHTS.format(right=right or _right(url))}",
         407: "A proxy wants credentials: put them into the proxy's URL in HTTPS_PROXY",
         410: "This version of its API is retired: set GH_API_VERSION to one that GitHub still has, "
         "or update dispatchd",
@@ -483,11 +488,12 @@ def _explanation(status: int, fields: Mapping[str, str], words: str, url: str) -
     return known.get(status, "It will answer the same again, so this is not retried")
 
 
-def _rights(url: str) -> str:
-    return _RIGHTS.format(right="actions" if _OF_A_WORKFLOW in url else "contents")
+def _right(url: str) -> str:
+    """What a dispatch needs."""
+    return "actions: write" if _OF_A_WORKFLOW in url else "contents: write"
 
 
-def _forbidden(fields: Mapping[str, str], words: str, url: str) -> str:
+def _forbidden(fields: Mapping[str, str], words: str, right: str) -> str:
     text = words.lower()
     if "x-github-sso" in fields or "saml" in text:
         return (
@@ -498,7 +504,7 @@ def _forbidden(fields: Mapping[str, str], words: str, url: str) -> str:
         return "The organisation admits listed addresses only, and this machine's is not listed"
     if "archived" in text:
         return "The repository is archived: unarchive it, or disable the entry"
-    return "Something is not permitted: " + _rights(url)
+    return "Something is not permitted: " + _RIGHTS.format(right=right)
 
 
 def _stranger(fields: Mapping[str, str]) -> str:

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from daemon.config import Secrets, load
+from daemon.run_names import evaluated
 from daemon.simulator import Listener, Simulator
-from daemon.simulator.run_names import evaluated
 from daemon.simulator.workflows import read
 from tests.console import Terminal, steps
 from tests.examples import Example, examples

@@ -331,6 +331,29 @@ async def test_an_archived_repository_only_reads(simulator: Simulator, call: Cal
     assert repository["archived"] is True
 
 
+async def test_where_actions_are_switched_off_nothing_starts(
+    simulator: Simulator, call: Caller
+) -> None:
+    await set_(call, simulator, OURS, actions_enabled=False)
+    assert await call.dispatch(simulator) == 204
+    assert await runs(call, simulator) == []
+    _, told, _ = await call(simulator, "GET", f"{SHOP}/actions/permissions")
+    assert told["enabled"] is False
+
+
+async def test_a_file_on_another_branch_is_listed_and_hears_nothing(
+    simulator: Simulator, call: Caller
+) -> None:
+    status, _, _ = await call(
+        simulator, "PUT", f"{OURS}/workflows/new.yml?branch=feature", BUILD.encode(), headers={}
+    )
+    assert status == 200
+    await call.dispatch(simulator, "rebuild")
+    assert [run["name"] for run in await runs(call, simulator)] == ["Dispatched"]
+    assert (await call(simulator, "GET", f"{SHOP}/actions/workflows/new.yml"))[0] == 200
+    assert (await call(simulator, "GET", f"{FILES}/new.yml"))[0] == 404
+
+
 async def test_the_default_branch_is_the_one_that_runs_are_on(
     simulator: Simulator, call: Caller
 ) -> None:

@@ -54,6 +54,7 @@ async def simulator(clock: Clock, call: Caller) -> AsyncIterator[Simulator]:
         f"{SHOP}/git/matching-refs/heads/job",
         FILES,
         f"{FILES}/dispatched.yml",
+        f"{SHOP}/actions/permissions",
         f"{SHOP}/actions/runs",
         f"{SHOP}/actions/runs/RUN",
         f"{SHOP}/actions/runs/RUN/attempts/1",

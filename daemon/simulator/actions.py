@@ -35,6 +35,7 @@ class Actions:
 
     def routes(self) -> list[web.RouteDef]:
         return [
+            *of_repository("GET", "/actions/permissions", self._permissions),
             *of_repository("GET", _RUNS, self._runs),
             *of_repository("GET", _RUN, self._run),
             *of_repository("GET", _RUN + r"/attempts/{attempt:\d{1,4}}", self._attempt),
@@ -47,6 +48,12 @@ class Actions:
             *of_repository("PUT", _WORKFLOW + "/enable", self._enable),
             *of_repository("PUT", _WORKFLOW + "/disable", self._disable),
         ]
+
+    async def _permissions(self, request: web.Request) -> web.StreamResponse:
+        repository = named(request, self._world)
+        enabled = repository.actions_enabled
+        allowed = {"allowed_actions": "all"} if enabled else {}
+        return web.json_response({"enabled": enabled, **allowed})
 
     async def _runs(self, request: web.Request) -> web.StreamResponse:
         repository = named(request, self._world)

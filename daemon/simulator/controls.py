@@ -110,10 +110,15 @@ class Controls:
 
     async def _patch_repository(self, request: web.Request) -> web.StreamResponse:
         repository = self._repository(request)
-        document = await _object(request, ("archived", "default_branch", "full_name"))
+        document = await _object(
+            request, ("actions_enabled", "archived", "default_branch", "full_name")
+        )
+        actions_enabled = document.get("actions_enabled", repository.actions_enabled)
         archived = document.get("archived", repository.archived)
         branch = document.get("default_branch", repository.default_branch)
         full_name = document.get("full_name", repository.full_name)
+        if not isinstance(actions_enabled, bool):
+            raise ValueError("actions_enabled must be true or false")
         if not isinstance(archived, bool):
             raise ValueError("archived must be true or false")
         if not isinstance(branch, str) or not branch:
@@ -121,6 +126,7 @@ class Controls:
         if not isinstance(full_name, str) or full_name.count("/") != 1:
             raise ValueError("full_name must be owner/name")
         self._world.rename(repository, full_name)
+        repository.actions_enabled = actions_enabled
         repository.archived = archived
         repository.default_branch = branch
         return web.json_response(_shown(repository))
@@ -133,7 +139,7 @@ class Controls:
             text = (await request.read()).decode()
         except UnicodeDecodeError:
             raise ValueError("the file is not UTF-8") from None
-        repository.put(file, text, self._clock())
+        repository.put(file, text, self._clock(), branch=request.query.get("branch", ""))
         return web.json_response(_shown(repository))
 
     async def _patch_workflow(self, request: web.Request) -> web.StreamResponse:

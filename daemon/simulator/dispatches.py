@@ -9,13 +9,13 @@ from datetime import datetime
 
 from aiohttp import web
 
+from daemon.run_names import printed
 from daemon.simulator.apps import Apps
 from daemon.simulator.faults import FaultPlace
 from daemon.simulator.lookups import here
 from daemon.simulator.mishaps import Mishaps
 from daemon.simulator.repositories import ReceivedDispatch, Repository
 from daemon.simulator.routing import by_number, of_repository, request_id, writable
-from daemon.simulator.run_names import printed
 from daemon.simulator.validation import (
     WORKFLOW_DISPATCH_DOCS,
     Rejection,

@@ -14,8 +14,8 @@ from daemon.simulator.quota import Quota
 from daemon.simulator.repositories import Repository
 from daemon.simulator.routing import named, of_repository
 from daemon.simulator.validation import Rejection
-from daemon.simulator.workflows import DIRECTORY
 from daemon.simulator.world import World
+from daemon.workflow_file import DIRECTORY
 
 META = "/meta"
 
@@ -104,9 +104,9 @@ class Lookups:
 
     async def _files(self, request: web.Request) -> web.StreamResponse:
         repository = self._on_default_branch(request)
-        if not repository.workflows:
+        if not repository.files:
             raise Rejection(404, "Not Found")  # as of every directory without files
-        files = sorted(repository.workflows, key=lambda each: each.file)
+        files = sorted(repository.files, key=lambda each: each.file)
         return web.json_response(
             [shapes.file_entry(each, repository, here(request)) for each in files]
         )
@@ -114,7 +114,7 @@ class Lookups:
     async def _file(self, request: web.Request) -> web.StreamResponse:
         repository = self._on_default_branch(request)
         wanted = request.match_info["file"]
-        file = next((each for each in repository.workflows if each.file == wanted), None)
+        file = next((each for each in repository.files if each.file == wanted), None)
         if file is None:
             raise Rejection(404, "Not Found")
         if "raw" in request.headers.get("Accept", ""):

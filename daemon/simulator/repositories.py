@@ -70,6 +70,7 @@ class Repository:
         self.created_at = created_at
         self.default_branch = "main"
         self.archived = False
+        self.actions_enabled = True
         self.events = Recent(EVENTS_MAX)
         self.queued = Recent(QUEUED_MAX)
         self._workflows: dict[str, Workflow] = {}
@@ -103,15 +104,29 @@ class Repository:
         found = self._workflows.values()
         return [each for each in found if each.state is not WorkflowState.DELETED]
 
+    @property
+    def files(self) -> list[Workflow]:
+        """Those whose file is on the default branch."""
+        return [each for each in self.workflows if not each.branch]
+
     def workflow(self, key: str) -> Workflow | None:
         """By its number or its file's name."""
         named = (each for each in self.workflows if key in (each.file, str(each.id)))
         return next(named, None)
 
     def put(
-        self, file: str, text: str, now: datetime, state: WorkflowState | None = None
+        self,
+        file: str,
+        text: str,
+        now: datetime,
+        state: WorkflowState | None = None,
+        branch: str = "",
     ) -> Workflow:
-        """Commits a workflow file to the default branch. What was disabled stays so."""
+        """Commits a workflow file to the default branch, or to ``branch`` alone. What was disabled
+        stays so."""
+        elsewhere = branch if branch != self.default_branch else ""
+        if elsewhere:
+            self.add_branch(elsewhere)
         before = self._workflows.get(file)
         known = before is not None and before.state is not WorkflowState.DELETED
         workflow = Workflow(
@@ -122,6 +137,7 @@ class Repository:
             state=state or (before.state if before and known else WorkflowState.ACTIVE),
             created_at=before.created_at if before else now,
             updated_at=now,
+            branch=elsewhere,
         )
         self._workflows[file] = workflow
         return workflow

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from daemon.simulator.run_names import evaluated
+from daemon.run_names import evaluated
 from daemon.simulator.workflows import Workflow
 
 CONCLUSIONS = (

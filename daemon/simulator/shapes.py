@@ -9,7 +9,8 @@ from hashlib import sha1
 
 from daemon.simulator.repositories import Repository
 from daemon.simulator.runs import Run, timestamp
-from daemon.simulator.workflows import DIRECTORY, Workflow
+from daemon.simulator.workflows import Workflow
+from daemon.workflow_file import DIRECTORY
 
 JSONObject = dict[str, object]
 

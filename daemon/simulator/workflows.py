@@ -1,5 +1,4 @@
-"""Workflow files on a default branch, as far as GitHub reads them to know which events start them,
-with what inputs, and how their runs are named."""
+"""The stand-in's workflows: files on a default branch, and the states that GitHub gives them."""
 
 from __future__ import annotations
 
@@ -11,7 +10,8 @@ from hashlib import sha1
 
 import yaml
 
-DIRECTORY = ".github/workflows"
+from daemon import workflow_file
+from daemon.workflow_file import DIRECTORY, WorkflowFault, WorkflowFile
 
 
 class WorkflowState(StrEnum):
@@ -25,39 +25,19 @@ class WorkflowState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """One of the inputs of ``workflow_dispatch``; ``options`` are those of a ``choice``."""
-
-    type: str = "string"
-    required: bool = False
-    default: str = ""
-    options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """What a file says. ``events`` names what starts it; ``types`` None stands for every type of
-    ``repository_dispatch``."""
-
-    name: str
-    run_name: str
-    events: frozenset[str]
-    types: frozenset[str] | None
-    inputs: Mapping[str, Input]
-
-
-@dataclass(frozen=True, slots=True)
 class Workflow:
     """A workflow of a repository. ``definition`` is None where GitHub could not read the file: it
-    is listed under its path then, and nothing starts it."""
+    is listed under its path then, and nothing starts it. ``branch`` is the one that has the file,
+    where the default branch has not: it is listed all the same."""
 
     id: int
     file: str
     text: str = field(repr=False)
-    definition: Definition | None
+    definition: WorkflowFile | None
     state: WorkflowState
     created_at: datetime
     updated_at: datetime
+    branch: str = ""
 
     @property
     def path(self) -> str:
@@ -76,10 +56,9 @@ class Workflow:
 
     def hears(self, event_type: str) -> bool:
         """Whether a ``repository_dispatch`` of this type starts a run."""
-        if self.definition is None or not self.active:
+        if self.definition is None or not self.active or self.branch:
             return False
-        types = self.definition.types
-        return self.starts_on("repository_dispatch") and (types is None or event_type in types)
+        return self.definition.hears(event_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,59 +110,9 @@ def workflow_id(repository: str, file: str) -> int:
     return int(sha1(name.encode(), usedforsecurity=False).hexdigest()[:7], 16)
 
 
-def read(text: str) -> Definition | None:
+def read(text: str) -> WorkflowFile | None:
     """What a workflow file says; None where GitHub would call it invalid."""
     try:
-        # All scalars as text, so that the key `on` stays one and is not "true".
-        document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506  # it makes texts only
-    except (yaml.YAMLError, RecursionError):
+        return workflow_file.read(text)
+    except WorkflowFault:
         return None
-    if not isinstance(document, dict) or not isinstance(document.get("jobs"), dict):
-        return None
-    on = _events(document.get("on"))
-    if not on or not document["jobs"]:
-        return None
-    name, run_name = document.get("name", ""), document.get("run-name", "")
-    if not isinstance(name, str) or not isinstance(run_name, str):
-        return None
-    return Definition(
-        name=name,
-        run_name=run_name,
-        events=frozenset(on),
-        types=_types(on.get("repository_dispatch")),
-        inputs=_inputs(on.get("workflow_dispatch")),
-    )
-
-
-def _events(on: object) -> Mapping[str, object]:
-    match on:
-        case str() if on:
-            return {on: {}}
-        case list():
-            return {event: {} for event in on if isinstance(event, str)}
-        case dict():
-            return on
-    return {}
-
-
-def _types(listening: object) -> frozenset[str] | None:
-    types = listening.get("types") if isinstance(listening, dict) else None
-    if isinstance(types, str) and types:
-        return frozenset({types})
-    return frozenset(map(str, types)) if isinstance(types, list) else None
-
-
-def _inputs(listening: object) -> Mapping[str, Input]:
-    inputs = listening.get("inputs") if isinstance(listening, dict) else None
-    if not isinstance(inputs, dict):
-        return {}
-    return {
-        name: Input(
-            type=str(about.get("type") or "string"),
-            required=about.get("required") == "true",
-            default=str(about.get("default") or ""),
-            options=tuple(map(str, about.get("options") or ())),
-        )
-        for name, each in inputs.items()
-        for about in [each if isinstance(each, dict) else {}]
-    }

@@ -106,6 +106,8 @@ class World:
         workflow that listens, as far as the limits of GitHub allow."""
         self._remember(dispatch, size)
         heard = [each for each in repository.workflows if each.hears(dispatch.event_type)]
+        if not repository.actions_enabled:
+            return
         if not repository.events.admits(dispatch.at):
             self.dropped += len(heard)
             return

@@ -27,6 +27,7 @@ OPERATIONS = [
             ("GET", "/git/ref/{ref}"),
             ("GET", "/git/matching-refs/{ref}"),
             ("GET", "/contents/{path}"),
+            ("GET", "/actions/permissions"),
             ("GET", "/actions/runs"),
             ("GET", "/actions/runs/{run_id}"),
             ("GET", "/actions/runs/{run_id}/attempts/{attempt_number}"),
