@@ -27,8 +27,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def simulator(clock: Clock, call: Caller) -> AsyncIterator[Simulator]:
-    """A GitHub on which something has happened: one run is over, one is queued, and there is a hook
-    that nobody answers."""
+    """A GitHub on which something has happened: one run is over, one is queued, there is a hook
+    that nobody answers, and of two pull requests one is merged."""
     async with Simulator(clock) as simulator:
         hook = {"events": ["push"], "config": {"url": "http://127.0.0.1:9/", "secret": "x"}}
         check_request("POST /repos/{owner}/{repo}/hooks", hook)
@@ -38,6 +38,12 @@ async def simulator(clock: Clock, call: Caller) -> AsyncIterator[Simulator]:
         await call.dispatch(simulator, "wat-factory", job_id="7")
         clock.move(60)
         await call.dispatch(simulator)
+        for head in ("job/7", "job/8"):
+            await call(simulator, "PUT", f"/_simulator{SHOP}/branches/{head}", headers={})
+            opening = {"title": "Job 7", "head": head, "base": "main"}
+            await call(simulator, "POST", f"{SHOP}/pulls", opening)
+        status, answer, _ = await call(simulator, "PUT", f"{SHOP}/pulls/1/merge")
+        check_answer("PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge", status, answer)
         yield simulator
 
 
@@ -65,6 +71,9 @@ async def simulator(clock: Clock, call: Caller) -> AsyncIterator[Simulator]:
         f"{SHOP}/hooks/HOOK",
         f"{SHOP}/hooks/HOOK/deliveries",
         f"{SHOP}/hooks/HOOK/deliveries/DELIVERY",
+        f"{SHOP}/pulls?state=all",
+        f"{SHOP}/pulls/1",
+        f"{SHOP}/pulls/2",
     ],
 )
 async def test_what_is_read_looks_as_github_describes_it(
@@ -76,7 +85,7 @@ async def test_what_is_read_looks_as_github_describes_it(
     path = path.replace("DELIVERY", str(delivery["id"]))
     status, answer, _ = await call(simulator, "GET", path)
     assert status == 200
-    check_answer(operation_of("GET", path), status, answer)
+    check_answer(operation_of("GET", path.partition("?")[0]), status, answer)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +97,7 @@ async def test_what_is_read_looks_as_github_describes_it(
         ("actions/runs/RUN/rerun", None),
         ("actions/runs/NEW/cancel", None),
         ("hooks/HOOK/deliveries/DELIVERY/attempts", None),
+        ("pulls", {"title": "Again", "body": "As before", "head": "job/7", "base": "main"}),
     ],
 )
 async def test_what_is_done_is_answered_as_github_describes_it(

@@ -125,8 +125,7 @@ class Dispatches:
     def _ref(self, repository: Repository, ref: str) -> str:
         """The branch. Raises Rejection where there is none of the name."""
         branch = ref.removeprefix("refs/heads/")
-        pushed = self._world.job_branches(repository, self._clock())
-        if branch not in (*repository.branches, *pushed):
+        if branch not in self._world.branches(repository, self._clock()):
             raise Rejection(422, f"No ref found for: {ref}", WORKFLOW_DISPATCH_DOCS)
         return branch
 

@@ -99,8 +99,7 @@ class Lookups:
         return repository, name
 
     def _all_branches(self, repository: Repository) -> list[str]:
-        pushed = self._world.job_branches(repository, self._clock())
-        return list(dict.fromkeys([*repository.branches, *pushed]))
+        return self._world.branches(repository, self._clock())
 
     async def _files(self, request: web.Request) -> web.StreamResponse:
         repository = self._on_default_branch(request)

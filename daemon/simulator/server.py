@@ -22,6 +22,7 @@ from daemon.simulator.hook_routes import HookRoutes
 from daemon.simulator.hooks import Hooks
 from daemon.simulator.lookups import META, Lookups
 from daemon.simulator.mishaps import Mishaps
+from daemon.simulator.pulls import Pulls
 from daemon.simulator.quota import Quota, SecondaryLimits, SecondaryQuota
 from daemon.simulator.repositories import ReceivedDispatch
 from daemon.simulator.routing import Handler, request_id
@@ -101,6 +102,7 @@ class Simulator:
         self.secondary = SecondaryQuota(SecondaryLimits())
         self._ghes = ghes
         self.hooks = Hooks(clock)
+        self._pulls = Pulls(self._world, self.hooks, clock)
         self._watch = RunWatch(self._world, self.hooks, clock, lambda: self.url)
         self._watching: asyncio.Task[None] | None = None
         self._controls = Controls(
@@ -174,6 +176,7 @@ class Simulator:
         app.router.add_routes(self._actions.routes())
         app.router.add_routes(Lookups(self._world, self._quota, self._clock).routes())
         app.router.add_routes(HookRoutes(self._world, self.hooks, self._clock).routes())
+        app.router.add_routes(self._pulls.routes())
         app.router.add_routes(self._controls.routes())
         app.router.add_get(f"{PREFIX}log", self._get_log)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

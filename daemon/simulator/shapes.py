@@ -125,7 +125,7 @@ def repository_in_full(repository: Repository, here: str) -> JSONObject:
         "forks", "forks_count", "open_issues", "open_issues_count", "size", "stargazers_count",
         "watchers", "watchers_count", "network_count", "subscribers_count",
     )  # fmt: skip
-    switches = ("has_issues", "has_projects", "has_wiki", "has_pages", "has_discussions")
+    parts = ("issues", "projects", "wiki", "pages", "discussions", "downloads")
     return {
         **repository_in_short(repository, here),
         "default_branch": repository.default_branch,
@@ -141,7 +141,7 @@ def repository_in_full(repository: Repository, here: str) -> JSONObject:
         "language": None,
         "license": None,
         **dict.fromkeys(counts, 0),
-        **dict.fromkeys(switches, False),
+        **{f"has_{part}": False for part in parts},
         "created_at": timestamp(repository.created_at),
         "updated_at": timestamp(repository.created_at),
         "pushed_at": timestamp(repository.created_at),

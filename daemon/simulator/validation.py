@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Never
 
@@ -15,8 +16,8 @@ INPUTS_MAX = 25
 
 
 class Rejection(Exception):
-    """An error answer in GitHub's shape; ``location`` is where a redirect points, and
-    ``retry_after`` the seconds to wait."""
+    """An error answer in GitHub's shape; ``location`` is where a redirect points, ``retry_after``
+    the seconds to wait, and ``errors`` say what is wrong with which field."""
 
     def __init__(
         self,
@@ -26,6 +27,7 @@ class Rejection(Exception):
         *,
         location: str = "",
         retry_after: int | None = None,
+        errors: tuple[Mapping[str, str], ...] = (),
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -33,10 +35,14 @@ class Rejection(Exception):
         self.documentation_url = documentation_url
         self.location = location
         self.retry_after = retry_after
+        self.errors = errors
 
-    def as_json(self) -> dict[str, str]:
-        shown = {"url": self.location} if self.location else {"status": str(self.status)}
-        return {"message": self.message, **shown, "documentation_url": self.documentation_url}
+    def as_json(self) -> dict[str, object]:
+        shown: dict[str, object] = {"message": self.message}
+        if self.errors:
+            shown["errors"] = [dict(error) for error in self.errors]
+        shown |= {"url": self.location} if self.location else {"status": str(self.status)}
+        return {**shown, "documentation_url": self.documentation_url}
 
 
 def read_dispatch(body: bytes) -> tuple[str, dict[str, object]]:

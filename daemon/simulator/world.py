@@ -214,7 +214,8 @@ class World:
         self._runs[run.id] = run
         self.touched.append(run.id)
 
-    def job_branches(self, repository: Repository, now: datetime) -> list[str]:
-        """The branches that runs have pushed."""
+    def branches(self, repository: Repository, now: datetime) -> list[str]:
+        """Those that somebody made, and then those that runs have pushed."""
         runs = (run for run in self.runs_of(repository) if run.job_branch and run.has_run(now))
-        return list(dict.fromkeys(str(run.job_branch) for run in runs))
+        pushed = (str(run.job_branch) for run in runs)
+        return list(dict.fromkeys([*repository.branches, *pushed]))

@@ -44,6 +44,10 @@ OPERATIONS = [
             ("GET", "/hooks/{hook_id}/deliveries"),
             ("GET", "/hooks/{hook_id}/deliveries/{delivery_id}"),
             ("POST", "/hooks/{hook_id}/deliveries/{delivery_id}/attempts"),
+            ("GET", "/pulls"),
+            ("POST", "/pulls"),
+            ("GET", "/pulls/{pull_number}"),
+            ("PUT", "/pulls/{pull_number}/merge"),
         ]
     ),
 ]
