@@ -55,7 +55,6 @@ from daemon.receiver import Receiver
 from daemon.retry import RetryPolicy
 from daemon.scheduler import Scheduler
 from daemon.secret import Secret
-from daemon.simulator import Simulator
 from daemon.spec import Config, Settings
 from daemon.store import Store
 
@@ -105,6 +104,8 @@ async def running(
     (a simulation has its own database and its own GitHub)."""
     async with AsyncExitStack() as stack:
         if surroundings.simulate:
+            from daemon.simulator import Simulator  # a megabyte that nothing else has a use for
+
             simulator = await stack.enter_async_context(Simulator(clock))
             config = replace(config, settings=simulated(config.settings, simulator.url))
         settings = config.settings

@@ -7,10 +7,8 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Mapping
-from typing import TextIO
-
-import structlog
+from datetime import UTC, datetime
+from typing import Protocol, TextIO
 
 from daemon.dispatch import State
 from daemon.event import FiringOutcome, Outcome
@@ -35,39 +33,68 @@ TEXT_MAX = 500
 """Characters of any text from outside that get into a line."""
 
 
-def open_log(stream: TextIO = sys.stderr) -> structlog.typing.FilteringBoundLogger:
-    """A logger of its own, configured nowhere globally. What libraries log as warnings or worse
-    goes to the same stream."""
-    terminal = stream.isatty()
-    renderer = (
-        structlog.dev.ConsoleRenderer()
-        if terminal
-        else structlog.processors.JSONRenderer(serializer=_json)
-    )
+class Log(Protocol):
+    """Takes one line at a time, by how bad it is: what happened, and the fields that belong to it.
+    structlog's loggers are such."""
+
+    def info(self, event: str, **fields: object) -> object: ...
+
+    def warning(self, event: str, **fields: object) -> object: ...
+
+    def error(self, event: str, **fields: object) -> object: ...
+
+
+def open_log(stream: TextIO = sys.stderr) -> Log:
+    """Lines for people where ``stream`` is a terminal, else JSON. What libraries log as warnings or
+    worse goes to the same stream."""
     logging.basicConfig(stream=stream, level=logging.WARNING, format="%(levelname)s %(message)s")
-    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+    return _terminal(stream) if stream.isatty() else JsonLines(stream)
+
+
+class JsonLines:
+    """A log in which each line is a JSON object."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._encode = json.JSONEncoder(ensure_ascii=False).encode
+
+    def info(self, event: str, **fields: object) -> None:
+        self._put("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        self._put("warning", event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        self._put("error", event, fields)
+
+    def _put(self, level: str, event: str, fields: dict[str, object]) -> None:
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        fields |= {"event": event, "level": level, "timestamp": now.replace("+00:00", "Z")}
+        self._stream.write(self._encode(fields) + "\n")
+        self._stream.flush()
+
+
+def _terminal(stream: TextIO) -> Log:
+    """structlog's, configured nowhere globally."""
+    # It loads all that paints tracebacks, 3 MB, which a service has no use for.
+    import structlog
+
+    log: Log = structlog.wrap_logger(
         structlog.PrintLogger(stream),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
+            structlog.dev.ConsoleRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     ).bind()  # once and for all, instead of at every line
-    return logger
-
-
-_encoder = json.JSONEncoder(ensure_ascii=False)
-
-
-def _json(fields: Mapping[str, object], **_: object) -> str:
-    return _encoder.encode(fields)
+    return log
 
 
 class Journal:
     """Subscribes to the facts and writes them down."""
 
-    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+    def __init__(self, log: Log) -> None:
         self._log = log
 
     def hear(self, fact: Fact) -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -26,7 +26,7 @@ from sqlalchemy import (
     make_url,
     or_,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -43,6 +43,9 @@ from sqlalchemy.pool import StaticPool
 
 from daemon.errors import StoreError, StoreUnavailable
 
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
 K = TypeVar("K")
 R = TypeVar("R")
 Condition = ColumnElement[bool]
@@ -53,11 +56,7 @@ LOCK_PAUSE = 0.02
 PATIENCE = 5.0
 """Seconds that we wait for a lock in all."""
 
-Upsert = sqlite.Insert | postgresql.Insert
-INSERTS: dict[str, Callable[[Table], Upsert]] = {
-    "sqlite": sqlite.insert,
-    "postgresql": postgresql.insert,
-}
+Upsert: TypeAlias = "sqlite.Insert | postgresql.Insert"
 WRITE_IT_SO = "write it as sqlite:////var/lib/dispatchd/state.sqlite"
 CHUNK = 400  # keys in one statement: SQLite before 3.32 takes 999 parameters, and a key may be two
 
@@ -159,7 +158,11 @@ def writing(engine: Engine) -> Engine:
 
 def insert(dialect: str, table: Table) -> Upsert:
     """The dialect's own insert, which has `on conflict`: SQLite's is PostgreSQL's."""
-    return INSERTS[dialect](table)
+    if dialect == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # 2 MB, for those who use it only
+
+    return postgresql.insert(table)
 
 
 class Patience:

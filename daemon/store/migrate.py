@@ -4,32 +4,46 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, column, inspect, select, table
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 
 from daemon.errors import StoreError
+from daemon.store import schema
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 HEAD = "0006"
 """The newest step. A database that has taken it needs no look at the others, and no library for
-them in memory: that is nearly every start."""
+them in memory, which would take 9 MB: that is nearly every start."""
 
-_VERSION = table("alembic_version", column("version_num"))
+# As alembic makes it.
+_VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+_VERSION.primary_key.name = "alembic_version_pkc"
 
 
 def upgrade(connection: Connection, place: str) -> None:
-    """Applies the missing steps within the caller's transaction: all of them, or none.
+    """Brings the database to the schema of this code within the caller's transaction: an empty one
+    gets the tables as they are today, any other the steps that it has not taken.
 
     Raises:
         StoreError: the database is newer than this code, or not one of ours.
     """
-    if _current(connection, place) != HEAD:
-        from alembic import command
+    current = _current(connection, place)
+    if current is None:
+        schema.metadata.create_all(connection, checkfirst=False)
+        _VERSION.create(connection)
+        connection.execute(_VERSION.insert(), {_VERSION.c.version_num.name: HEAD})
+    elif current != HEAD:
+        take_steps(connection)
 
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+
+def take_steps(connection: Connection) -> None:
+    """Applies all steps that the database has not taken."""
+    from alembic import command
+
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def check(connection: Connection, place: str) -> None:

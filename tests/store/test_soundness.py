@@ -136,13 +136,19 @@ def test_an_empty_database_beside_a_log_is_refused_and_both_are_left(killed: Pat
 
 
 def page_of_garbage(path: Path) -> None:
-    middle = path.stat().st_size // PAGE // 2
-    overwrite(path, middle * PAGE, os.urandom(PAGE))
+    overwrite(path, some_page(path), os.urandom(PAGE))
 
 
 def page_of_zeros(path: Path) -> None:
-    middle = path.stat().st_size // PAGE // 2
-    overwrite(path, middle * PAGE, bytes(PAGE))
+    overwrite(path, some_page(path), bytes(PAGE))
+
+
+def some_page(path: Path) -> int:
+    """Where one begins that a start has no need of."""
+    with closing(sqlite3.connect(path)) as connection:
+        root = "SELECT rootpage FROM sqlite_schema WHERE name = 'ix_events_at'"
+        (number,) = connection.execute(root).fetchone()
+    return (int(number) - 1) * PAGE
 
 
 def last_page_cut_short(path: Path) -> None:
