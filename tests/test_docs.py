@@ -40,7 +40,7 @@ from tests.harness import reserved_port
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("examples/*.md"), *DOCS.rglob("*.md")])
 SIMULATION = {"dispatchd/dispatchd.sqlite": "dispatchd/dispatchd-simulation.sqlite"}
 
 LOOKS = re.compile(r"curl (?!.* -[Xd])|dispatchd (status|events|dispatches)\b", re.DOTALL)
