@@ -110,7 +110,7 @@ class TestAJob:
         assert pull["title"] == "Plan the scraper of the web"
         assert (pull["head"]["ref"], pull["base"]["ref"]) == ("job/7", "main")
         assert "actions/runs/1" in pull["body"]
-        assert pull["html_url"] in ran.log
+        assert f"::notice::The pull request: {pull['html_url']}\n" in ran.log
 
     async def test_the_image_sees_the_tree_and_the_payload_and_nothing_of_gits(
         self, stage: Stage
