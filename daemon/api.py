@@ -19,6 +19,7 @@ from daemon.dispatch import Dispatch, State
 from daemon.errors import Refused, StoreError
 from daemon.event import API_ENTRY, Event, FiringOutcome, Outcome, Verdict
 from daemon.facts import Facts
+from daemon.hooking import Hooking
 from daemon.instants import instant
 from daemon.pausing import Pausing
 from daemon.ports import Records
@@ -63,8 +64,8 @@ class Overseer(Protocol):
 
 class Api:
     """The daemon's own routes. ``dispatch`` answers the calls of ``POST /dispatch``, ``arming``
-    those about secrets that senders hand over, ``pausing`` those about entries that rest, and
-    ``by_hand`` those that fire cron entries."""
+    those about secrets that senders hand over, ``pausing`` those about entries that rest,
+    ``by_hand`` those that fire cron entries, and ``hooking`` those about webhooks at GitHub."""
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class Api:
         arming: Arming,
         pausing: Pausing,
         by_hand: ByHand,
+        hooking: Hooking,
         intake: Intake,
         records: Records,
         overseer: Overseer,
@@ -87,6 +89,7 @@ class Api:
         self._arming = arming
         self._pausing = pausing
         self._by_hand = by_hand
+        self._hooking = hooking
 
     def routes(self, *, trusted: bool) -> list[web.RouteDef]:
         """Behind the Unix socket everybody is ``trusted``: who can open it is an admin."""
@@ -113,6 +116,12 @@ class Api:
             web.post("/api/v1/replay/{id}", keyed(self._replay)),
             web.post("/api/v1/cancel/{id}", keyed(self._cancel)),
             web.post("/api/v1/triggers/{name}/arm", keyed(self._arming.arm)),
+            web.post("/api/v1/triggers/{name}/hook", keyed(self._hooking.create)),
+            web.get("/api/v1/hooks", keyed(self._hooking.listed)),
+            web.post("/api/v1/hooks/ping", keyed(self._hooking.ping)),
+            web.post("/api/v1/hooks/delete", keyed(self._hooking.delete)),
+            web.post("/api/v1/recover", keyed(self._hooking.recover)),
+            web.get("/api/v1/recovery", keyed(self._hooking.recovered)),
         ]
         if trusted:
             own.append(web.get("/api/v1/triggers/{name}/secret", keyed(self._arming.secret)))

@@ -42,16 +42,22 @@ from daemon.facts import (
     Trouble,
 )
 from daemon.health import Health
+from daemon.hook_places import HookPlaces
 from daemon.hook_ranges import RangeRefresher
+from daemon.hooking import Hooking
+from daemon.hooks_at_github import HooksAtGithub
 from daemon.ids import IdSource
 from daemon.intake import Intake
 from daemon.janitor import Janitor
 from daemon.learning import Learning
+from daemon.own_hooks import OwnUrls, repositories_named
 from daemon.pacing import Budget, Spent
 from daemon.pauses import Pauses
 from daemon.pausing import Pausing
 from daemon.places import simulation_database
 from daemon.receiver import Receiver
+from daemon.recovery import Recovery
+from daemon.redelivering import Redeliverer
 from daemon.retry import RetryPolicy
 from daemon.scheduler import Scheduler
 from daemon.secret import Secret
@@ -184,6 +190,21 @@ async def running(
         arming = Arming(config.triggers, learning, clock)
         pausing = Pausing(config, pauses, scheduler.catch_up)
         by_hand = ByHand(intake, pauses.of)
+        hooks = HooksAtGithub(github.ask, clock)
+        hook_urls = OwnUrls(config.triggers, settings.public_url)
+        hook_places = HookPlaces(store, hook_urls, repositories_named(config), facts)
+        stack.callback(facts.subscribe(hook_places.hear))
+        recovery = Recovery(
+            hooks,
+            Redeliverer(hooks, settings, dispatcher.lanes, clock=clock),
+            hook_places,
+            store,
+            hook_urls,
+            settings,
+            clock=clock,
+            facts=facts,
+        )
+        hooking = Hooking(config, hooks, hook_urls, hook_places, recovery)
         health = Health(
             config,
             store,
@@ -202,6 +223,7 @@ async def running(
             arming,
             pausing,
             by_hand,
+            hooking,
             intake,
             store,
             health,
@@ -228,6 +250,7 @@ async def running(
                 else None
             )
             resting = tasks.create_task(pauses.run(), name="pauses")
+            recovering = tasks.create_task(recovery.run(), name="recovery")
             refreshing = (
                 tasks.create_task(hook_ranges.run(), name="hook_ranges")
                 if asks_for_github
@@ -254,6 +277,8 @@ async def running(
                     for site in list(runner.sites):
                         await site.stop()
                 await scheduler.stop()
+                await recovery.stop()
+                await hook_places.stop()
                 await dispatcher.stop(DRAIN)
                 dispatch_route.release()
                 for runner in runners:
@@ -262,6 +287,7 @@ async def running(
                 if watching is not None:
                     watching.cancel()
                 resting.cancel()
+                recovering.cancel()
                 if refreshing is not None:
                     refreshing.cancel()
                 await sending

@@ -3,7 +3,7 @@ live views and notices are made. Whoever acts publishes; whoever shows subscribe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -101,6 +101,18 @@ class DispatchSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class MissedLookedFor:
+    """The deliveries of ``hooks`` webhooks at GitHub were looked through for such as did not
+    arrive. Of those that were ``missed``, ``asked`` were asked for again up to now; ``refused``
+    counts, by status, those to which the same would be answered."""
+
+    hooks: int
+    missed: int
+    asked: int
+    refused: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something in the daemon itself does not work: which part, what, and what it does now."""
 
@@ -126,6 +138,7 @@ Fact = (
     | EntryResumed
     | AttemptMade
     | DispatchSettled
+    | MissedLookedFor
     | Trouble
     | Stopping
 )

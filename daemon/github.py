@@ -46,6 +46,11 @@ _RIGHTS = (
     "or the scope 'repo' (classic token)"
 )
 _OF_A_WORKFLOW = "/actions/workflows/"
+_OF_HOOKS = re.compile(r"/(repos/[^/]+/[^/]+|repositories/[0-9]+|orgs/[^/]+)/hooks(?![^/?])")
+_HOOK_RIGHTS = (
+    "the token needs 'webhooks: write' on the {owner} (fine-grained token or GitHub App), or the "
+    "scope 'admin:{scope}' (classic token)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -466,19 +471,22 @@ def _explanation(
             "has moved; write its new name in the config (or in GH_API_URL)"
         )
     if status == 403:
-        return _forbidden(fields, words, right or _right(url))
+        return _forbidden(fields, words, _needed(url, right))
     by_name = _OF_A_WORKFLOW in url
     known = {
         400: "It could not read the request, or does not know the API version: a proxy may have "
         "changed the request, else this is a fault in dispatchd",
         401: "The token is wrong, expired or revoked: make a new one and put it where the old one "
         "is. Read anew without a restart: `file:` and `credential:`",
-        404: f"The repository's name{' or the workflow file' * by_name} is misspelt, or the token "
-        f"cannot see it: {_RIGHTS.format(right=right or _right(url))}",
+        404: f"{'The organisation' if _of_organisation(url) else 'The repository'}'s name"
+        f"{' or the workflow file' * by_name} is misspelt, or the token cannot see it: "
+        f"{_needed(url, right)}",
         407: "A proxy wants credentials: put them into the proxy's URL in HTTPS_PROXY",
         410: "This version of its API is retired: set GH_API_VERSION to one that GitHub still has, "
         "or update dispatchd",
-        422: f"It allows {INPUTS_MAX} inputs, all of which the workflow must declare under `on: "
+        422: "Mend what it names: the URL, or the names of the events"
+        if _OF_HOOKS.search(url)
+        else f"It allows {INPUTS_MAX} inputs, all of which the workflow must declare under `on: "
         "workflow_dispatch: inputs:` ('dispatchd' too, unless `inject_metadata` is false), and the "
         "`ref` must exist: mend the entry, or the workflow"
         if by_name
@@ -488,12 +496,26 @@ def _explanation(
     return known.get(status, "It will answer the same again, so this is not retried")
 
 
+def _needed(url: str, right: str) -> str:
+    """What the token lacks; where no ``right`` is named, what the URL asks for."""
+    if _of_organisation(url):
+        return _HOOK_RIGHTS.format(owner="organisation, and be an owner's", scope="org_hook")
+    if _OF_HOOKS.search(url):
+        return _HOOK_RIGHTS.format(owner="repository", scope="repo_hook")
+    return _RIGHTS.format(right=right or _right(url))
+
+
 def _right(url: str) -> str:
     """What a dispatch needs."""
     return "actions: write" if _OF_A_WORKFLOW in url else "contents: write"
 
 
-def _forbidden(fields: Mapping[str, str], words: str, right: str) -> str:
+def _of_organisation(url: str) -> bool:
+    found = _OF_HOOKS.search(url)
+    return found is not None and found[1].startswith("orgs/")
+
+
+def _forbidden(fields: Mapping[str, str], words: str, needed: str) -> str:
     text = words.lower()
     if "x-github-sso" in fields or "saml" in text:
         return (
@@ -504,7 +526,7 @@ def _forbidden(fields: Mapping[str, str], words: str, right: str) -> str:
         return "The organisation admits listed addresses only, and this machine's is not listed"
     if "archived" in text:
         return "The repository is archived: unarchive it, or disable the entry"
-    return "Something is not permitted: " + _RIGHTS.format(right=right)
+    return f"Something is not permitted: {needed}"
 
 
 def _stranger(fields: Mapping[str, str]) -> str:

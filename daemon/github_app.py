@@ -79,9 +79,10 @@ def claim(app_id: str, private_key: Secret, now: datetime) -> str:
     return jwt.encode(said, private_key.reveal(), algorithm="RS256")
 
 
-def installation_request(api_url: str, repository: str, api_version: str = API_VERSION) -> Request:
-    """Asks which installation of the App has the repository."""
-    url = f"{api_url}/repos/{quote(repository, safe='/')}/installation"
+def installation_request(api_url: str, place: str, api_version: str = API_VERSION) -> Request:
+    """Asks which installation of the App has the repository (``owner/name``), or organisation."""
+    kind = "repos" if "/" in place else "orgs"
+    url = f"{api_url}/{kind}/{quote(place, safe='/')}/installation"
     return Request("GET", url, request_headers(api_version), b"")
 
 

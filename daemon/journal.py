@@ -23,6 +23,7 @@ from daemon.facts import (
     Fact,
     FiringAccounted,
     IncidentNoticed,
+    MissedLookedFor,
     RequestRefused,
     Started,
     Stopping,
@@ -204,10 +205,23 @@ class Journal:
                     **_given(workflow=dispatch.workflow, run_url=dispatch.run_url),
                     **_given(reason=_short(dispatch.reason)),
                 )
+            case MissedLookedFor():
+                (log.warning if fact.refused else log.info)(
+                    "missed webhook deliveries",
+                    hooks=fact.hooks,
+                    missed=fact.missed,
+                    asked_again=fact.asked,
+                    **({"not_asked": _counts(fact.refused)} if fact.refused else {}),
+                )
             case Trouble():
                 log.error("trouble", part=fact.part, message=_short(fact.message))
             case Stopping():
                 log.info("stopping", in_flight=fact.in_flight)
+
+
+def _counts(refused: Mapping[int, int]) -> str:
+    found = ", ".join(f"{count} answered {status}" for status, count in sorted(refused.items()))
+    return f"{found}; once that is mended: dispatchd recover --refused"
 
 
 def _given(**fields: str | None) -> dict[str, str]:

@@ -171,7 +171,8 @@ class Settings:
     ``default_repository`` is ``GH_OWNER/GH_REPO`` or empty. ``database_url`` is SQLAlchemy's.
     ``public_url`` is what senders put before the daemon's paths, without a slash at its end, or
     empty. ``credentials`` has owners and repositories in lower case. ``ca_file`` holds certificate
-    authorities that are trusted beside the system's, or is empty.
+    authorities that are trusted beside the system's, or is empty. ``recover`` says whether missed
+    deliveries of GitHub's webhooks are looked for at a start.
     """
 
     gh_token: Secret | None
@@ -188,6 +189,7 @@ class Settings:
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     api_version: str = API_VERSION
     ca_file: str = ""
+    recover: bool = True
 
     def credential_for(self, repository: str) -> Credential | None:
         """What writes to ``repository``: its own credential, its owner's, else `gh_token`."""

@@ -77,8 +77,10 @@ async def serving(
     simulator: Simulator | None = None,
     clock: Callable[[], datetime] = wall_clock,
     elapsed: Callable[[], float] = elapsed,
+    keep: bool = False,
 ) -> AsyncIterator[Serving]:
-    """Serves these entries on a free port, without pacing, against a stand-in of its own."""
+    """Serves these entries on a free port, without pacing, against a stand-in of its own, or the
+    one that is given, which goes on after it where it is to be kept."""
     github = simulator or Simulator(clock)
     if not github.url:
         await github.start()
@@ -105,4 +107,5 @@ async def serving(
             facts.subscribe(lambda _: daemon.heard.set())
             yield daemon
     finally:
-        await github.stop()
+        if not keep:
+            await github.stop()

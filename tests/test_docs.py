@@ -28,6 +28,7 @@ from daemon.dispatch_route import CALL_BYTES_MAX, IDEMPOTENCY_KEY_MAX, SETTLED_W
 from daemon.doors import ADMINS
 from daemon.event import Outcome
 from daemon.github import PAYLOAD_BYTES_MAX
+from daemon.hooking import Hooking
 from daemon.http_server import FILES_BESIDE
 from daemon.pausing import Pausing
 from daemon.reading import BODY_TIMEOUT, LARGE, ROOM_BYTES
@@ -146,6 +147,7 @@ def test_the_routes_listed_are_those_that_are_served() -> None:
         Arming((), unused, unused),
         Pausing(Config((), (), unused), unused, unused),
         ByHand(unused, unused),
+        Hooking(Config((), (), unused), unused, unused, unused, unused),
         unused,
         unused,
         unused,

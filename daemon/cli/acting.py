@@ -79,7 +79,7 @@ def replay_ids(target: Target, ids: list[str], *, as_json: bool) -> None:
 def replay_failed(target: Target, since: str, *, as_json: bool) -> None:
     """Sends again what is dead since then and was not replayed yet; where a request could not even
     be made, its event is judged again (once, however many of its dispatches failed)."""
-    start = _since(since, datetime.now(UTC))
+    start = long_ago(since, datetime.now(UTC))
 
     async def replay(daemon: Connection) -> tuple[list[Answer], int]:
         ids, skipped = await failed_since(daemon, start)
@@ -173,7 +173,7 @@ def _outcome(answer: Mapping[str, Any]) -> str:
     return f"event {answer['event_id']}, dispatches {dispatches}"
 
 
-def _since(text: str, now: datetime) -> datetime:
+def long_ago(text: str, now: datetime) -> datetime:
     """What ``2h`` (ago) or an RFC 3339 instant means. Raises UsageError."""
     try:
         return now - duration(text)

@@ -18,6 +18,11 @@ _EVENT: Shape = {
     "replay_of": object,
 }  # fmt: skip
 
+_HOOK: Mapping[str, Shape] = {
+    "place": str, "id": int, "url": str, "triggers": [str], "events": [str], "active": bool,
+    "last": str,
+}  # fmt: skip
+
 ARMED: Shape = {"path": str, "armed_until": str}
 CANCELLED: Shape = {}
 DISPATCH: Shape = {"id": str, "event_id": str, "client_payload": str}
@@ -35,6 +40,10 @@ FIRINGS: Shape = {
         }
     ]
 }  # fmt: skip
+HOOK: Shape = _HOOK
+HOOK_MADE: Shape = {**_HOOK, "done": str, "warnings": [str]}
+HOOK_TESTED: Shape = {**_HOOK, "arrived": object, "status": str}
+HOOKS: Shape = {"hooks": [_HOOK], "errors": [{"place": str, "reason": str}]}
 INCIDENTS: Shape = {
     "incidents": [
         {
@@ -48,6 +57,17 @@ JUDGED: Shape = {
     "verdicts": [{"entry": str, "outcome": str, "reason": object}],
 }  # fmt: skip
 PAUSED: Shape = {"paused": [{"entry": str, "already": bool, "by": str, "since": str}]}
+RECOVERY: Shape = {
+    "finished": bool, "dry_run": bool, "missed": int, "asked": int,
+    "hooks": [
+        {
+            "place": str, "url": str, "since": str, "looked_at": int, "whole": bool, "left": int,
+            "asked": int, "here": int, "refused": {},
+            "missed": [{"guid": str, "event": str, "action": str, "at": str, "status": str}],
+        }
+    ],
+    "errors": [{"place": str, "reason": str}],
+}  # fmt: skip
 RESUMED: Shape = {"resumed": [{"entry": str, "released": int}]}
 REPLAYED: Shape = {"dispatches": [str]}
 SECRET: Shape = {"secret": str}

@@ -127,6 +127,7 @@ class SettingsReader:
             public_url=self._public_url(),
             api_version=self._parsed("GH_API_VERSION", api_version, API_VERSION),
             ca_file=self._ca_file(),
+            recover=self._yaml.flag("recover", True) if self._yaml else True,
         )
         settings = replace(settings, credentials=self._credentials(settings))
         self._report_unreachable(settings)

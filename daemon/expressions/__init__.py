@@ -10,6 +10,7 @@ be interrupted, so what could take long is not begun (``work``, ``rules``, ``bou
 optional back to Python, so an expression that may come to one is refused (``optionals``).
 """
 
+from daemon.expressions.compared import stands_for, texts_compared
 from daemon.expressions.evaluation import Bindings, Condition, Expression
 from daemon.expressions.functions import DECLARED, Function
 from daemon.expressions.reach import Reach
@@ -41,5 +42,7 @@ __all__ = [
     "compact",
     "compact_in_order",
     "rfc3339",
+    "stands_for",
+    "texts_compared",
     "to_json",
 ]

@@ -59,13 +59,15 @@ class Apps:
         return [
             web.get("/app", self._app),
             web.get("/repos/{owner}/{name}/installation", self._installation),
+            web.get("/orgs/{owner}/installation", self._installation),
             web.post(r"/app/installations/{id:\d{1,18}}/access_tokens", self._access_tokens),
         ]
 
     def takes(self, request: web.Request) -> bool:
         """Whether this is a request under a claim, which is checked by its route."""
         return request.path.partition("/installations/")[0] == "/app" or (
-            request.path.startswith("/repos/") and request.path.endswith("/installation")
+            request.path.startswith(("/repos/", "/orgs/"))
+            and request.path.endswith("/installation")
         )
 
     def grant(self, token: str) -> Grant | None:
@@ -82,15 +84,15 @@ class Apps:
             for token, grant in self._grants.items()
         }
 
-    def demand(self, token: str, repository: str, permission: str) -> None:
-        """Raises Rejection where the token is an installation's and may not write what
-        ``permission`` names there."""
+    def demand(self, token: str, place: str, permission: str, right: str = "write") -> None:
+        """Raises Rejection where the token is an installation's and has not this ``right`` (read,
+        write) to what ``permission`` names there: in a repository, or of its owner's."""
         grant = self._grants.get(token)
         if grant is None:
             return
-        if repository.partition("/")[0].lower() != grant.owner.lower():
+        if place.partition("/")[0].lower() != grant.owner.lower():
             raise Rejection(404, "Not Found", APP_DOCS)
-        if grant.permissions.get(permission) != "write":
+        if grant.permissions.get(permission) not in ("write", right):
             raise Rejection(403, "Resource not accessible by integration", APP_DOCS)
 
     async def _app(self, request: web.Request) -> web.StreamResponse:
@@ -109,8 +111,13 @@ class Apps:
         app = self._claimed(request)
         owner = request.match_info["owner"]
         number = _number_at(app, owner)
-        name = f"{owner}/{request.match_info['name']}"
-        if number is None or self._world.repository(name) is None:
+        name = request.match_info.get("name")
+        there = (
+            self._world.organisation(owner)
+            if name is None
+            else self._world.repository(f"{owner}/{name}")
+        )
+        if number is None or there is None:
             raise Rejection(404, "Not Found", APP_DOCS)
         document = {
             "id": number,

@@ -1,5 +1,5 @@
-"""Webhooks of repositories, which the stand-in sends signed as GitHub does, and the deliveries that
-it keeps of them."""
+"""Webhooks of repositories and organisations, which the stand-in sends signed as GitHub does, and
+the deliveries that it keeps of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import hashlib
 import hmac
 import json
 import uuid
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 from urllib.parse import urlencode
 
 import aiohttp
@@ -25,12 +27,16 @@ ANSWER_TIMEOUT = 10.0
 _RESPONSE_MAX = 64 * 1024
 
 
+Place: TypeAlias = Repository | str
+
+
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A webhook that somebody registered; ``content_type`` is ``json`` or ``form``."""
+    """A webhook that somebody registered, in a repository or, by its name, an organisation;
+    ``content_type`` is ``json`` or ``form``."""
 
     id: int
-    repository: Repository
+    place: Place
     url: str
     secret: str = field(repr=False)
     content_type: str
@@ -50,7 +56,7 @@ class HookDelivery:
 
     id: int
     hook_id: int
-    repository_number: int
+    repository_number: int | None
     guid: str
     event: str
     payload: Mapping[str, object] = field(repr=False)
@@ -96,8 +102,14 @@ class Hooks:
         if not self._hooks:
             self.registered.clear()
 
-    def of(self, repository: Repository) -> list[Hook]:
-        return [hook for hook in self._hooks.values() if hook.repository is repository]
+    def of(self, place: Place) -> list[Hook]:
+        if isinstance(place, str):
+            return [
+                hook
+                for hook in self._hooks.values()
+                if isinstance(hook.place, str) and hook.place.lower() == place.lower()
+            ]
+        return [hook for hook in self._hooks.values() if hook.place is place]
 
     def deliveries(self, hook: Hook) -> list[HookDelivery]:
         """Those that are answered and not yet forgotten, newest first."""
@@ -116,8 +128,13 @@ class Hooks:
         self, repository: Repository, event: str, payload: Mapping[str, object]
     ) -> list[str]:
         """Sends an event to every hook that wants it; returns the guids."""
-        wanting = [hook for hook in self.of(repository) if hook.wants(event)]
-        return [self.send(hook, event, payload) for hook in wanting]
+        owner = repository.full_name.partition("/")[0]
+        sent = [
+            self.send(hook, event, payload) for hook in self.of(repository) if hook.wants(event)
+        ]
+        of_owner = [hook for hook in self.of(owner) if hook.wants(event)]
+        told = {**payload, "organization": {"login": owner}}
+        return sent + [self.send(hook, event, told) for hook in of_owner]
 
     def send(
         self,
@@ -138,8 +155,8 @@ class Hooks:
             "X-GitHub-Delivery": guid or str(uuid.uuid4()),
             "X-GitHub-Event": event,
             "X-GitHub-Hook-ID": str(hook.id),
-            "X-GitHub-Hook-Installation-Target-ID": str(hook.repository.number),
-            "X-GitHub-Hook-Installation-Target-Type": "repository",
+            "X-GitHub-Hook-Installation-Target-ID": str(_number(hook.place)),
+            "X-GitHub-Hook-Installation-Target-Type": _kind(hook.place),
         }
         if hook.secret:
             key = hook.secret.encode()
@@ -149,7 +166,7 @@ class Hooks:
         delivery = HookDelivery(
             id=delivery_id,
             hook_id=hook.id,
-            repository_number=hook.repository.number,
+            repository_number=None if isinstance(hook.place, str) else hook.place.number,
             guid=headers["X-GitHub-Delivery"],
             event=event,
             payload=payload,
@@ -211,3 +228,11 @@ class Hooks:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _kind(place: Place) -> str:
+    return "organization" if isinstance(place, str) else "repository"
+
+
+def _number(place: Place) -> int:
+    return zlib.crc32(place.lower().encode()) if isinstance(place, str) else place.number

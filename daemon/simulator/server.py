@@ -175,7 +175,7 @@ class Simulator:
         app.router.add_routes(self.apps.routes())
         app.router.add_routes(self._actions.routes())
         app.router.add_routes(Lookups(self._world, self._quota, self._clock).routes())
-        app.router.add_routes(HookRoutes(self._world, self.hooks, self._clock).routes())
+        app.router.add_routes(HookRoutes(self._world, self.hooks, self.apps, self._clock).routes())
         app.router.add_routes(self._pulls.routes())
         app.router.add_routes(self._controls.routes())
         app.router.add_get(f"{PREFIX}log", self._get_log)

@@ -78,6 +78,11 @@ class World:
         """The one that bore this name until it was renamed."""
         return self._former.get(name.lower())
 
+    def organisation(self, name: str) -> str | None:
+        """The name as written, where there is such an owner of repositories."""
+        owners = {known.partition("/")[0] for known in self._repositories}
+        return name if self._found_all or name.lower() in owners else None
+
     def numbered(self, number: int) -> Repository | None:
         return self._numbered.get(number)
 

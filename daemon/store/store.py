@@ -28,6 +28,7 @@ from daemon.store import (
     budgets,
     by_hand,
     deadlines,
+    hook_places,
     incidents,
     lanes,
     learned,
@@ -328,6 +329,24 @@ class Store:
     async def keep_hook_ranges(self, ranges: HookRanges) -> None:
         """Keeps these in place of any before of the same source."""
         await self._writing.alone(learned.keep_hook_ranges, ranges)
+
+    async def hook_places(self) -> dict[str, datetime | None]:
+        """Where webhooks of ours are set up on GitHub, each with the instant up to which what it
+        delivered was looked through; None where that never was."""
+        return await self._reading.alone(hook_places.read)
+
+    async def keep_hook_place(self, place: str, through: datetime | None = None) -> None:
+        """Remembers such a place; with ``through``, that it is looked through up to then."""
+        await self._writing.alone(hook_places.keep, place, through)
+
+    async def delivered(
+        self,
+        guids: Collection[str],
+        routes: Collection[str],
+        spans: Sequence[tuple[datetime, datetime]],
+    ) -> set[str]:
+        """Those of GitHub's delivery ids that came in by these routes in one of the spans."""
+        return await self._reading.alone(hook_places.delivered, guids, routes, spans)
 
     # Look-ups; lists are newest first, ``before`` is the last id of the page before
 

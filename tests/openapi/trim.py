@@ -41,6 +41,8 @@ OPERATIONS = [
             ("POST", "/hooks"),
             ("GET", "/hooks/{hook_id}"),
             ("PATCH", "/hooks/{hook_id}"),
+            ("DELETE", "/hooks/{hook_id}"),
+            ("POST", "/hooks/{hook_id}/pings"),
             ("GET", "/hooks/{hook_id}/deliveries"),
             ("GET", "/hooks/{hook_id}/deliveries/{delivery_id}"),
             ("POST", "/hooks/{hook_id}/deliveries/{delivery_id}/attempts"),
@@ -48,6 +50,21 @@ OPERATIONS = [
             ("POST", "/pulls"),
             ("GET", "/pulls/{pull_number}"),
             ("PUT", "/pulls/{pull_number}/merge"),
+        ]
+    ),
+    "GET /orgs/{org}/installation",
+    *(
+        f"{verb} /orgs/{{org}}/hooks{place}"
+        for verb, place in [
+            ("GET", ""),
+            ("POST", ""),
+            ("GET", "/{hook_id}"),
+            ("PATCH", "/{hook_id}"),
+            ("DELETE", "/{hook_id}"),
+            ("POST", "/{hook_id}/pings"),
+            ("GET", "/{hook_id}/deliveries"),
+            ("GET", "/{hook_id}/deliveries/{delivery_id}"),
+            ("POST", "/{hook_id}/deliveries/{delivery_id}/attempts"),
         ]
     ),
 ]
