@@ -3,20 +3,24 @@ and what arrives twice is dispatched once."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from daemon import recovery
 from daemon.app import wall_clock
-from daemon.facts import Fact, MissedLookedFor
-from daemon.simulator import Simulator
+from daemon.facts import Fact, MissedLookedFor, Trouble
+from daemon.simulator import Fault, FaultKind, Simulator
+from daemon.simulator.faults import FaultPlace
 from tests.harness import reserved_port
 from tests.inprocess import Serving, serving
+from tests.shell import Shell
 from tests.specs import SECRET, SIGNED, trigger_entry
 
 PUSH = trigger_entry(
@@ -26,6 +30,7 @@ PUSH = trigger_entry(
     when="headers['x-github-event'] == 'push'",
     dispatch={"event_type": "pushed", "client_payload": {"sha": "{{ body.after }}"}},
 )
+BEHIND = web.AppKey("behind", str)
 HOOKS = "/repos/octo-org/octo-repo/hooks"
 
 
@@ -45,12 +50,18 @@ class Stage:
         self._port = port
 
     @asynccontextmanager
-    async def daemon(self, **settings: Any) -> AsyncIterator[Serving]:
+    async def daemon(
+        self,
+        settings: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+        **keys: Any,
+    ) -> AsyncIterator[Serving]:
+        """With ``keys`` of the trigger's that differ."""
         async with serving(
             self._directory,
-            triggers=[PUSH],
-            environ={"DISPATCHD_LISTEN": f"127.0.0.1:{self._port}"},
-            settings={"public_url": self.url, **settings},
+            triggers=[{**PUSH, **keys}],
+            environ={"DISPATCHD_LISTEN": f"127.0.0.1:{self._port}", **(environ or {})},
+            settings={"public_url": self.url, **(settings or {})},
             simulator=self.simulator,
             keep=True,
         ) as daemon:
@@ -66,8 +77,14 @@ class Stage:
         ):
             return await response.json()
 
-    async def hook(self, place: str = HOOKS, path: str = "/hooks/github") -> dict[str, Any]:
-        config = {"url": self.url + path, "content_type": "json", "secret": SECRET}
+    async def hook(
+        self,
+        place: str = HOOKS,
+        path: str = "/hooks/github",
+        url: str = "",
+        secret: str = SECRET,
+    ) -> dict[str, Any]:
+        config = {"url": url or self.url + path, "content_type": "json", "secret": secret}
         made = await self.ask("POST", place, {"name": "web", "events": ["push"], "config": config})
         await self.simulator.hooks.settled()
         assert "id" in made, made
@@ -96,15 +113,21 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
             yield Stage(tmp_path, port, simulator)
 
 
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def looks(daemon: Serving) -> list[MissedLookedFor]:
+    return [fact for fact in daemon.seen if isinstance(fact, MissedLookedFor)]
+
+
 def looked(fact: Fact) -> bool:
     return isinstance(fact, MissedLookedFor)
 
 
-async def test_what_was_missed_while_the_daemon_was_down_arrives_once_it_is_up(
-    stage: Stage,
-) -> None:
-    async with stage.daemon() as daemon:
-        await daemon.until(looked) if False else None
+async def test_what_was_missed_while_the_daemon_was_down_is_dispatched_once(stage: Stage) -> None:
+    async with stage.daemon():
         await stage.hook()
         await stage.push("a")
         assert await stage.dispatched(1) == ["a"]
@@ -112,10 +135,186 @@ async def test_what_was_missed_while_the_daemon_was_down_arrives_once_it_is_up(
     async with stage.daemon() as daemon:
         await daemon.until(looked)
         assert sorted(map(str, await stage.dispatched(3))) == ["a", "b", "c"]
-        (fact,) = [each for each in daemon.seen if isinstance(each, MissedLookedFor)]
-        assert fact == MissedLookedFor(hooks=1, missed=2, asked=2, refused={})
+        assert looks(daemon) == [MissedLookedFor(hooks=1, missed=2, asked=2, refused={})]
         await stage.simulator.hooks.settled()
     async with stage.daemon() as daemon:
         await daemon.until(looked)
-        assert MissedLookedFor(hooks=1, missed=0, asked=0, refused={}) in daemon.seen
+        assert looks(daemon) == [MissedLookedFor(hooks=1, missed=0, asked=0, refused={})]
     assert len(stage.simulator.received) == 3
+
+
+async def losing(request: web.Request) -> web.Response:
+    """A proxy in front of the daemon, whose answers do not get through."""
+    body, to = await request.read(), f"{request.app[BEHIND]}{request.path}"
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(to, data=body, headers=request.headers) as answer,
+    ):
+        assert answer.status == 202
+    return web.Response(status=504)
+
+
+async def test_what_came_in_although_its_answer_was_lost_is_not_dispatched_twice(
+    stage: Stage,
+) -> None:
+    """Also where nothing is known again by its id: the trigger takes equal deliveries as two."""
+    app = web.Application()
+    app.router.add_post("/hooks/github", losing)
+    app[BEHIND] = stage.url
+    async with TestServer(app) as proxy:
+        front = str(proxy.make_url("")).rstrip("/")
+        settings = {"public_url": front}
+        async with stage.daemon(settings, dedupe=False):
+            await stage.hook(url=f"{front}/hooks/github")
+            await stage.push("a")
+            await stage.dispatched(1)
+        async with stage.daemon(settings, dedupe=False) as daemon:
+            await daemon.until(looked)
+            assert looks(daemon) == [MissedLookedFor(hooks=1, missed=0, asked=0, refused={})]
+            (report,) = (await daemon.call("GET", "/api/v1/recovery"))[1]["hooks"]
+            assert (report["here"], report["looked_at"]) == (1, 2)
+    assert len(stage.simulator.received) == 1
+
+
+async def test_what_we_refused_is_told_and_asked_for_by_hand_only(
+    stage: Stage, shell: Shell
+) -> None:
+    async with stage.daemon() as daemon:
+        hook = await stage.hook(secret="another one than the daemon has")
+        await stage.push("a")
+    async with stage.daemon() as daemon:
+        await daemon.until(looked)
+        assert looks(daemon) == [MissedLookedFor(hooks=1, missed=0, asked=0, refused={401: 1})]
+        left = await shell.run("recover")
+        assert (left.code, "1 answered 401 are left" in left.out) == (0, True), left
+        # The secret is mended, and so is what it cost.
+        made = await shell.run("hook", "create", "push", "--json")
+        assert (made.json["done"], made.json["id"]) == ("updated", hook["id"])
+        done = await shell.run("recover", "--refused", "--json")
+        assert (done.json["missed"], done.json["asked"]) == (1, 1)
+        assert await stage.dispatched(1) == ["a"]
+
+
+async def test_a_dry_run_shows_what_was_missed_and_asks_for_nothing(
+    stage: Stage, shell: Shell
+) -> None:
+    await stage.hook()
+    (guid,) = await stage.push("a")
+    async with stage.daemon(settings={"recover": False}) as daemon:
+        shown = await shell.run("recover", "--dry-run")
+        assert guid in shown.out
+        assert "webhooks 1, deliveries 2: 1 missed, would be asked for" in shown.out
+        assert not any(map(looked, daemon.seen))
+        await stage.simulator.hooks.settled()
+        assert not stage.simulator.received
+        assert (await shell.run("recover", "--since", "1h")).code == 0
+        assert await stage.dispatched(1) == ["a"]
+        nothing = await shell.run("recover", "--json")
+        assert nothing.json["missed"] == 0
+
+
+async def test_switched_off_nothing_is_asked_at_a_start(stage: Stage) -> None:
+    await stage.hook()
+    await stage.push("a")
+    before = stage.simulator.requests
+    async with stage.daemon(settings={"recover": False}) as daemon:
+        assert (await daemon.call("GET", "/api/v1/recovery"))[0] == 404
+    async with stage.daemon(enabled=False) as daemon:
+        status, answer = await daemon.call("POST", "/api/v1/recover")
+        assert (status, "`public_url`" in answer["error"]) == (409, True)
+    assert stage.simulator.requests == before
+
+
+async def test_many_pages_of_deliveries_are_looked_through(stage: Stage) -> None:
+    await stage.hook()
+    await stage.push(*(str(number) for number in range(230)))
+    async with stage.daemon() as daemon:
+        await daemon.until(looked)
+        assert looks(daemon) == [MissedLookedFor(hooks=1, missed=230, asked=230, refused={})]
+        assert set(await stage.dispatched(230)) == {str(number) for number in range(230)}
+    assert len(stage.simulator.received) == 230
+
+
+async def test_an_organisations_webhook_is_found_where_its_deliveries_come_from(
+    stage: Stage,
+) -> None:
+    """The config names no organisation, nor the repository that pushes."""
+    async with stage.daemon() as daemon:
+        await stage.hook("/orgs/others/hooks")
+        await stage.push("a", repository="others/site")
+        await stage.dispatched(1)
+    await stage.push("b", repository="others/site")
+    async with stage.daemon() as daemon:
+        await daemon.until(looked)
+        assert await stage.dispatched(2) == ["a", "b"]
+
+
+async def test_webhooks_that_go_elsewhere_or_are_switched_off_are_left_alone(stage: Stage) -> None:
+    await stage.hook(url="http://127.0.0.1:9/hooks/github")
+    await stage.hook(path="/hooks/other")
+    off = await stage.hook()
+    await stage.push("a")
+    await stage.ask("PATCH", f"{HOOKS}/{off['id']}", {"active": False})
+    async with stage.daemon() as daemon:
+        report: dict[str, Any] = {}
+        while not report.get("finished"):
+            _, report = await daemon.call("GET", "/api/v1/recovery")
+        assert (report["hooks"], report["errors"]) == ([], [])
+
+
+async def test_a_missing_right_is_told_once_and_nothing_else_stops(stage: Stage) -> None:
+    await stage.hook()
+    await stage.push("a")
+    stage.simulator.inject(Fault(FaultKind.STATUS, status=404, times=None, on=FaultPlace.READ))
+    async with stage.daemon() as daemon:
+        await daemon.until(lambda fact: isinstance(fact, Trouble))
+        (trouble,) = [fact for fact in daemon.seen if isinstance(fact, Trouble)]
+        assert "'webhooks: write' on the repository" in trouble.message
+        assert "recover: false" in trouble.message
+        assert (await daemon.call("GET", "/readyz"))[0] == 200
+
+
+async def test_github_that_is_away_at_the_start_is_asked_again(stage: Stage) -> None:
+    await stage.hook()
+    await stage.push("a")
+    stage.simulator.inject(Fault(FaultKind.STATUS, status=502, times=2, on=FaultPlace.READ))
+    async with stage.daemon() as daemon:
+        assert await stage.dispatched(1) == ["a"]
+        await daemon.until(looked)
+        (trouble,) = [fact for fact in daemon.seen if isinstance(fact, Trouble)]
+        assert "GitHub answered 502" in trouble.message
+
+
+async def test_a_rate_limit_is_waited_for(stage: Stage) -> None:
+    await stage.hook()
+    await stage.push("a")
+    fault = Fault(FaultKind.SECONDARY, retry_after=1, on=FaultPlace.READ)
+    stage.simulator.inject(fault)
+    async with stage.daemon():
+        assert await stage.dispatched(1) == ["a"]
+
+
+async def test_redeliveries_keep_to_the_pacing_and_leave_half_of_the_hour(stage: Stage) -> None:
+    await stage.hook()
+    await stage.push(*"abcdef")
+    async with stage.daemon(environ={"GH_WRITES_PER_HOUR": "6"}) as daemon:
+        # 3 redeliveries, and the 3 dispatches that they bring.
+        assert len(await stage.dispatched(3)) == 3
+        _, report = await daemon.call("GET", "/api/v1/recovery")
+        assert (report["asked"], report["missed"], report["finished"]) == (3, 6, False)
+        busy, answer = await daemon.call("POST", "/api/v1/recover")
+        assert (busy, "already" in answer["error"]) == (409, True)
+
+
+async def test_a_call_that_makes_no_sense_is_refused(stage: Stage) -> None:
+    async with stage.daemon(settings={"recover": False}) as daemon:
+        for body, says in (
+            ({"since": "yesterday"}, "since"),
+            ({"since": 1}, "since"),
+            ({"places": "acme"}, "places"),
+            ({"places": ["a/b/c"]}, "neither owner/name"),
+            ({"dry_run": "yes"}, "dry_run"),
+            ({"all": True}, "means nothing"),
+        ):
+            status, answer = await daemon.call("POST", "/api/v1/recover", json=body)
+            assert (status, says in answer["error"]) == (400, True), answer
