@@ -48,10 +48,12 @@ class AppKey:
 
 @dataclass(frozen=True, slots=True)
 class InstallationToken:
-    """A token and its end, by our clock."""
+    """A token and its end, by our clock. ``permissions`` are what it is good for, as GitHub told
+    with it: ``{"contents": "write", …}``."""
 
     value: str = field(repr=False)
     expires_at: datetime
+    permissions: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def fresh(self, now: datetime) -> bool:
         return now < self.expires_at - AHEAD
@@ -126,7 +128,9 @@ def token_told(
         life = instant(ends) - clock_there(headers, now)
     except ValueError:
         return _no_answer_of_githubs("token")
-    return InstallationToken(value, now + life)
+    permissions = document.get("permissions")
+    granted = permissions if isinstance(permissions, dict) else {}
+    return InstallationToken(value, now + life, {str(k): str(v) for k, v in granted.items()})
 
 
 def skew(headers: Mapping[str, str], now: datetime) -> timedelta:

@@ -26,6 +26,8 @@ DEPTH_MAX = 300
 """Characters of a path or a name that are kept."""
 
 READ_ACTIONS = "actions: read"
+WRITE_ACTIONS = "actions: write"
+WRITE_CONTENTS = "contents: write"
 READ_CONTENTS = "contents: read"
 READ_METADATA = "metadata: read"
 
@@ -33,12 +35,14 @@ READ_METADATA = "metadata: read"
 @dataclass(frozen=True, slots=True)
 class RepositoryTold:
     """``full_name`` is as it is called now. ``may`` is what the asker may do there as a person
-    (``push``, ``pull``, …), by its name; empty where GitHub does not say."""
+    (``push``, ``pull``, …), by its name; empty where GitHub does not say. A repository is
+    ``public`` where everybody may read it."""
 
     full_name: str
     default_branch: str
     archived: bool
     disabled: bool
+    public: bool
     may: Mapping[str, bool]
 
 
@@ -97,6 +101,7 @@ def repository_told(reply: Reply, now: datetime) -> RepositoryTold:
         default_branch=one_line(branch, DEPTH_MAX),
         archived=document.get("archived") is True,
         disabled=document.get("disabled") is True,
+        public=document.get("private") is False,
         may={key: value is True for key, value in may.items()} if isinstance(may, dict) else {},
     )
 

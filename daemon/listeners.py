@@ -183,10 +183,10 @@ class Listeners:
         near = self._near(wanted)
         listened = self._listened
         if near:
-            theirs = "; ".join(f"{file} listens to {each!r}" for each, file in near)
+            theirs = " or ".join(f"{each!r} ({file})" for each, file in near)
             case = any(each.lower() == wanted.lower() for each, _ in near)
             minds = " Upper and lower case count." if case else ""
-            said.append(f"Nearly so does: {theirs}.{minds}")
+            said.append(f"Did you mean {theirs}?{minds}")
         elif listened:
             said.append(f"Listened to are: {_list(map(repr, sorted(listened)))}.")
         said.extend(self._unread())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+SHORTEST = 16
+"""Characters below which a secret is called short: 16 random ones of base 64 are 96 bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:

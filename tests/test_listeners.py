@@ -119,7 +119,7 @@ def test_a_workflow_that_is_started_by_hand_shows_its_input() -> None:
         (
             listeners(workflow("docs.yml", on("Build"))),
             dispatch("build"),
-            ["docs.yml listens to 'Build'", "Upper and lower case count", "types: [build]"],
+            ["Did you mean 'Build' (docs.yml)?", "Upper and lower case count", "types: [build]"],
         ),
         (
             listeners(workflow("docs.yml", on("build_docs", "deploy"))),

@@ -13,6 +13,9 @@ from daemon.cli.layout import Fields, Listing
 from daemon.cli.printable import printable
 
 STYLES = {
+    "ok": "green",
+    "warn": "yellow",
+    "fail": "bold red",
     "accepted": "green",
     "dispatched": "green",
     "fired": "green",

@@ -5,7 +5,17 @@ tells for certain whether a lost answer means that nothing was sent. The rules a
 from __future__ import annotations
 
 from daemon.client.fetching import Fetcher
+from daemon.client.proxy import proxy_for
 from daemon.client.session import BODY_MAX, BODY_TIMEOUT, REDIRECTS_MAX, Exchange, GitHub
 from daemon.client.sessions import Sessions
 
-__all__ = ["BODY_MAX", "BODY_TIMEOUT", "REDIRECTS_MAX", "Exchange", "Fetcher", "GitHub", "Sessions"]
+__all__ = [
+    "BODY_MAX",
+    "BODY_TIMEOUT",
+    "REDIRECTS_MAX",
+    "Exchange",
+    "Fetcher",
+    "GitHub",
+    "Sessions",
+    "proxy_for",
+]

@@ -51,6 +51,11 @@ class Key(Protocol):
         """The token of the last request, or nothing."""
         ...
 
+    @property
+    def permissions(self) -> Mapping[str, str] | None:
+        """What the token of the last request is good for; None where nobody said so."""
+        ...
+
     async def token(self, repository: str) -> str:
         """The token for a request about the repository. Raises NoToken."""
         ...
@@ -74,6 +79,10 @@ class PersonalToken:
     @property
     def known(self) -> str:
         return self._secret.reveal()
+
+    @property
+    def permissions(self) -> Mapping[str, str] | None:
+        return None
 
     async def token(self, repository: str) -> str:
         if self._refused == self.known:
@@ -119,6 +128,10 @@ class Installation:
     @property
     def known(self) -> str:
         return self._token.value if self._token else ""
+
+    @property
+    def permissions(self) -> Mapping[str, str] | None:
+        return self._token.permissions if self._token else None
 
     async def token(self, repository: str) -> str:
         now = self._clock()

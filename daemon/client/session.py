@@ -166,6 +166,12 @@ class GitHub:
             now=self._clock(),
         )
 
+    @property
+    def permissions(self) -> Mapping[str, str] | None:
+        """What the token of the last request is good for, ``{"contents": "write", …}``, as GitHub
+        says of those of its Apps; None of others."""
+        return self._key.permissions
+
     async def ask(self, repository: str, question: Question) -> Reply:
         """GitHub's answer, whatever its status, under the token for ``repository``; on the same
         host redirects are followed. Raises FetchError where no answer comes, or one that is too

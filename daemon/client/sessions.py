@@ -57,6 +57,10 @@ class Sessions:
         here = [each for each in credentials if each.api_url == self._settings.gh_api_url]
         return self._sessions[(here or list(credentials))[0].name]
 
+    def under(self, credential: str) -> GitHub:
+        """The one of the credential of that name."""
+        return self._sessions[credential]
+
     async def ask(self, repository: str, question: Question) -> Reply:
         """As `GitHub.ask`, under the credential of the repository."""
         credential = self._settings.credential_for(repository)

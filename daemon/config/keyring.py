@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.errors import DispatchdError
-from daemon.secret import Secret
+from daemon.secret import SHORTEST, Secret
 
 LARGEST_FILE = 64 * 1024
-SHORTEST = 16
-"""Characters below which a secret is called short: 16 random ones of base 64 are 96 bits."""
 
 
 class SecretError(DispatchdError):

@@ -13,7 +13,7 @@ from typing import TypeVar
 from daemon.addresses import EVERYBODY, Network, NetworkError, Networks, network
 from daemon.config.credentials import CredentialReader
 from daemon.config.findings import Findings
-from daemon.config.keyring import SHORTEST, Keyring, SecretError
+from daemon.config.keyring import Keyring, SecretError
 from daemon.config.node import Node
 from daemon.config.setting_forms import (
     api_url,
@@ -29,7 +29,7 @@ from daemon.config.setting_forms import (
 from daemon.errors import Fault
 from daemon.expressions import JSON
 from daemon.github import API_VERSION
-from daemon.secret import Secret
+from daemon.secret import SHORTEST, Secret
 from daemon.spec import Credential, Pace, Settings
 
 T = TypeVar("T")

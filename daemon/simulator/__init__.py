@@ -8,6 +8,7 @@ from daemon.simulator.faults import Fault, FaultKind
 from daemon.simulator.repositories import ReceivedDispatch
 from daemon.simulator.runs import Run
 from daemon.simulator.server import Simulator
+from daemon.simulator.tokens import Token
 from daemon.simulator.workflows import ANY_EVENT, Listener
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "ReceivedDispatch",
     "Run",
     "Simulator",
+    "Token",
 ]

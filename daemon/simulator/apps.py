@@ -77,6 +77,10 @@ class Apps:
             raise Rejection(401, "Bad credentials")
         return found
 
+    def knows(self, token: str) -> bool:
+        """Whether it was given to one of the Apps, be it over or not."""
+        return token in self._grants
+
     def revoke(self) -> None:
         """Ends every token that was given out, as GitHub does when an App is reinstalled."""
         self._grants = {

@@ -20,7 +20,7 @@ from daemon.simulator.dispatches import ALWAYS_WITH_RUN, Dispatches
 from daemon.simulator.faults import Fault, FaultPlace
 from daemon.simulator.hook_routes import HookRoutes
 from daemon.simulator.hooks import Hooks
-from daemon.simulator.lookups import META, Lookups
+from daemon.simulator.lookups import Lookups
 from daemon.simulator.mishaps import Mishaps
 from daemon.simulator.pulls import Pulls
 from daemon.simulator.quota import Quota, SecondaryLimits, SecondaryQuota
@@ -28,6 +28,7 @@ from daemon.simulator.repositories import ReceivedDispatch
 from daemon.simulator.routing import Handler, request_id
 from daemon.simulator.run_watch import RunWatch
 from daemon.simulator.runs import Course, Run
+from daemon.simulator.tokens import Token, Tokens
 from daemon.simulator.validation import DOCS, Rejection
 from daemon.simulator.workflows import Listener
 from daemon.simulator.world import KEPT, World
@@ -79,7 +80,7 @@ class Simulator:
         self,
         clock: Callable[[], datetime],
         *,
-        tokens: Collection[str] | None = None,
+        tokens: Collection[str | Token] | None = None,
         apps: Collection[App] = (),
         repositories: Collection[str] | None = None,
         listeners: Mapping[str, Sequence[Listener]] | None = None,
@@ -91,10 +92,10 @@ class Simulator:
         keep: int = KEPT,
     ) -> None:
         self._clock = clock
-        self._tokens: set[str] | None = None if tokens is None else set(tokens)
         course = Course(queued_for, running_for)
         self._world = World(repositories, listeners, course, keep)
         self.apps = Apps({app.id: app for app in apps}, self._world, clock)
+        self._tokens = Tokens(tokens, self.apps, clock)
         self._actions = Actions(self._world, clock, index_lag)
         self._mishaps = Mishaps(clock, self._note_change)
         self._dispatches = Dispatches(self._world, self._mishaps, self.apps, clock, ghes=ghes)
@@ -145,9 +146,9 @@ class Simulator:
         """How many answers are being held right now."""
         return self._mishaps.stalled
 
-    def allow(self, *tokens: str) -> None:
+    def allow(self, *tokens: str | Token) -> None:
         """From now on these tokens are good, beside those of the Apps, and no others."""
-        self._tokens = set(tokens)
+        self._tokens.allow(tokens)
 
     def inject(self, fault: Fault) -> None:
         """Shows ``fault`` on the dispatches to come, after those that were injected before."""
@@ -248,16 +249,7 @@ class Simulator:
             if version < OLDEST_VERSION:
                 raise Rejection(410, f'The API version "{version}" is no longer supported.')
             raise Rejection(400, f'"{version}" is not a supported API version.')
-        credential = request.headers.get("Authorization", "")
-        scheme, _, token = credential.partition(" ")
-        if request.path == META and not credential:
-            pass  # it is open to everybody, but not to a wrong token
-        elif scheme.lower() not in ("bearer", "token") or not token.strip():
-            raise Rejection(401, "Requires authentication")
-        elif self.apps.takes(request) or self.apps.grant(token.strip()) is not None:
-            pass  # a claim is checked where it is shown, and a token of its giving is good
-        elif self._tokens is not None and token.strip() not in self._tokens:
-            raise Rejection(401, "Bad credentials")
+        self._tokens.admit(request)
         if request.path == "/rate_limit":
             return
         if not self._quota.take(self._clock()):
@@ -280,6 +272,7 @@ class Simulator:
         for name, value in self._quota.as_json(now).items():
             headers.setdefault(_LIMIT_HEADERS[name], str(value))
         headers["X-RateLimit-Resource"] = "core"
+        headers.update(self._tokens.headers(request))
 
     async def _get_log(self, request: web.Request) -> web.StreamResponse:
         now = self._clock()

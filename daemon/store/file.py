@@ -38,6 +38,11 @@ def shm_of(database: Path) -> Path:
     return database.with_name(database.name + "-shm")
 
 
+def lock_of(database: Path) -> Path:
+    """The file that whoever uses the database holds a lock on."""
+    return database.with_name(database.name + ".lock")
+
+
 class Originals:
     """The files as they were opened. What is written to them once they were removed, or others were
     put in their place, is gone with the process: nothing may be acknowledged then."""
@@ -79,7 +84,7 @@ class Lock:
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self._path = database.with_name(database.name + ".lock")
+        self._path = lock_of(database)
         self._descriptor: int | None = None
 
     def take(self, now: datetime) -> None:

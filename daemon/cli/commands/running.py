@@ -47,3 +47,17 @@ def status(
     from daemon.cli.target import Target
 
     show_status(Target(config_dir, database, url), as_json=as_json)
+
+
+@command()
+def doctor(
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check all that has to be right: tokens, listeners, secrets, clock, database."""
+    from daemon.cli.examining import examine
+    from daemon.cli.target import Target
+
+    examine(Target(config_dir, database, url), as_json=as_json)
