@@ -89,6 +89,10 @@ class FetchError(DispatchdError):
     """Try again later: something that a request needs could not be fetched. The text says why."""
 
 
+class CredentialError(FetchError):
+    """Mend the credential: GitHub gives no token for it, so that nothing can be asked with it."""
+
+
 class StoreError(DispatchdError):
     """The database cannot be used as it is: locked by another daemon, too new, corrupt."""
 

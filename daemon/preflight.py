@@ -44,9 +44,11 @@ class _Told(Generic[T]):
 @dataclass(slots=True)
 class _Memory:
     """What is known of one repository. ``read`` is by a file's path: its hash, and what it says or
-    why it says nothing."""
+    why it says nothing. Whether Actions are allowed is not asked again where the token may not
+    know."""
 
     repository: _Told[RepositoryTold] | None = None
+    actions: _Told[bool | None] | None = None
     pages: dict[int, _Told[tuple[Listed, ...]]] = field(default_factory=dict)
     files: _Told[tuple[FileEntry, ...]] | None = None
     read: dict[str, tuple[str, WorkflowFile | str]] = field(default_factory=dict)
@@ -76,7 +78,7 @@ class Preflight:
                 return known
             waiting = self._under_way.get(key)
             if waiting is None:
-                return await self._looked_up(repository, key, now)
+                return await self._looked_up(repository, key, now, fresh=fresh)
             try:
                 return await asyncio.shield(waiting)
             except asyncio.CancelledError:
@@ -90,12 +92,14 @@ class Preflight:
         # One that is still to come was noted by a clock that was wrong.
         return known if known and timedelta() <= now - known.at < FRESH else None
 
-    async def _looked_up(self, repository: str, key: str, now: datetime) -> Listeners:
+    async def _looked_up(
+        self, repository: str, key: str, now: datetime, *, fresh: bool
+    ) -> Listeners:
         waiting: asyncio.Future[Listeners] = asyncio.get_running_loop().create_future()
         self._under_way[key] = waiting
         memory = self._known.get(key) or _Memory()
         try:
-            listeners = await self._fetched(repository, memory, now)
+            listeners = await self._fetched(repository, memory, now, fresh=fresh)
         except FetchError as error:
             waiting.set_exception(error)
             waiting.exception()  # so that nobody has to wait for it
@@ -113,7 +117,9 @@ class Preflight:
         waiting.set_result(listeners)
         return listeners
 
-    async def _fetched(self, repository: str, memory: _Memory, now: datetime) -> Listeners:
+    async def _fetched(
+        self, repository: str, memory: _Memory, now: datetime, *, fresh: bool
+    ) -> Listeners:
         memory.repository = await self._told(
             repository,
             memory.repository,
@@ -126,9 +132,13 @@ class Preflight:
             lambda etag: workflows.files_question(repository, etag),
             lambda reply: workflows.files_told(reply, now),
         )
-        actions = workflows.actions_told(
-            await self._ask(repository, workflows.actions_question(repository))
-        )
+        if memory.actions is None or memory.actions.etag or fresh:
+            memory.actions = await self._told(
+                repository,
+                memory.actions,
+                lambda etag: workflows.actions_question(repository, etag),
+                workflows.actions_told,
+            )
         listed = await self._listed(repository, memory, now)
         await self._read(repository, memory, now)
         here = {each.path for each in memory.files.said}
@@ -139,7 +149,7 @@ class Preflight:
             default_branch=told.default_branch,
             archived=told.archived,
             locked=told.disabled,
-            actions=actions,
+            actions=memory.actions.said,
             workflows=tuple(_workflow(each, memory) for each in ours if each.path in here),
             astray=tuple(each.path for each in ours if each.path not in here),
             at=now,

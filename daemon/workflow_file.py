@@ -16,6 +16,8 @@ DEEPEST = 100
 """Levels that a file may nest."""
 MOST_VALUES = 50_000
 """Keys and values of a file; what an alias repeats is not counted, since it is not copied."""
+MOST_DIRECTIVES = 100
+"""Lines that begin with %. libyaml holds each such directive against all before it."""
 MOST_NAMES = 1_000
 """Event types that one file may list, and inputs with their options."""
 RUN_NAME_MAX = 2_000
@@ -64,6 +66,8 @@ def read(text: str) -> WorkflowFile:
     """What a workflow file says. Raises WorkflowFault."""
     if len(text) > TEXT_MAX:
         raise WorkflowFault(f"has over {TEXT_MAX:,} characters")
+    if text.count("\n%") > MOST_DIRECTIVES:
+        raise WorkflowFault(f"has over {MOST_DIRECTIVES} directives (%…)")
     try:
         document = _composed(text)
     except yaml.MarkedYAMLError as error:

@@ -314,7 +314,7 @@ def test_a_dispatch_that_nobody_hears_is_a_failure_with_the_diagnosis() -> None:
     (one,) = sending(cron_entry())
     (found,) = listening.heard(one, listeners(workflow("a.yml", on("Nightly"))))
     assert (found.check, found.grade) == ("listener", "fail")
-    assert "Did you mean 'Nightly' (a.yml)?" in found.remedy
+    assert "Did you mean 'Nightly' (a.yml)?" in found.text
 
 
 def test_inputs_that_the_workflow_does_not_declare_are_a_failure() -> None:

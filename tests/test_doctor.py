@@ -111,8 +111,8 @@ async def test_without_a_daemon_it_works_and_warns(shell: Shell) -> None:
 async def test_a_table_for_people_ends_with_the_count(shell: Shell) -> None:
     async with github() as simulator:
         ran = await shell.run("doctor", GH_API_URL=simulator.url)
-    assert ran.out.splitlines()[0].split() == ["result", "check", "of", "why"]
-    assert ran.out.splitlines()[-1].endswith("ok, 1 to be warned of, 0 failed")
+    assert ran.out.splitlines()[0].split() == ["result", "check", "subject", "why"]
+    assert ran.out.splitlines()[-1].endswith("ok, 1 warn, 0 fail")
 
 
 async def test_nothing_is_sent_by_it(shell: Shell) -> None:
@@ -187,6 +187,17 @@ async def test_what_an_app_is_permitted_is_known_for_certain(
     assert "a GitHub App's" in said(ran, "token", "ok")
     result = "fail" if code else "ok"
     assert f"contents: {'read' if code else 'write'}" in said(ran, "permissions", result)
+
+
+async def test_an_app_that_github_gives_no_token_is_a_failure(shell: Shell, tmp_path: Path) -> None:
+    app_settings(shell, tmp_path)
+    app = App(7, key_pair(2).public, {"octo-org": 1})
+    async with github(apps=[app]) as simulator:
+        stranger = await doctor(shell, simulator, GH_TOKEN="")
+    async with github(apps=[App(7, key_pair().public, {"acme": 1})]) as simulator:
+        elsewhere = await doctor(shell, simulator, GH_TOKEN="")
+    assert "do not belong together" in said(stranger, "token", "fail")
+    assert "not installed on octo-org/octo-repo" in said(elsewhere, "token", "fail")
 
 
 async def test_several_credentials_are_looked_at_each_by_itself(

@@ -15,7 +15,7 @@ from daemon.errors import FetchError
 from daemon.github import Question, Reply
 from daemon.preflight import FRESH, Preflight
 from daemon.secret import Secret
-from daemon.simulator import Listener, Simulator
+from daemon.simulator import Listener, Simulator, Token
 from daemon.simulator.faults import Fault, FaultKind, FaultPlace
 from daemon.simulator.repositories import Repository
 from daemon.simulator.workflows import WorkflowState
@@ -105,8 +105,21 @@ async def test_what_has_not_changed_is_not_paid_for(
     await preflight.listeners(SITE, clock())
     asked.forget()
     await preflight.listeners(SITE, clock(), fresh=True)
-    assert sorted(asked.statuses) == [200, 304, 304, 304]
+    assert sorted(asked.statuses) == [304, 304, 304, 304]
     assert not [path for path in asked.paths if path.endswith(".yml")]
+
+
+async def test_what_the_token_may_not_know_is_not_asked_again(
+    simulator: Simulator, asked: Asked, clock: Clock
+) -> None:
+    simulator.allow(Token("ghp_one", None, {"contents": "read", "actions": "read"}))
+    preflight = Preflight(asked)
+    assert (await preflight.listeners(SITE, clock())).actions is None
+    assert 403 in asked.statuses
+    asked.forget()
+    clock.move(FRESH.total_seconds())
+    assert (await preflight.listeners(SITE, clock())).actions is None
+    assert asked.statuses == [304, 304, 304]
 
 
 async def test_only_what_has_changed_is_read_again(
@@ -121,7 +134,7 @@ async def test_only_what_has_changed_is_read_again(
     assert [each.file for each in found.hearing(dispatch("late"))] == ["late.yml"]
     files = [path.rpartition("/")[2] for path in asked.paths if path.endswith(".yml")]
     assert files == ["late.yml"]
-    assert asked.statuses.count(304) == 1  # the repository itself
+    assert asked.statuses.count(304) == 2  # the repository itself, and what is allowed there
 
 
 async def test_all_who_wait_share_one_look_up(

@@ -95,6 +95,7 @@ def bombs() -> dict[str, str]:
         "values": "[" + "a," * 250_000 + "]",
         "length": "#" * (TEXT_MAX + 1),
         "one long text": "on: " + "a" * (TEXT_MAX - 10),
+        "directives": "".join(f"%TAG !a{n}! x\n" for n in range(35_000)),
         "comments": "# \n" * (TEXT_MAX // 3),
     }
 
@@ -104,7 +105,7 @@ def test_a_hostile_file_costs_little(name: str) -> None:
     began = time.process_time()
     with contextlib.suppress(WorkflowFault):
         read(bombs()[name])
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 1
 
 
 @given(st.text(alphabet="onrepository_dispatch:jobs[]{}&*!?|>-'\"# \n\t~", max_size=80))

@@ -76,6 +76,11 @@ def unreached(credential: Credential, why: str) -> Finding:
     return fail("github", credential.name, one_line(why, 500))
 
 
+def refused(credential: Credential, why: str) -> Finding:
+    """GitHub gives no token for it."""
+    return fail("token", credential.name, _sentence(why))
+
+
 def token(credential: Credential, answer: Answer, now: datetime) -> Finding:
     """Whether GitHub takes it, of what kind it is, and for how long it is good."""
     reply = answer.reply

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from daemon.checkup.finding import Finding, fail, ok, warn
+from daemon.github import one_line
 from daemon.github_workflows import READ_ACTIONS, WRITE_ACTIONS, WRITE_CONTENTS
 from daemon.listeners import Listeners, Workflow
 from daemon.render import METADATA_KEY
@@ -57,7 +58,8 @@ def heard(one: Sent, listeners: Listeners) -> Iterator[Finding]:
     """Whether a workflow listens to it, and whether each that does shows its id."""
     by = _names(one.entries)
     if diagnosis := listeners.diagnosis(one):
-        yield fail("listener", one.name, f"sent by {by}, and nothing runs", diagnosis.rstrip("."))
+        text = f"sent by {by}, and nothing runs: {diagnosis}".rstrip(".")
+        yield fail("listener", one.name, text)
         return
     hearing = listeners.hearing(one)
     files = _names(tuple(each.file for each in hearing))
@@ -73,7 +75,7 @@ def _shown(one: Sent, workflow: Workflow) -> Finding:
     subject = f"{one.repository}: {workflow.file}"
     if workflow.shows_id:
         return ok("run-name", subject, "its runs show the id of the dispatch that started them")
-    title = workflow.run_name or workflow.name
+    title = one_line(workflow.run_name or workflow.name)
     line = f"run-name: {_quoted(f'{title} [{SHOW_INPUT if one.workflow else SHOW_ID}]')}"
     return warn(
         "run-name",

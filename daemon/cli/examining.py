@@ -52,12 +52,12 @@ def examine(target: Target, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:
-        rows = Listing(("result", "check", "of", "why"))
+        rows = Listing(("result", "check", "subject", "why"))
         for each in findings:
             why = f"{each.text}; {each.remedy}" if each.remedy else each.text
             rows.add(word(each.grade), plain(each.check), plain(each.subject), plain(why))
         put(rows)
-        say(f"\n{found['ok']} ok, {found['warn']} to be warned of, {found['fail']} failed")
+        say(f"\n{found['ok']} ok, {found['warn']} warn, {found['fail']} fail")
     if not found["healthy"]:
         raise DispatchdError(f"{found['fail']} of {len(findings)} failed")
 

@@ -21,7 +21,7 @@ MOMENTS = ("created", "at")
 LEFT_OUT = ("repository", "tries")
 """What is left out next; ``--json``, or one of them in full, still has it."""
 
-CUT = ("schedule", "source", "entry", "event_type", "repository")
+CUT = ("schedule", "source", "entry", "event_type", "repository", "subject")
 """What may end in an ellipsis at last, down to so many columns. All else is there to be copied."""
 CUT_TO = 6
 

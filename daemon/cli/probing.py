@@ -13,7 +13,7 @@ from daemon.checkup.access import Answer, Rights, Used
 from daemon.checkup.finding import fail, ok, warn
 from daemon.checkup.listening import Sent
 from daemon.client import GitHub, Sessions, proxy_for
-from daemon.errors import FetchError
+from daemon.errors import CredentialError, FetchError
 from daemon.github import Reply
 from daemon.github_app import AppKey
 from daemon.github_workflows import (
@@ -62,6 +62,8 @@ class Probe:
         except TimeoutError:
             silent = f"{self.credential.api_url} did not answer within {FIRST_ANSWER:g} s"
             return [access.unreached(self.credential, silent)]
+        except CredentialError as error:
+            return [access.refused(self.credential, str(error))]
         except FetchError as error:
             return [access.unreached(self.credential, str(error))]
         now = self.clock()

@@ -22,15 +22,17 @@ from daemon.client.resolver import Resolver
 from daemon.client.wire import Body, OwnAnswer, read
 from daemon.client.wording import describe
 from daemon.dispatch import Attempt, Dispatch
-from daemon.errors import FetchError
+from daemon.errors import CredentialError, FetchError
 from daemon.github import (
     Accepted,
     Ambiguous,
     Answer,
+    Failed,
     Question,
     Redirected,
     Reply,
     Request,
+    Unauthorized,
     Unreachable,
 )
 from daemon.github_app import AppKey
@@ -175,7 +177,7 @@ class GitHub:
     async def ask(self, repository: str, question: Question) -> Reply:
         """GitHub's answer, whatever its status, under the token for ``repository``; on the same
         host redirects are followed. Raises FetchError where no answer comes, or one that is too
-        long, and where there is no token to ask with."""
+        long, and CredentialError where there is no token to ask with."""
         try:
             token = await self._key.token(repository)
             reply = await self._asked(question, token)
@@ -183,7 +185,8 @@ class GitHub:
                 reply = await self._asked(question, await self._key.token(repository))
         except NoToken as error:
             answer = error.answer
-            raise FetchError("" if isinstance(answer, Accepted) else answer.reason) from None
+            kind = CredentialError if isinstance(answer, Unauthorized | Failed) else FetchError
+            raise kind("" if isinstance(answer, Accepted) else answer.reason) from None
         return reply
 
     async def _asked(self, question: Question, token: str) -> Reply:
