@@ -23,12 +23,15 @@ from daemon.hooking import Hooking
 from daemon.instants import instant
 from daemon.pausing import Pausing
 from daemon.ports import Records
+from daemon.releasing import Releasing
 from daemon.secret import Secret
 from daemon.views import (
+    FAMILY_MAX,
     dispatch_details,
     dispatch_view,
     event_details,
     event_view,
+    family_view,
     firing_view,
     incident_view,
     recorded_view,
@@ -65,7 +68,8 @@ class Overseer(Protocol):
 class Api:
     """The daemon's own routes. ``dispatch`` answers the calls of ``POST /dispatch``, ``arming``
     those about secrets that senders hand over, ``pausing`` those about entries that rest,
-    ``by_hand`` those that fire cron entries, and ``hooking`` those about webhooks at GitHub."""
+    ``by_hand`` those that fire cron entries, ``hooking`` those about webhooks at GitHub, and
+    ``releasing`` those that let go what is held."""
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class Api:
         pausing: Pausing,
         by_hand: ByHand,
         hooking: Hooking,
+        releasing: Releasing,
         intake: Intake,
         records: Records,
         overseer: Overseer,
@@ -90,6 +95,7 @@ class Api:
         self._pausing = pausing
         self._by_hand = by_hand
         self._hooking = hooking
+        self._releasing = releasing
 
     def routes(self, *, trusted: bool) -> list[web.RouteDef]:
         """Behind the Unix socket everybody is ``trusted``: who can open it is an admin."""
@@ -107,12 +113,15 @@ class Api:
             web.get("/api/v1/events/{id}", keyed(self._event)),
             web.get("/api/v1/dispatches", keyed(self._dispatches)),
             web.get("/api/v1/dispatches/{id}", keyed(self._one_dispatch)),
+            web.get("/api/v1/dispatches/{id}/tree", keyed(self._tree)),
             web.get("/api/v1/firings", keyed(self._firings)),
             web.get("/api/v1/incidents", keyed(self._incidents)),
             web.post("/api/v1/crons/{name}/fire", keyed(self._by_hand.fire)),
             web.post("/api/v1/crons/{name}/backfill", keyed(self._by_hand.backfill)),
             web.post("/api/v1/pause", keyed(self._pausing.pause)),
             web.post("/api/v1/resume", keyed(self._pausing.resume)),
+            web.post("/api/v1/release", keyed(self._releasing.release_entry)),
+            web.post("/api/v1/release/{id}", keyed(self._releasing.release)),
             web.post("/api/v1/replay/{id}", keyed(self._replay)),
             web.post("/api/v1/cancel/{id}", keyed(self._cancel)),
             web.post("/api/v1/triggers/{name}/arm", keyed(self._arming.arm)),
@@ -191,6 +200,13 @@ class Api:
             raise Refused(404, f"there is no dispatch {dispatch_id!r:.100}; it may have aged out")
         attempts = await self._records.attempts(dispatch_id)
         return json_response(200, dispatch_details(dispatch, attempts))
+
+    async def _tree(self, request: web.Request) -> web.Response:
+        dispatch_id = request.match_info["id"]
+        family = await self._records.family(dispatch_id, FAMILY_MAX)
+        if family is None:
+            raise Refused(404, f"there is no dispatch {dispatch_id!r:.100}; it may have aged out")
+        return json_response(200, family_view(family))
 
     async def _firings(self, request: web.Request) -> web.Response:
         query = request.query

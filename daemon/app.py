@@ -31,6 +31,7 @@ from daemon.doors import address_shown, open_doors
 from daemon.errors import UsageError
 from daemon.facts import (
     DispatchAdded,
+    DispatchesReleased,
     DispatchSettled,
     EntryResumed,
     EventRecorded,
@@ -58,6 +59,7 @@ from daemon.places import simulation_database
 from daemon.receiver import Receiver
 from daemon.recovery import Recovery
 from daemon.redelivering import Redeliverer
+from daemon.releasing import Releasing
 from daemon.retry import RetryPolicy
 from daemon.scheduler import Scheduler
 from daemon.secret import Secret
@@ -128,6 +130,7 @@ async def running(
             owner=secrets.token_hex(8),
             now=clock(),
             lane_of=settings.lane_of,
+            guards=settings.guards,
         )
         stack.push_async_callback(store.close)
         if count := await store.rewind_waits(clock()):
@@ -205,6 +208,7 @@ async def running(
             facts=facts,
         )
         hooking = Hooking(config, hooks, hook_urls, hook_places, recovery)
+        releasing = Releasing(config, store, clock, facts)
         health = Health(
             config,
             store,
@@ -224,6 +228,7 @@ async def running(
             pausing,
             by_hand,
             hooking,
+            releasing,
             intake,
             store,
             health,
@@ -322,6 +327,10 @@ def _asks_for_github(config: Config) -> bool:
     return any(each is not None and each.github for each in allowed)
 
 
+WAKING = EventRecorded | DispatchAdded | DispatchSettled | EntryResumed | DispatchesReleased
+"""The facts after which there may be something to send."""
+
+
 def _wake(dispatcher: Dispatcher, fact: Fact) -> None:
-    if isinstance(fact, EventRecorded | DispatchAdded | DispatchSettled | EntryResumed):
+    if isinstance(fact, WAKING):
         dispatcher.wake()

@@ -25,6 +25,14 @@ class State(StrEnum):
         return not TRANSITIONS[self]
 
 
+class Hold(StrEnum):
+    """What holds a dispatch that is held."""
+
+    PAUSE = "pause"  # its entry rests; the resume lets it go
+    DEPTH = "depth"  # its chain is deeper than max_chain_depth
+    BREAKER = "breaker"  # its entry made too many
+
+
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.PENDING: frozenset(
         {State.SENDING, State.HELD, State.DEAD, State.SUPERSEDED, State.CANCELLED}
@@ -63,7 +71,9 @@ class Dispatch:
     waits for pacing do not count. ``reason`` says why it is in its state; on an accepted one, why
     GitHub may have got it twice. ``run_id`` and ``run_url`` are the run that GitHub named in its
     answer, where it named one. ``urgent`` ones, of crons and of calls, go before those of
-    webhooks: somebody waits for them, or for their time.
+    webhooks: somebody waits for them, or for their time. ``parent_id`` is the dispatch that its
+    event descends from, where one is known, and ``depth`` how many are above it. ``held_by`` says
+    what holds one that is held.
     """
 
     id: str
@@ -86,6 +96,9 @@ class Dispatch:
     ref: str = ""
     run_id: int | None = None
     run_url: str = ""
+    parent_id: str | None = None
+    depth: int = 0
+    held_by: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)

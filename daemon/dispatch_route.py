@@ -91,6 +91,9 @@ class DispatchRoute:
                 )
             if verdict.outcome is Outcome.DUPLICATE:
                 return await self._join(request, call, str(verdict.duplicate_of))
+            if verdict.outcome is Outcome.HELD:
+                held = f"it is held: {verdict.reason}"
+                return _queued(call, dispatch_id, {}, held)
             return await self._await_settled(request, call, dispatch_id, settled)
 
     async def _join(self, request: web.Request, call: Call, event_id: str) -> web.Response:
@@ -120,14 +123,7 @@ class DispatchRoute:
             await asyncio.wait({settled}, timeout=SETTLED_WITHIN)
             if settled.done() and not settled.cancelled():
                 return _settled_answer(call, settled.result())
-        answer = {
-            "status": "queued",
-            "event_type": call.event_type,
-            "client_payload": call.client_payload,
-            "dispatch_id": dispatch_id,
-        }
-        location = {"Location": f"/api/v1/dispatches/{dispatch_id}"}
-        return json_response(202, _with_warning(answer, call), applied | location)
+        return _queued(call, dispatch_id, applied)
 
 
 def _idempotency_key(headers: Mapping[str, str], body: bytes, now: datetime) -> DedupeKey | None:
@@ -172,5 +168,19 @@ def _settled_answer(call: Call, dispatch: Dispatch) -> web.Response:
     return json_response(200, _with_warning(answer, call))
 
 
-def _with_warning(answer: dict[str, Any], call: Call) -> dict[str, Any]:
-    return answer | ({"warning": call.warning} if call.warning else {})
+def _queued(
+    call: Call, dispatch_id: str, headers: Mapping[str, str], held: str = ""
+) -> web.Response:
+    answer = {
+        "status": "queued",
+        "event_type": call.event_type,
+        "client_payload": call.client_payload,
+        "dispatch_id": dispatch_id,
+    }
+    location = {"Location": f"/api/v1/dispatches/{dispatch_id}"}
+    return json_response(202, _with_warning(answer, call, held), {**headers, **location})
+
+
+def _with_warning(answer: dict[str, Any], call: Call, held: str = "") -> dict[str, Any]:
+    warning = "; ".join(filter(None, (held, call.warning)))
+    return answer | ({"warning": warning} if warning else {})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from daemon.chain import Descent
 from daemon.dispatch import Dispatch
 from daemon.incident import Incident
 
@@ -132,8 +133,9 @@ class Verdict:
 
     What was there before only the store can tell. It sets ``duplicate_of``, the id of the first
     event, and ``conflict``, that this one carried another fingerprint; ``retry_at``, when one that
-    is limited would be taken; and ``supersedes``, the ids of the dispatches of the same burst that
-    this event's go instead of.
+    is limited would be taken; ``supersedes``, the ids of the dispatches of the same burst that
+    this event's go instead of; and ``incidents``, what somebody has to hear of. It finds the parent
+    of the dispatches by ``descent``, which is what the event says of that.
     """
 
     entry: str
@@ -147,6 +149,8 @@ class Verdict:
     conflict: bool = False
     retry_at: datetime | None = None
     supersedes: tuple[str, ...] = ()
+    descent: Descent | None = None
+    incidents: tuple[Incident, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,15 @@ class EntryResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class DispatchesReleased:
+    """Somebody let dispatches of an entry go that were held since they might have run away."""
+
+    entry: str
+    by: str
+    dispatches: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptMade:
     """GitHub was asked once; ``dispatch`` is as it stands after that."""
 
@@ -136,6 +145,7 @@ Fact = (
     | IncidentNoticed
     | EntryPaused
     | EntryResumed
+    | DispatchesReleased
     | AttemptMade
     | DispatchSettled
     | MissedLookedFor

@@ -285,6 +285,8 @@ class Intake:
     def _tell(self, event: Event, verdicts: tuple[Verdict, ...]) -> None:
         self._facts.publish(EventRecorded(event, verdicts))
         for verdict in verdicts:
+            for incident in verdict.incidents:
+                self._facts.publish(IncidentNoticed(incident))
             for dispatch in verdict.dispatches:
                 if dispatch.state.final:
                     self._facts.publish(DispatchSettled(dispatch))

@@ -17,6 +17,7 @@ from daemon.expressions import rfc3339
 from daemon.facts import (
     AttemptMade,
     DispatchAdded,
+    DispatchesReleased,
     DispatchSettled,
     EntryPaused,
     EntryResumed,
@@ -30,6 +31,9 @@ from daemon.facts import (
     Stopping,
     Trouble,
 )
+
+IDS_TOLD = 20
+"""Ids that one line names; who wants more of them asks the store."""
 
 TEXT_MAX = 500
 """Characters of any text from outside that get into a line."""
@@ -171,6 +175,14 @@ class Journal:
                 )
             case EntryResumed():
                 log.info("entry resumed", entry=fact.entry, by=fact.by, released=fact.released)
+            case DispatchesReleased(dispatches=dispatches):
+                log.warning(
+                    "dispatches released",
+                    entry=fact.entry,
+                    by=fact.by,
+                    released=len(dispatches),
+                    dispatches=list(dispatches[:IDS_TOLD]),
+                )
             case RequestRefused():
                 log.warning(
                     "request refused",

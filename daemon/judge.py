@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from daemon.body import fit_text, parse_body
+from daemon.chain import Descent
 from daemon.cloudevents import cloud_event
-from daemon.dispatch import State
+from daemon.descent import descent, told_by_github
+from daemon.dispatch import Hold, State
 from daemon.errors import ExpressionError, Refused
 from daemon.event import (
     Burst,
@@ -74,11 +76,13 @@ def judge_delivery(
 
     What came before only the store can tell, so a verdict carries its de-duplication key, its rate
     limit and its burst, and the store may still make a duplicate of it, or hold it to the limit.
-    A replay ``by_hand`` is judged without any of these.
+    A replay ``by_hand`` is judged without any of these. It carries as well what the delivery
+    descends from.
     """
     base = bindings_of(event, delivery, body)
     first = None if by_hand else First(event.at, request_of(delivery), body, base)
-    return tuple(_judge_trigger(event, first, trigger, base, new_id) for trigger in triggers)
+    told = told_by_github(delivery.headers, body)
+    return tuple(_judge_trigger(event, first, told, trigger, base, new_id) for trigger in triggers)
 
 
 def judge_firing(event: Event, firing: Firing, cron: CronSpec, new_id: NewId) -> Verdict:
@@ -124,7 +128,9 @@ def hold(verdict: Verdict, pause: Pause) -> Verdict:
     if verdict.outcome is not Outcome.DISPATCHED:
         return verdict
     dispatches = tuple(
-        replace(each, state=State.HELD, reason=str(pause)) if each.state is State.PENDING else each
+        replace(each, state=State.HELD, held_by=Hold.PAUSE, reason=str(pause))
+        if each.state is State.PENDING
+        else each
         for each in verdict.dispatches
     )
     return replace(verdict, outcome=Outcome.HELD, reason=str(pause), dispatches=dispatches)
@@ -167,7 +173,12 @@ def evaluate_variables(trigger: TriggerSpec, base: Bindings) -> Bindings:
 
 
 def _judge_trigger(
-    event: Event, first: First | None, trigger: TriggerSpec, base: Bindings, new_id: NewId
+    event: Event,
+    first: First | None,
+    told: Descent | None,
+    trigger: TriggerSpec,
+    base: Bindings,
+    new_id: NewId,
 ) -> Judgement:
     base = base.extended({"event.trigger": trigger.name})
     key: DedupeKey | None = None
@@ -183,6 +194,7 @@ def _judge_trigger(
             )
         if first is not None:
             limit, together = rate_limit(trigger, bindings), burst(trigger, bindings)
+        descends = descent(trigger, told, bindings)
     except ExpressionError as error:
         reason = f"{error.message} — in: {error.source}" if error.source else error.message
         return Judgement(Verdict(trigger.name, Outcome.ERROR, reason, dedupe=key))
@@ -197,6 +209,7 @@ def _judge_trigger(
         dedupe=key,
         limit=limit,
         burst=together,
+        descent=descends,
     )
     if trigger.response is None:
         return Judgement(verdict)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from daemon.chain import Family
 from daemon.clockwatch import Step
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.event import (
@@ -156,6 +157,29 @@ class Lessons(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """A dispatch that was to be let go: as it was found, and the ``pause`` that holds it now."""
+
+    found: Dispatch
+    pause: Pause | None = None
+
+
+class Holds(Protocol):
+    """Where dispatches are held that may have run away."""
+
+    async def let_go(self, ids: Sequence[str], now: datetime) -> Sequence[LetGo]:
+        """Lets those go that something else than a pause holds; those that are known, in order."""
+        ...
+
+    async def let_go_of(
+        self, entry: str, now: datetime, limit: int
+    ) -> tuple[Sequence[str], Sequence[str]]:
+        """Likewise up to ``limit`` of an entry. The ids of those that go, and of those that a pause
+        holds from now on."""
+        ...
+
+
 class Rests(Protocol):
     """Where the pauses of entries are kept, and what they hold back."""
 
@@ -212,6 +236,11 @@ class Records(Protocol):
     ) -> Sequence[Dispatch]: ...
 
     async def attempts(self, dispatch_id: str) -> Sequence[Attempt]: ...
+
+    async def family(self, dispatch_id: str, limit: int) -> Family | None:
+        """All that descends from the eldest ancestor of the dispatch that is known; None: there is
+        no such dispatch."""
+        ...
 
     async def counts(self) -> Mapping[State, int]: ...
 

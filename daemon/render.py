@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from daemon.chain import Place
 from daemon.dispatch import Dispatch, State
 from daemon.errors import ExpressionError, RenderError
 from daemon.event import Event, Firing
@@ -169,6 +170,30 @@ def encode(event_type: str, payload: Mapping[str, JSON]) -> str:
     return text
 
 
+def descended(dispatch: Dispatch, place: Place) -> Dispatch:
+    """The dispatch at its place in a chain, which its payload tells as well; dead where that is
+    what takes it past a limit of GitHub's."""
+    made = replace(dispatch, parent_id=place.parent_id, depth=place.depth)
+    if not place.depth or dispatch.workflow or not dispatch.client_payload:
+        return made
+    payload = json.loads(dispatch.client_payload)
+    metadata = payload.get(METADATA_KEY)
+    if not isinstance(metadata, dict):
+        return made
+    payload[METADATA_KEY] = {**metadata, "depth": place.depth}
+    try:
+        return replace(made, client_payload=encode(dispatch.event_type, payload))
+    except RenderError as error:
+        return replace(
+            made,
+            client_payload="",
+            state=State.DEAD,
+            reason=str(error),
+            held_by=None,
+            settled_at=dispatch.created_at,
+        )
+
+
 def again(original: Dispatch, dispatch_id: str, now: datetime) -> Dispatch:
     """The same request under a new id, as ``replay dsp_…`` sends it."""
     payload = json.loads(original.client_payload)
@@ -192,6 +217,7 @@ def again(original: Dispatch, dispatch_id: str, now: datetime) -> Dispatch:
         replay_of=original.id,
         run_id=None,
         run_url="",
+        held_by=None,
     )
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from daemon.addresses import AllowList, Networks
+from daemon.chain import Breaker, Guards
 from daemon.event import Overlap
 from daemon.expressions import Condition, Expression, Template, Tree
 from daemon.github import API_VERSION
@@ -22,6 +23,10 @@ CATCH_UP_LIMIT = 100
 
 DEFAULT_CREDENTIAL = "GH_TOKEN"
 """The name of the credential that is for all repositories which have no other."""
+
+
+DEFAULT_CHAIN_DEPTH = 10
+DEFAULT_BREAKER = Breaker(500, timedelta(hours=1))
 
 
 class CatchUp(StrEnum):
@@ -123,7 +128,7 @@ class ResponseSpec:
 class TriggerSpec:
     """One entry of TRIGGERS.json. ``path`` may hold ``{params}``; ``variables`` are evaluated in
     order, each seeing those before it; ``dedupe`` is None where it is switched off, ``allow_from``
-    where everybody may send."""
+    where everybody may send. ``parent`` names the dispatch that a delivery descends from."""
 
     name: str
     description: str
@@ -140,6 +145,7 @@ class TriggerSpec:
     allow_from: AllowList | None = None
     rate_limit: RateLimitSpec | None = None
     coalesce: CoalesceSpec | None = None
+    parent: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +196,13 @@ class Settings:
     api_version: str = API_VERSION
     ca_file: str = ""
     recover: bool = True
+    max_chain_depth: int = DEFAULT_CHAIN_DEPTH
+    breaker: Breaker = DEFAULT_BREAKER
+
+    @property
+    def guards(self) -> Guards:
+        """What holds dispatches that may have run away."""
+        return Guards(self.max_chain_depth, self.breaker)
 
     def credential_for(self, repository: str) -> Credential | None:
         """What writes to ``repository``: its own credential, its owner's, else `gh_token`."""

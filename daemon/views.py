@@ -7,10 +7,14 @@ import base64
 from collections.abc import Sequence
 from datetime import datetime
 
+from daemon.chain import Family
 from daemon.dispatch import Attempt, Dispatch
 from daemon.event import Delivery, Event, FiringRecord, Pause, Verdict
 from daemon.expressions import JSON, rfc3339
 from daemon.incident import Incident
+
+FAMILY_MAX = 1000
+"""Dispatches of one chain that are shown."""
 
 
 def event_view(event: Event, verdicts: Sequence[Verdict]) -> dict[str, JSON]:
@@ -91,6 +95,9 @@ def dispatch_view(dispatch: Dispatch) -> dict[str, JSON]:
         "replay_of": dispatch.replay_of,
         "run_id": dispatch.run_id,
         "run_url": dispatch.run_url or None,
+        "parent_id": dispatch.parent_id,
+        "depth": dispatch.depth,
+        "held_by": dispatch.held_by.value if dispatch.held_by else None,
     }
 
 
@@ -101,6 +108,16 @@ def dispatch_details(dispatch: Dispatch, attempts: Sequence[Attempt]) -> dict[st
         "client_payload": "" if by_name else dispatch.client_payload,
         "inputs": dispatch.client_payload if by_name else None,
         "tries": [attempt_view(attempt) for attempt in attempts],
+    }
+
+
+def family_view(family: Family) -> dict[str, JSON]:
+    """Dispatches that descend from one another, each followed by its descendants. ``complete`` is
+    false where there are more than are shown."""
+    return {
+        "root": family.members[0].id,
+        "dispatches": [dispatch_view(each) for each in family.members],
+        "complete": family.complete,
     }
 
 

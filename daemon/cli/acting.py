@@ -12,6 +12,8 @@ from daemon.cli.answers import (
     EVENT_IN_FULL,
     FIRED,
     JUDGED,
+    RELEASED,
+    RELEASED_ENTRY,
     REPLAYED,
     SENT,
 )
@@ -97,6 +99,23 @@ def cancel_ids(target: Target, ids: list[str], *, as_json: bool) -> None:
     _report(ask(target, lambda daemon: _each(daemon, _cancel, checked)), as_json)
 
 
+def release_ids(target: Target, ids: list[str], *, as_json: bool) -> None:
+    """Raises UsageError for what is no id."""
+    checked = [dispatch_id(one) for one in ids]
+    _report(ask(target, lambda daemon: _each(daemon, _release, checked)), as_json)
+
+
+def release_entry(target: Target, entry: str, *, as_json: bool) -> None:
+    body = {"entry": entry}
+    answer = ask(target, lambda daemon: daemon.post("/api/v1/release", RELEASED_ENTRY, body))
+    words = f"{entry}: dispatches that were held and go now: {answer['released']}"
+    if answer["paused"]:
+        words += (
+            f"; {answer['paused']} stay held, since {entry} is paused: `dispatchd resume {entry}`"
+        )
+    show(answer, as_json, words)
+
+
 def show(answer: Any, as_json: bool, words: str) -> None:
     if as_json:
         print(json.dumps(answer, ensure_ascii=False))
@@ -116,6 +135,10 @@ async def _replay(daemon: Connection, one: str) -> Answer:
 
 async def _cancel(daemon: Connection, one: str) -> Answer:
     return await daemon.post(f"/api/v1/cancel/{segment(one)}", CANCELLED)
+
+
+async def _release(daemon: Connection, one: str) -> Answer:
+    return await daemon.post(f"/api/v1/release/{segment(one)}", RELEASED)
 
 
 async def _each(
@@ -160,7 +183,9 @@ def _told(result: Answer) -> str:
         return plain(f"judged again as {result['event_id']}: {words}").plain
     if "dispatches" in result:
         return f"replayed -> {', '.join(result['dispatches'])}"
-    return "cancelled"
+    if result.get("state") == "held":
+        return f"held by nothing but a pause now: {result['reason']}; `dispatchd resume`"
+    return "released" if result.get("state") == "pending" else "cancelled"
 
 
 def _came_to_nothing(result: Answer) -> bool:

@@ -26,6 +26,15 @@ _HOOK: Mapping[str, Shape] = {
 ARMED: Shape = {"path": str, "armed_until": str}
 CANCELLED: Shape = {}
 DISPATCH: Shape = {"id": str, "event_id": str, "client_payload": str}
+FAMILY: Shape = {
+    "root": str, "complete": bool,
+    "dispatches": [
+        {
+            "id": str, "parent_id": object, "depth": int, "entry": str, "event_type": str,
+            "state": str, "created_at": str, "reason": object,
+        }
+    ],
+}  # fmt: skip
 DISPATCHES: Shape = {"dispatches": [_DISPATCH]}
 EVENT: Shape = {"id": str}
 EVENTS: Shape = {"events": [_EVENT]}
@@ -69,6 +78,8 @@ RECOVERY: Shape = {
     "errors": [{"place": str, "reason": str}],
 }  # fmt: skip
 RESUMED: Shape = {"resumed": [{"entry": str, "released": int}]}
+RELEASED: Shape = {"id": str, "state": str}
+RELEASED_ENTRY: Shape = {"entry": str, "released": int, "paused": int}
 REPLAYED: Shape = {"dispatches": [str]}
 SECRET: Shape = {"secret": str}
 SENT: Shape = {"dispatch_id": str}

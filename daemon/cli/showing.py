@@ -11,7 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from daemon.cli import names
-from daemon.cli.answers import DISPATCH, DISPATCHES, EVENT, EVENTS, STATUS
+from daemon.cli.answers import DISPATCH, DISPATCHES, EVENT, EVENTS, FAMILY, STATUS
 from daemon.cli.connection import Connection, NoDaemon
 from daemon.cli.layout import Fields, Listing
 from daemon.cli.names import segment
@@ -23,9 +23,19 @@ from daemon.event import API_ENTRY, Outcome
 from daemon.places import simulation_database, sqlite_file
 from daemon.spec import Settings
 from daemon.store import Store
-from daemon.views import dispatch_details, dispatch_view, event_details, event_view
+from daemon.views import (
+    FAMILY_MAX,
+    dispatch_details,
+    dispatch_view,
+    event_details,
+    event_view,
+    family_view,
+)
 
 Answer = dict[str, Any]
+
+INDENT_MAX = 20
+"""Generations that are shown further to the right than the one before."""
 
 
 def show_events(
@@ -108,6 +118,28 @@ def show_dispatches(
 
     answer = look(target, from_daemon, from_store)
     print_answer(answer, as_json, _details if dispatch_id else _dispatch_rows)
+
+
+def show_family(target: Target, dispatch_id: str, *, as_json: bool) -> None:
+    """Raises UsageError for what is no id, NoDaemon where nothing can be read."""
+    names.dispatch_id(dispatch_id)
+
+    async def from_daemon(daemon: Connection) -> Answer:
+        return await daemon.get(f"/api/v1/dispatches/{segment(dispatch_id)}/tree", FAMILY)
+
+    async def from_store(store: Store) -> Answer:
+        family = await store.family(dispatch_id, FAMILY_MAX)
+        if family is None:
+            raise DispatchdError(f"there is no dispatch {dispatch_id!r}; it may have aged out")
+        return family_view(family)
+
+    answer = look(target, from_daemon, from_store)
+    print_answer(answer, as_json, _family_rows)
+    eldest = answer["dispatches"][0]
+    if eldest["parent_id"]:
+        warn(f"what {eldest['id']} descends from, {eldest['parent_id']}, has aged out")
+    if not answer["complete"]:
+        warn(f"there are more; the {len(answer['dispatches'])} nearest to the first are shown")
 
 
 def show_status(target: Target, *, as_json: bool) -> None:
@@ -206,6 +238,24 @@ def _dispatch_rows(answer: Answer) -> Listing:
             plain(dispatch["event_type"] or dispatch.get("workflow")),
             word(dispatch["state"]),
             str(dispatch["attempts"]),
+            plain(dispatch["reason"]),
+        )
+    return rows
+
+
+def _family_rows(answer: Answer) -> Listing:
+    """Each below what it descends from, as far to the right as it is deep."""
+    rows = Listing(("depth", "id", "created", "entry", "event_type", "state", "why"))
+    for dispatch in answer["dispatches"]:
+        depth = dispatch["depth"]
+        indent = min(depth - answer["dispatches"][0]["depth"], INDENT_MAX)
+        rows.add(
+            str(depth),
+            "  " * max(indent, 0) + dispatch["id"],
+            moment(dispatch["created_at"]),
+            plain(dispatch["entry"]),
+            plain(dispatch["event_type"] or dispatch.get("workflow")),
+            word(dispatch["state"]),
             plain(dispatch["reason"]),
         )
     return rows

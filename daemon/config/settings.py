@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from daemon.addresses import EVERYBODY, Network, NetworkError, Networks, network
+from daemon.chain import Breaker
 from daemon.config.credentials import CredentialReader
 from daemon.config.findings import Findings
 from daemon.config.keyring import Keyring, SecretError
@@ -30,7 +31,7 @@ from daemon.errors import Fault
 from daemon.expressions import JSON
 from daemon.github import API_VERSION
 from daemon.secret import SHORTEST, Secret
-from daemon.spec import Credential, Pace, Settings
+from daemon.spec import DEFAULT_BREAKER, DEFAULT_CHAIN_DEPTH, Credential, Pace, Settings
 
 T = TypeVar("T")
 
@@ -128,10 +129,24 @@ class SettingsReader:
             api_version=self._parsed("GH_API_VERSION", api_version, API_VERSION),
             ca_file=self._ca_file(),
             recover=self._yaml.flag("recover", True) if self._yaml else True,
+            max_chain_depth=(
+                self._yaml.whole("max_chain_depth", DEFAULT_CHAIN_DEPTH)
+                if self._yaml
+                else DEFAULT_CHAIN_DEPTH
+            ),
+            breaker=self._breaker(),
         )
         settings = replace(settings, credentials=self._credentials(settings))
         self._report_unreachable(settings)
         return settings
+
+    def _breaker(self) -> Breaker:
+        place = self._yaml.child("breaker") if self._yaml else None
+        if place is None:
+            return DEFAULT_BREAKER
+        return Breaker(
+            place.whole("max", DEFAULT_BREAKER.max), place.span("per", DEFAULT_BREAKER.per)
+        )
 
     def _credentials(self, settings: Settings) -> Mapping[str, Credential]:
         place = self._yaml.child("credentials") if self._yaml else None

@@ -66,6 +66,7 @@ class TriggerReader:
         allow_from = _allow_from(node)
         rate_limit = _rate_limit(node, vocabulary)
         coalesce = _coalesce(node, vocabulary, dispatches)
+        parent = _expression(node.child("parent"), vocabulary)
         path = node.text("path")
         if entry.findings.spoiled or auth is None or path is None:
             return None
@@ -85,6 +86,7 @@ class TriggerReader:
             allow_from=allow_from,
             rate_limit=rate_limit,
             coalesce=coalesce,
+            parent=parent,
         )
 
     def _vocabulary(self, node: Node) -> Vocabulary:

@@ -46,13 +46,14 @@ def account(
     given |= overlaps.waiting
     fresh = [given[instant] for instant in given if instant in new and instant in fires]
     verdicts = record(connection, fresh)
-    overlaps.write({event.id for event, _ in fresh})
+    recorded = [(event, final) for (event, _), final in zip(fresh, verdicts, strict=True)]
+    overlaps.write(recorded)
     alerts = {due.cron: due.alert_after for due in dues if due.alert_after is not None}
     if alerts:
         deadlines.note(connection, fresh, alerts)
     _advance(connection, dues)
     return Accounted(
-        [(event, final) for (event, _), final in zip(fresh, verdicts, strict=True)],
+        recorded,
         [
             (due.cron, missed)
             for before, due in zip(dues, settled, strict=True)

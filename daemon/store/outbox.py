@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, select
 
-from daemon.dispatch import TRANSITIONS, Attempt, Dispatch, Settlement, State
+from daemon.dispatch import TRANSITIONS, Attempt, Dispatch, Hold, Settlement, State
 from daemon.errors import StoreError
 from daemon.event import Pause
 from daemon.pacing import Spent
@@ -170,13 +170,15 @@ def _settled(
     if claimed_from is State.UNSURE and state in (State.PENDING, State.ACCEPTED):
         state = State.UNSURE if state is State.PENDING else state
         reason = dispatch.reason or reason
+    held_by = None
     if state is State.PENDING and (pause := paused.get(dispatch.id)):
-        state, reason = State.HELD, f"{pause}; before: {reason}"
+        state, held_by, reason = State.HELD, Hold.PAUSE, f"{pause}; before: {reason}"
     waits = settlement.state in WAITING
     return replace(
         dispatch,
         state=state,
         reason=reason,
+        held_by=held_by,
         attempts=dispatch.attempts if attempt is None else attempt.number,
         due_at=settlement.due_at or (settling.at if waits else dispatch.due_at),
         retry_until=settlement.retry_until or dispatch.retry_until,
@@ -248,6 +250,7 @@ def save(connection: Connection, dispatches: Collection[Dispatch]) -> None:
             "settled_at": dispatch.settled_at,
             "run_id": dispatch.run_id,
             "run_url": dispatch.run_url,
+            "held_by": dispatch.held_by if dispatch.state is State.HELD else None,
             "wake_at": dispatch.due_at if dispatch.state in WAITING else None,
             "lease_owner": None,
             "claimed_from": None,

@@ -4,7 +4,7 @@ transaction that ends it sets them free, so that no restart in between loses the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -71,16 +71,19 @@ class Overlaps:
                 missed.append(Missed(at, at, f"{why} (`overlap: skip`)", wanted=True))
         return replace(due, firings=tuple(kept), missed=(*due.missed, *missed))
 
-    def write(self, recorded: Collection[str]) -> None:
-        """Has those wait that were ``recorded``, by their events' ids."""
-        rows = [row for row in self._rows if row["event_id"] in recorded]
+    def write(self, recorded: Sequence[Recording]) -> None:
+        """Has those wait that were ``recorded``, as they stand then: what is held besides waits
+        for its release first."""
+        ids = {event.id for event, _ in recorded}
+        rows = [row for row in self._rows if row["event_id"] in ids]
         if rows:
             run_for_each(self._connection, _noting(self._connection.dialect.name), rows)
+        waiting = {event.id for event, _ in self.waiting.values()}
         waits = [
             # Whoever claims it then finds that it is too old.
             {"key": dispatch.id, "wake_at": dispatch.expires_at}
-            for event, verdicts in self.waiting.values()
-            if event.id in recorded
+            for event, verdicts in recorded
+            if event.id in waiting
             for verdict in verdicts
             for dispatch in verdict.dispatches
             if dispatch.state is State.PENDING

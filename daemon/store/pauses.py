@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, or_, select
 
-from daemon.dispatch import State
+from daemon.dispatch import Hold, State
 from daemon.event import Pause
 from daemon.store import schema
 from daemon.store.bulk import run_for_each
@@ -31,6 +31,23 @@ ASKED_FOR = or_(
     dispatches.c.replay_of.is_not(None),
 )
 """What somebody asked for by hand goes out all the same."""
+
+
+LETTING = (
+    select(
+        dispatches.c.id,
+        dispatches.c.entry,
+        dispatches.c.created_at,
+        dispatches.c.due_at,
+        dispatches.c.expires_at,
+        dispatches.c.retry_until,
+        events.c.kind,
+        buffered.c.cron,
+    )
+    .join(events, events.c.id == dispatches.c.event_id)
+    .outerjoin(buffered, buffered.c.event_id == dispatches.c.event_id)
+)
+"""What has to be known of a dispatch that is let go."""
 
 
 def read(connection: Connection) -> dict[str, Pause]:
@@ -87,47 +104,37 @@ def release(connection: Connection, now: datetime, limit: int) -> Counter[str]:
     old by now it may be.
     """
     rows = connection.execute(
-        select(
-            dispatches.c.id,
-            dispatches.c.entry,
-            dispatches.c.created_at,
-            dispatches.c.due_at,
-            dispatches.c.expires_at,
-            dispatches.c.retry_until,
-            events.c.kind,
-            table.c.since,
-            buffered.c.cron,
-        )
-        .join(events, events.c.id == dispatches.c.event_id)
+        LETTING.add_columns(table.c.since)
         .join(table, table.c.entry == dispatches.c.entry)
-        .outerjoin(buffered, buffered.c.event_id == dispatches.c.event_id)
-        .where(dispatches.c.state == State.HELD, ~STANDS)
+        .where(dispatches.c.state == State.HELD, dispatches.c.held_by == Hold.PAUSE, ~STANDS)
         .order_by(dispatches.c.id)
         .limit(limit)
     ).all()
     if not rows:
         connection.execute(table.delete().where(~STANDS))
         return Counter()
-    freed = []
-    for row in rows:
-        expires_at, retry_until = row.expires_at, row.retry_until
-        if row.kind == "delivery":
-            paused_for = now - max(row.since, row.created_at)
-            expires_at += paused_for
-            retry_until = retry_until and retry_until + paused_for
-        freed.append(
-            {
-                "key": row.id,
-                "state": State.PENDING,
-                "reason": "",
-                "expires_at": expires_at,
-                "retry_until": retry_until,
-                # One that waits for the firing before goes on waiting.
-                "wake_at": row.due_at if row.cron is None else expires_at,
-            }
-        )
-    run_for_each(connection, MOVE, freed)
+    moves = [freed(row, now - max(row.since, row.created_at)) for row in rows]
+    run_for_each(connection, MOVE, moves)
     return Counter(row.entry for row in rows)
+
+
+def freed(row: Row[Any], held_for: timedelta) -> dict[str, Any]:
+    """A row of `LETTING` as it is once nothing holds it any more. What a delivery may take does not
+    count the time for which it was held."""
+    expires_at, retry_until = row.expires_at, row.retry_until
+    if row.kind == "delivery":
+        expires_at += held_for
+        retry_until = retry_until and retry_until + held_for
+    return {
+        "key": row.id,
+        "state": State.PENDING,
+        "held_by": None,
+        "reason": "",
+        "expires_at": expires_at,
+        "retry_until": retry_until,
+        # One that waits for the firing before goes on waiting.
+        "wake_at": row.due_at if row.cron is None else expires_at,
+    }
 
 
 def _held_back(which: ColumnElement[bool]) -> Select[Any]:
@@ -142,7 +149,13 @@ def _held_back(which: ColumnElement[bool]) -> Select[Any]:
 
 def _hold(connection: Connection, query: Select[Any]) -> int:
     held = [
-        {"key": row[0], "state": State.HELD, "reason": str(Pause(*row[1:])), "wake_at": None}
+        {
+            "key": row[0],
+            "state": State.HELD,
+            "held_by": Hold.PAUSE,
+            "reason": str(Pause(*row[1:])),
+            "wake_at": None,
+        }
         for row in connection.execute(query)
     ]
     if held:

@@ -10,13 +10,17 @@ from functools import cache
 
 from sqlalchemy import Connection, bindparam, select
 
+from daemon.chain import NOWHERE, Descent, Place
 from daemon.dispatch import TO_SEND, Dispatch, State
 from daemon.event import Burst, DedupeKey, Event, Outcome, RateLimit, Verdict
 from daemon.expressions import rfc3339
-from daemon.store import outbox, schema
+from daemon.render import descended
+from daemon.store import incidents, outbox, schema
 from daemon.store.bulk import insert_all, run_for_each
 from daemon.store.bursts import Bursts
+from daemon.store.chains import places
 from daemon.store.engine import Upsert, chunks, insert
+from daemon.store.guarding import Guarding
 from daemon.store.rates import Rates
 from daemon.store.rows import event_row
 
@@ -56,7 +60,7 @@ class First:
 def record(connection: Connection, recordings: Sequence[Recording]) -> list[tuple[Verdict, ...]]:
     """Writes the events and all that hangs on them; returns the verdicts as they were written: a
     repeated delivery has become a duplicate, one above its rate limit is limited, and neither owes
-    anything; one of a burst waits for its end."""
+    anything; one of a burst waits for its end, and what may have run away is held."""
     keys = {
         (verdict.entry, key)
         for _, verdicts in recordings
@@ -64,7 +68,20 @@ def record(connection: Connection, recordings: Sequence[Recording]) -> list[tupl
         if verdict.dedupe is not None
         for key in verdict.dedupe.keys
     }
-    past = _Past(_firsts(connection, keys), {}, Rates(connection), Bursts(connection))
+    descents = {
+        verdict.descent
+        for _, verdicts in recordings
+        for verdict in verdicts
+        if verdict.descent is not None and verdict.dispatches
+    }
+    past = _Past(
+        _firsts(connection, keys),
+        {},
+        Rates(connection),
+        Bursts(connection),
+        places(connection, descents),
+        Guarding(connection, recordings),
+    )
     final = [
         tuple(past.settled(event, verdict) for verdict in verdicts)
         for event, verdicts in recordings
@@ -75,6 +92,10 @@ def record(connection: Connection, recordings: Sequence[Recording]) -> list[tupl
     _take(connection, past.taken)
     past.rates.write()
     past.bursts.write()
+    past.guarding.write()
+    incidents.record(
+        connection, [i for several in final for each in several for i in each.incidents]
+    )
     outbox.save(connection, past.superseded)
     return final
 
@@ -89,6 +110,8 @@ class _Past:
     taken: dict[Key, First]
     rates: Rates
     bursts: Bursts
+    places: Mapping[Descent, Place]
+    guarding: Guarding
     superseded: list[Dispatch] = field(default_factory=list)
     overtaken: dict[str, Dispatch] = field(default_factory=dict)
 
@@ -104,8 +127,11 @@ class _Past:
             retry_at = self.rates.admit(verdict.entry, limit, event)
             if retry_at is not None:
                 return _limited(verdict, limit, retry_at)
+        if verdict.descent is not None:
+            verdict = _descended(verdict, self.places.get(verdict.descent, NOWHERE))
         if verdict.burst is not None:
             verdict = self._joined(event, verdict, verdict.burst)
+        verdict = self.guarding.watched(event, verdict)
         if dedupe is not None and verdict.outcome.counts_as_first:
             self._take(event, verdict, dedupe)
         return verdict
@@ -137,6 +163,14 @@ class _Past:
         )
         for key in dedupe.keys:
             self.firsts[verdict.entry, key] = self.taken[verdict.entry, key] = first
+
+
+def _descended(verdict: Verdict, place: Place) -> Verdict:
+    if place == NOWHERE:
+        return verdict
+    dispatches = tuple(descended(each, place) for each in verdict.dispatches)
+    reason = "; ".join(filter(None, (verdict.reason, place.remark)))
+    return replace(verdict, dispatches=dispatches, reason=reason)
 
 
 def _limited(verdict: Verdict, limit: RateLimit, retry_at: datetime) -> Verdict:

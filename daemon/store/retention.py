@@ -46,6 +46,8 @@ def prune(connection: Connection, before: datetime, limit: int) -> int:
     old_bursts = (
         select(bursts.c.event_id).where(bursts.c.at < before).order_by(bursts.c.at).limit(limit)
     )
+    tallies = schema.tallies
+    old_tallies = select(tallies.c.entry, tallies.c.slot).where(tallies.c.at < before).limit(limit)
     incidents = schema.incidents
     old_incidents = (
         select(incidents.c.entry, incidents.c.last, incidents.c.kind)
@@ -62,6 +64,7 @@ def prune(connection: Connection, before: datetime, limit: int) -> int:
                 admissions.c.at < before, admissions.c.event_id.in_(old_admissions)
             ),
             delete(bursts).where(bursts.c.at < before, bursts.c.event_id.in_(old_bursts)),
+            delete(tallies).where(tuple_(tallies.c.entry, tallies.c.slot).in_(old_tallies)),
             delete(incidents).where(
                 tuple_(incidents.c.entry, incidents.c.last, incidents.c.kind).in_(old_incidents)
             ),

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from daemon.dispatch import State
+from daemon.dispatch import Hold, State
 from daemon.event import FiringOutcome, Outcome
 from daemon.incident import IncidentKind
 
@@ -176,6 +176,9 @@ dispatches = Table(
     Column("ref", Text, nullable=False, server_default=""),
     Column("run_id", BigInteger),
     Column("run_url", Text, nullable=False, server_default=""),
+    Column("parent_id", Text),  # may outlive what it names
+    Column("depth", Integer, nullable=False, server_default="0"),
+    Column("held_by", Word(Hold)),
     Index(None, "event_id"),
     Index(None, "entry", "id"),
     Index(None, "state", "id"),
@@ -187,6 +190,14 @@ partial(
     dispatches.c.id,
     where=dispatches.c.wake_at.is_not(None),
 )
+
+for column in (dispatches.c.run_id, dispatches.c.parent_id):
+    Index(
+        None,
+        column,
+        sqlite_where=column.is_not(None),
+        postgresql_where=column.is_not(None),
+    )
 
 attempts = Table(
     "attempts",
@@ -235,6 +246,20 @@ admissions = Table(
     Column("at", Instant, primary_key=True, autoincrement=False),
     Column("event_id", Text, primary_key=True),
     Index(None, "at"),
+    sqlite_with_rowid=False,
+)
+
+# How many dispatches an entry made in a slice of time, which begins `at`; of these, how many its
+# breaker held, and how many were too deep in a chain. A slot is used again for a later slice.
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("entry", Text, primary_key=True),
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("made", Integer, nullable=False),
+    Column("held", Integer, nullable=False),
+    Column("deep", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -13,6 +13,7 @@ from functools import partial
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon.chain import UNGUARDED, Family, Guards
 from daemon.clockwatch import Step
 from daemon.cursors import Cursor, TakenUp
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
@@ -21,14 +22,16 @@ from daemon.event import Due, Event, FiringOutcome, FiringRecord, Outcome, Pause
 from daemon.github_meta import HookRanges
 from daemon.incident import Incident, IncidentKind
 from daemon.pacing import Spent
-from daemon.ports import Accounted, Claim, Learned, Recording
+from daemon.ports import Accounted, Claim, Learned, LetGo, Recording
 from daemon.schedule import Schedule
 from daemon.store import (
     accounting,
     budgets,
     by_hand,
+    chains,
     deadlines,
     hook_places,
+    holds,
     incidents,
     lanes,
     learned,
@@ -104,12 +107,14 @@ class Store:
         now: datetime,
         read_only: bool = False,
         lane_of: LaneOf = one_for_all,
+        guards: Guards = UNGUARDED,
     ) -> Store:
         """Opens the database, creates it where there is none, and brings its schema up to date.
 
         ``owner`` names this process in the leases that it takes. A SQLite file is locked for this
         process until `close`. With ``read_only`` nothing is created, locked or changed.
         ``lane_of`` gives each repository's lane: what is unfinished moves to the one of today.
+        ``guards`` say what is held when it is recorded.
 
         Raises:
             StoreError: another daemon uses it, it is newer than this code, it is no database of
@@ -123,7 +128,9 @@ class Store:
             create(path)
             lock = Lock(path)
             lock.take(now)
-        engine = connect(parsed, read_only=read_only).execution_options(lane_of=lane_of)
+        engine = connect(parsed, read_only=read_only).execution_options(
+            lane_of=lane_of, guards=guards
+        )
         try:
             if lock is not None and path is not None:
                 examine(path)
@@ -229,6 +236,18 @@ class Store:
     async def release(self, now: datetime, limit: int) -> Counter[str]:
         """Lets up to ``limit`` dispatches go that ended pauses hold; returns how many, by entry."""
         return await self._writing.aside(pausing.release, now, limit)
+
+    # What is held since it may have run away
+
+    async def let_go(self, ids: Sequence[str], now: datetime) -> list[LetGo]:
+        """Lets those go that something else than a pause holds. Returns those that are known, in
+        order, as they were found, each with the pause that holds it from now on."""
+        return await self._writing.alone(holds.let_go, ids, now)
+
+    async def let_go_of(self, entry: str, now: datetime, limit: int) -> tuple[list[str], list[str]]:
+        """Likewise up to ``limit`` of an entry, oldest first. Returns the ids of those that go, and
+        of those that a pause holds from now on."""
+        return await self._writing.aside(holds.let_go_of, entry, now, limit)
 
     # The outbox
 
@@ -389,6 +408,11 @@ class Store:
     async def attempts(self, dispatch_id: str) -> list[Attempt]:
         """Every attempt on a dispatch, oldest first."""
         return await self._reading.alone(lookups.attempts, dispatch_id)
+
+    async def family(self, dispatch_id: str, limit: int) -> Family | None:
+        """All that descends from the eldest ancestor of the dispatch that is known, each followed
+        by its descendants, ``limit`` of them at most; None: there is no such dispatch."""
+        return await self._reading.alone(chains.family, dispatch_id, limit)
 
     async def counts(self) -> dict[State, int]:
         """How many dispatches are in each state that is not final."""

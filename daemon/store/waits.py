@@ -28,8 +28,10 @@ LAST = (attempts.c.dispatch_id == table.c.id) & (attempts.c.number == table.c.at
 NOTED = (
     (schema.admissions, (schema.admissions.c.at,)),
     (schema.bursts, (schema.bursts.c.at, schema.bursts.c.started_at)),
+    (schema.tallies, (schema.tallies.c.at,)),
 )
-"""What else is told by times: what counts towards rate limits, and when a burst has to end."""
+"""What else is told by times: what counts towards rate limits and breakers, and when a burst has to
+end."""
 
 COMMITTED_WITHIN = timedelta(seconds=10)
 """How long after the time that it was given a write may come to pass: others go first, and another
@@ -71,7 +73,8 @@ def follow_clock(connection: Connection, now: datetime, step: Step) -> None:
 def rewind(connection: Connection, now: datetime) -> int:
     """Has what began to wait more than `AHEAD` in the future wait from now on, for as long as it
     would have; returns how many there were. The clock was wrong then (a machine that starts before
-    it knows the time), or is now. What counts towards rate limits from then is forgotten."""
+    it knows the time), or is now. What counts towards rate limits and breakers from then is
+    forgotten."""
     rows = connection.execute(
         select(table.c.id, table.c.attempts, attempts.c.started_at, *TIMES)
         .outerjoin_from(table, attempts, LAST)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 
-from daemon.dispatch import Dispatch, State
+from daemon.dispatch import Dispatch, Hold, State
 from daemon.event import Outcome, Pause, Verdict
 from daemon.store import Store, lookups, outbox
 from daemon.store.engine import connect, parse
@@ -71,7 +71,7 @@ async def test_what_is_unfinished_moves_to_the_lane_of_todays_config(tmp_path: P
     """Also what is held, which goes on in the lane when it is released."""
     url = f"sqlite:///{tmp_path}/state.sqlite"
     store = opened(url)
-    held = replace(a_dispatch(2, "acme/a"), state=State.HELD)
+    held = replace(a_dispatch(2, "acme/a"), state=State.HELD, held_by=Hold.PAUSE)
     await keep(store, [a_dispatch(1, "acme/a"), held, a_dispatch(3, "octo/a")])
     await store.close()
     store = opened(url, lambda repository: "new" if repository == "acme/a" else "octo")

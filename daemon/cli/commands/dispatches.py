@@ -62,18 +62,25 @@ def dispatches(
     limit: Limit = 20,
     state: Annotated[str | None, typer.Option(help="Only in this state, as dead.")] = None,
     entry: Annotated[str | None, typer.Option(help="Only of this entry.")] = None,
+    tree: Annotated[
+        bool, typer.Option("--tree", help="All of its chain: what it descends from, and to.")
+    ] = False,
     config_dir: ConfigDir = None,
     database: Database = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what was or is to be sent to GitHub, newest first."""
-    from daemon.cli.showing import show_dispatches
+    from daemon.cli.showing import show_dispatches, show_family
     from daemon.cli.target import Target
 
-    show_dispatches(
-        Target(config_dir, database, url), dispatch, limit, state, entry, as_json=as_json
-    )
+    target = Target(config_dir, database, url)
+    if not tree:
+        show_dispatches(target, dispatch, limit, state, entry, as_json=as_json)
+    elif dispatch is None or state is not None or entry is not None:
+        raise typer.BadParameter("--tree shows the chain of one dispatch: give its id, and no more")
+    else:
+        show_family(target, dispatch, as_json=as_json)
 
 
 @command()
@@ -118,3 +125,25 @@ def cancel(
     from daemon.cli.target import Target
 
     cancel_ids(Target(config_dir, database, url), ids, as_json=as_json)
+
+
+@command()
+def release(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...")] = None,
+    entry: Annotated[str | None, typer.Option(help="All that is held of this entry.")] = None,
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send dispatches that are held since they might have run away."""
+    from daemon.cli.acting import release_entry, release_ids
+    from daemon.cli.target import Target
+
+    target = Target(config_dir, database, url)
+    if bool(ids) == (entry is not None):
+        raise typer.BadParameter("give either ids, or --entry NAME")
+    if entry is not None:
+        release_entry(target, entry, as_json=as_json)
+    else:
+        release_ids(target, ids or [], as_json=as_json)
