@@ -32,6 +32,7 @@ from daemon.hooking import Hooking
 from daemon.http_server import FILES_BESIDE
 from daemon.pausing import Pausing
 from daemon.reading import BODY_TIMEOUT, LARGE, ROOM_BYTES
+from daemon.releasing import Releasing
 from daemon.retry import RetryPolicy
 from daemon.simulator import Fault, FaultKind
 from daemon.spec import Config, Pace
@@ -148,6 +149,7 @@ def test_the_routes_listed_are_those_that_are_served() -> None:
         Pausing(Config((), (), unused), unused, unused),
         ByHand(unused, unused),
         Hooking(Config((), (), unused), unused, unused, unused, unused),
+        Releasing(Config((), (), unused), unused, unused, unused),
         unused,
         unused,
         unused,

@@ -10,9 +10,9 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Dialect, Insert, Update
+from sqlalchemy import Connection, CursorResult, Dialect, Insert, Select, Update
 
-Statement = Insert | Update
+Statement = Insert | Update | Select[Any]
 
 TOGETHER = 50
 """Rows that one INSERT takes: SQLite's driver begins and ends a statement for each row, else."""
@@ -54,6 +54,15 @@ def run_for_each(
     at least one, all with the same keys in the same order, two or more."""
     prepared = _prepared(statement, connection.dialect, tuple(rows[0]))
     return connection.exec_driver_sql(prepared.text, [prepared.parameters(row) for row in rows])
+
+
+def rows_of(
+    connection: Connection, statement: Select[Any], values: Mapping[str, Any]
+) -> Sequence[Any]:
+    """What ``statement``, which its caller keeps, finds for two values or more; each row as the
+    driver gives it."""
+    prepared = _prepared(statement, connection.dialect, tuple(values))
+    return connection.exec_driver_sql(prepared.text, prepared.parameters(values)).fetchall()
 
 
 def insert_all(

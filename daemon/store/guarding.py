@@ -43,41 +43,42 @@ class Guarding:
     def watched(self, event: Event, verdict: Verdict) -> Verdict:
         """The verdict, which is held where one of its dispatches may have run away. What somebody
         asked for by hand never is, and does not count."""
-        owed = [each for each in verdict.dispatches if each.state in TO_SEND]
-        if not owed or _asked_for(event):
+        if not verdict.dispatches or _asked_for(event):
             return verdict
-        deep = self._guards.too_deep(max(each.depth for each in owed))
-        # An event that comes in the place of others of the same burst adds nothing.
-        made = len(owed) - len(verdict.supersedes)
-        many = ""
+        owed = [each for each in verdict.dispatches if each.state in TO_SEND]
+        if not owed:
+            return verdict
         told: list[Incident] = []
-        tallies = self._tallies
-        if tallies is not None:
-            before = tallies.of(verdict.entry)
-            known_deep, known_held = before.deep > 0, before.held > 0
-            many = self._guards.too_many(before.made + made)
-            tallies.add(
+        deep = self._guards.too_deep(owed[0].depth)  # they all descend from the same
+        many = ""
+        if self._tallies is not None:
+            tally = self._tallies.of(verdict.entry)
+            # An event that comes in the place of others of the same burst adds nothing.
+            made = len(owed) - len(verdict.supersedes)
+            many = self._guards.too_many(tally.made + made)
+            if deep and not tally.deep:
+                told.append(self._incident(IncidentKind.CHAIN, event, owed[0]))
+            if many and not tally.held:
+                told.append(self._incident(IncidentKind.BREAKER, event, owed[0]))
+            self._tallies.add(
                 verdict.entry,
                 event.at,
                 made=made,
                 held=len(owed) if many else 0,
                 deep=len(owed) if deep else 0,
             )
-            if many and not known_held:
-                told.append(self._incident(IncidentKind.BREAKER, event, owed[0]))
-            if deep and not known_deep:
-                told.append(self._incident(IncidentKind.CHAIN, event, owed[0]))
         elif deep:
             told.append(self._incident(IncidentKind.CHAIN, event, owed[0]))
         if not deep and not many:
             return verdict
         reason = "; ".join(filter(None, (deep, many)))
+        by = Hold.DEPTH if deep else Hold.BREAKER
         return replace(
             verdict,
             outcome=Outcome.HELD,
             reason="; ".join(filter(None, (reason, verdict.reason))),
             dispatches=tuple(
-                _held(each, Hold.DEPTH if deep else Hold.BREAKER, reason) if each in owed else each
+                _held(each, by, reason) if each.state in TO_SEND else each
                 for each in verdict.dispatches
             ),
             incidents=tuple(told),

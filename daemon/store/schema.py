@@ -191,13 +191,8 @@ partial(
     where=dispatches.c.wake_at.is_not(None),
 )
 
-for column in (dispatches.c.run_id, dispatches.c.parent_id):
-    Index(
-        None,
-        column,
-        sqlite_where=column.is_not(None),
-        postgresql_where=column.is_not(None),
-    )
+for known in (dispatches.c.run_id, dispatches.c.parent_id):
+    partial(known, where=known.is_not(None))
 
 attempts = Table(
     "attempts",

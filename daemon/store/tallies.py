@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, case, func, select
 
 from daemon.chain import Breaker
 from daemon.store import schema
-from daemon.store.bulk import run_for_each
+from daemon.store.bulk import rows_of, run_for_each
 from daemon.store.engine import Upsert, chunks, insert
 
 table = schema.tallies
@@ -26,16 +26,13 @@ RING = 64
 """Rows that an entry has at most. Each is for one slice, and later for another, when the span has
 passed: so nothing needs to be deleted, and an entry that makes little writes one row for it."""
 
-LATELY = (
-    select(
-        table.c.entry,
-        func.sum(table.c.made).label("made"),
-        func.sum(table.c.held).label("held"),
-        func.sum(table.c.deep).label("deep"),
-    )
-    .where(table.c.entry.in_(bindparam("entries", expanding=True)), table.c.at > bindparam("since"))
+SUMS = (
+    select(table.c.entry, *(func.sum(table.c[name]) for name in ("made", "held", "deep")))
+    .where(table.c.at > bindparam("since"))
     .group_by(table.c.entry)
 )
+OF_ONE = SUMS.where(table.c.entry == bindparam("entry"))
+OF_SEVERAL = SUMS.where(table.c.entry.in_(bindparam("entries", expanding=True)))
 
 
 @dataclass(slots=True)
@@ -60,22 +57,29 @@ class Tallies:
         self._now = now
         self._sums: dict[str, Tally] = {}
         self._added: dict[tuple[str, int], Tally] = {}
+        since = now - self._reach
         for some in chunks(entries):
-            asked = {"entries": some, "since": now - self._reach}
-            for row in connection.execute(LATELY, asked):
-                self._sums[row.entry] = Tally(int(row.made), int(row.held), int(row.deep))
+            if len(some) == 1:  # as nearly always, and much quicker
+                found = rows_of(connection, OF_ONE, {"since": since, "entry": some[0]})
+            else:
+                found = connection.execute(OF_SEVERAL, {"since": since, "entries": some}).all()
+            for entry, *sums in found:
+                self._sums[entry] = Tally(*map(int, sums))
 
     def of(self, entry: str) -> Tally:
         """Up to now, with what this commit added so far."""
-        return self._sums.get(entry) or Tally()
+        tally = self._sums.get(entry)
+        if tally is None:
+            tally = self._sums[entry] = Tally()
+        return tally
 
     def add(self, entry: str, at: datetime, *, made: int, held: int = 0, deep: int = 0) -> None:
         """``made`` is negative where others than these are not sent after all."""
-        slice_ = (at - schema.EPOCH) // self._slice
-        for tally in (
-            self._sums.setdefault(entry, Tally()),
-            self._added.setdefault((entry, slice_), Tally()),
-        ):
+        key = (entry, (at - schema.EPOCH) // self._slice)
+        added = self._added.get(key)
+        if added is None:
+            added = self._added[key] = Tally()
+        for tally in (self.of(entry), added):
             tally.made += made
             tally.held += held
             tally.deep += deep

@@ -86,8 +86,7 @@ async def test_a_run_that_a_dispatch_is_known_to_have_started_leads_to_it(store:
     """Of the same repository, however it is spelled; the number alone could be another host's."""
     await line(store, 2)
     for dispatch in (await store.claim(NOW + HOUR, 9, LEASE)).dispatches:
-        run = RunNamed(70 + dispatch.depth, "")
-        settlement = Settlement(State.ACCEPTED, run=run)
+        settlement = Settlement(State.ACCEPTED, run=RunNamed(70 + dispatch.depth, ""))
         await store.settle(dispatch.id, attempted(dispatch), settlement, NOW)
     for number, (run, depth) in enumerate(
         [(("octo/factory", 71), 2), (("octo/factory", 70), 1), (("octo/other", 71), 0)], start=5
