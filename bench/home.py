@@ -42,6 +42,8 @@ class Home:
         config.mkdir()
         (config / "TRIGGERS.json").write_text(json.dumps(list(triggers)))
         (config / "CRONS.json").write_text(json.dumps(list(crons)))
+        # What is measured is more than any entry would make that has not run away.
+        (config / "DAEMON.yaml").write_text("breaker: {max: 100000000, per: 1h}\n")
         self.environ = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(directory),

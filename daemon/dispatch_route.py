@@ -92,8 +92,7 @@ class DispatchRoute:
             if verdict.outcome is Outcome.DUPLICATE:
                 return await self._join(request, call, str(verdict.duplicate_of))
             if verdict.outcome is Outcome.HELD:
-                held = f"it is held: {verdict.reason}"
-                return _queued(call, dispatch_id, {}, held)
+                return _queued(call, dispatch_id, held=verdict.reason)
             return await self._await_settled(request, call, dispatch_id, settled)
 
     async def _join(self, request: web.Request, call: Call, event_id: str) -> web.Response:
@@ -107,6 +106,8 @@ class DispatchRoute:
             dispatch = await self._records.dispatch(original)
             if dispatch is not None and dispatch.state.final:
                 return _settled_answer(call, dispatch)
+            if dispatch is not None and dispatch.state is State.HELD:
+                return _queued(call, original, held=dispatch.reason)
             return await self._await_settled(request, call, original, settled)
 
     async def _await_settled(
@@ -123,7 +124,7 @@ class DispatchRoute:
             await asyncio.wait({settled}, timeout=SETTLED_WITHIN)
             if settled.done() and not settled.cancelled():
                 return _settled_answer(call, settled.result())
-        return _queued(call, dispatch_id, applied)
+        return _queued(call, dispatch_id, headers=applied)
 
 
 def _idempotency_key(headers: Mapping[str, str], body: bytes, now: datetime) -> DedupeKey | None:
@@ -169,8 +170,9 @@ def _settled_answer(call: Call, dispatch: Dispatch) -> web.Response:
 
 
 def _queued(
-    call: Call, dispatch_id: str, headers: Mapping[str, str], held: str = ""
+    call: Call, dispatch_id: str, *, headers: Mapping[str, str] | None = None, held: str = ""
 ) -> web.Response:
+    """``held`` says why it waits for a person."""
     answer = {
         "status": "queued",
         "event_type": call.event_type,
@@ -178,9 +180,9 @@ def _queued(
         "dispatch_id": dispatch_id,
     }
     location = {"Location": f"/api/v1/dispatches/{dispatch_id}"}
-    return json_response(202, _with_warning(answer, call, held), {**headers, **location})
+    return json_response(202, _with_warning(answer, call, held), {**(headers or {}), **location})
 
 
 def _with_warning(answer: dict[str, Any], call: Call, held: str = "") -> dict[str, Any]:
-    warning = "; ".join(filter(None, (held, call.warning)))
+    warning = "; ".join(filter(None, (held and f"it is held: {held}", call.warning)))
     return answer | ({"warning": warning} if warning else {})

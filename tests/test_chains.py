@@ -284,11 +284,14 @@ async def test_calls_of_dispatch_have_a_breaker_too_and_hear_at_once_that_they_a
     async with serving(tmp_path, settings=breaking(1)) as daemon:
         await start(daemon)
         call = {"event_type": "build", "client_payload": {"a": 1}}
-        status, answer = await daemon.call("POST", "/dispatch", json=call)
-        assert (status, answer["status"]) == (202, "queued")
-        assert answer["warning"] == (
-            "it is held: its breaker (1 in 1h) is open: `dispatchd release` sends it"
-        )
+        for _ in range(2):  # the second is the same call again
+            status, answer = await daemon.call(
+                "POST", "/dispatch", json=call, headers={"idempotency-key": "7"}
+            )
+            assert (status, answer["status"]) == (202, "queued")
+            assert answer["warning"] == (
+                "it is held: its breaker (1 in 1h) is open: `dispatchd release` sends it"
+            )
         assert len(daemon.simulator.received) == 1
         said = await shell.run("dispatch", "build")
         assert "warning: it is held: its breaker" in said.err

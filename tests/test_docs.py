@@ -56,7 +56,8 @@ async def test_the_pages_can_be_followed_from_the_top_to_the_bottom(
     """The commands are typed in order, beside a daemon in simulation with the page's own config,
     and print what the page shows."""
     async with asyncio.TaskGroup() as readers:
-        for pages in (["http.md"], ["commands.md", "delivery.md"], ["simulation.md"]):
+        alone = [[page] for page in ("http.md", "simulation.md", "chains.md")]
+        for pages in (*alone, ["commands.md", "delivery.md"]):
             home = tmp_path_factory.mktemp("home")  # short: a socket's path has a limit
             readers.create_task(read([DOCS / page for page in pages], home))
 

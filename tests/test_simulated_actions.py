@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.simulator import Simulator
-from tests.github_caller import HEADERS, SHOP, Caller, Clock
+from tests.github_caller import HEADERS, SHOP, T0, Caller, Clock
 from tests.github_fixtures import call, clock
 
 __all__ = ["call", "clock"]
@@ -232,6 +232,14 @@ async def test_a_run_can_be_settled_from_outside_and_ends_then(
     (run,) = await runs(call, simulator)
     assert (run["status"], run["conclusion"]) == ("completed", "failure")
     assert run["updated_at"] == "2026-03-01T13:00:00Z"
+
+
+async def test_runs_may_be_over_at_once(simulator: Simulator, call: Caller) -> None:
+    await set_(call, simulator, "/_simulator/settings", queued_for=0, running_for=0)
+    _, settings, _ = await call(simulator, "GET", "/_simulator/settings", headers={})
+    assert (settings["queued_for"], settings["running_for"]) == (0, 0)
+    await call.dispatch(simulator)
+    assert simulator.runs[0].status(T0) == "completed"
 
 
 async def test_a_run_that_is_run_again_is_queued_as_its_second_attempt(

@@ -17,6 +17,7 @@ import pytest
 from daemon.app import Surroundings, running
 from daemon.call import parse_call
 from daemon.catching_up import judge_backlog
+from daemon.chain import Descent, place
 from daemon.client import GitHub
 from daemon.config import Secrets, load
 from daemon.cursors import Cursor, take_up
@@ -124,6 +125,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         *asyncio.run(of_lost_answers()),
         *of_what_ends_or_is_refused(),
         *of_schedules(),
+        *of_chains(),
     ]
 
 
@@ -138,7 +140,6 @@ def of_the_config(home: Path) -> Iterator[str]:
         secret("hunter2", "literal"),
         trigger_entry("unknown-key", wen="true"),
         trigger_entry("unknown-name", when="dispatch_id == ''"),
-        trigger_entry("later", parent="body.parent"),
         trigger_entry(
             "wide", dispatch={"event_type": "x", "client_payload": dict.fromkeys("abcdefghij", 1)}
         ),
@@ -147,6 +148,8 @@ def of_the_config(home: Path) -> Iterator[str]:
     (home / "TRIGGERS.json").write_text(json.dumps(triggers))
     (home / "CRONS.json").write_text(json.dumps(crons))
     yield from sayings(lambda: load(home, {}, secrets=Secrets.REQUIRED))
+    later = {"heartbeat_url": "https://hc.example.com"}
+    yield from sayings(lambda: config(settings=later))
     older = {"name": "old", "watch_path": "/old", "actions": [{"job": "Look"}]}
     yield from config([older]).warnings
     yield from config(environ=ENVIRON | {"API_KEY": "short"}).warnings
@@ -261,6 +264,13 @@ def of_schedules() -> Iterator[str]:
     standing = Cursor("cron", "0 * * * * UTC", NOW - 2 * hour)
     for left in take_up([cron()], {"cron": standing}, NOW).left:
         yield from (each.reason for each in left.missed)
+
+
+def of_chains() -> Iterator[str]:
+    guards = config(environ=ENVIRON).settings.guards
+    yield guards.too_deep(11)
+    yield guards.too_many(501)
+    yield place(Descent(("dsp_1",)), {}, {}).remark
 
 
 def of_what_ends_or_is_refused() -> Iterator[str]:

@@ -85,8 +85,8 @@ class Controls:
         course = self._world.course
         return {
             "index_lag": self._actions.index_lag.total_seconds(),
-            "queued_for": course.queued_for and course.queued_for.total_seconds(),
-            "running_for": course.running_for and course.running_for.total_seconds(),
+            "queued_for": _seconds(course.queued_for),
+            "running_for": _seconds(course.running_for),
             "conclusion": course.conclusion,
             **asdict(self._secondary.limits),
         }
@@ -215,6 +215,10 @@ async def _object(request: web.Request, known: tuple[str, ...] | None) -> dict[s
     if known is not None and unknown:
         raise ValueError(f"unknown key '{unknown[0]}'; there are {', '.join(sorted(known))}")
     return document
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else span.total_seconds()
 
 
 def _span(document: dict[str, Any], key: str, default: timedelta | None) -> timedelta | None:

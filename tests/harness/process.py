@@ -123,6 +123,8 @@ class Daemon:
         config.mkdir()
         (config / "TRIGGERS.json").write_text(json.dumps(list(triggers)))
         (config / "CRONS.json").write_text(json.dumps(list(crons)))
+        # More comes in here within an hour than any entry would make that has not run away.
+        (config / "DAEMON.yaml").write_text("breaker: {max: 1000000, per: 1h}\n")
 
     async def __aenter__(self) -> Self:
         return self
