@@ -25,6 +25,10 @@ Send = Callable[[Dispatch, Callable[[], None]], Awaitable[tuple[Answer, Attempt,
 IN_FLIGHT_MAX = 16
 """Requests of one lane that GitHub has not answered; it wants no more than 100 from anybody."""
 
+CLAIMED_LEAST = 4
+"""For fewer places that are free nothing is claimed, since each claim is a commit: an answer or two
+later it is worth it."""
+
 UNSETTLED_MAX = 2 * IN_FLIGHT_MAX
 """Those, and the ones whose answer is being written down."""
 
@@ -146,8 +150,8 @@ class Dispatcher:
         """Starts what of the lane may go now. Returns whether anything did, and else when to look
         again; None: when woken."""
         room = min(IN_FLIGHT_MAX - len(lane.unanswered), UNSETTLED_MAX - len(lane.in_flight))
-        if room <= 0:
-            return False, None  # an answer wakes us
+        if room < CLAIMED_LEAST:
+            return False, None  # answers wake us
         allowed = lane.allowance(now)
         if allowed <= 0:
             return False, lane.held_up_until(now)

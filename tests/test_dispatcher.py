@@ -13,7 +13,7 @@ import pytest
 
 from daemon.clockwatch import Step
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
-from daemon.dispatcher import IN_FLIGHT_MAX, Dispatcher
+from daemon.dispatcher import CLAIMED_LEAST, IN_FLIGHT_MAX, Dispatcher
 from daemon.errors import StoreUnavailable
 from daemon.event import Event, Firing, Outcome, Verdict
 from daemon.facts import AttemptMade, DispatchSettled, Fact, Facts, Trouble
@@ -300,6 +300,24 @@ async def test_no_more_are_in_flight_than_allowed(tmp_path: Path) -> None:
         assert w.dispatcher.in_flight == IN_FLIGHT_MAX
         w.open.set()
         await w.attempts(IN_FLIGHT_MAX + 5)
+
+
+async def test_a_place_or_two_that_are_free_are_not_worth_a_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backlog would be claimed one by one, as the answers come, with a commit for each."""
+    async with world(tmp_path) as w:
+        limits: list[int] = []
+        claim = w.store.claim
+
+        async def claiming(now: datetime, limit: int, *rest: Any, **others: Any) -> Claim:
+            limits.append(limit)
+            return await claim(now, limit, *rest, **others)
+
+        monkeypatch.setattr(w.store, "claim", claiming)
+        await w.owe(*(f"dsp_{n:03}" for n in range(3 * IN_FLIGHT_MAX)))
+        await w.attempts(3 * IN_FLIGHT_MAX)
+        assert min(limits) >= CLAIMED_LEAST
 
 
 async def test_the_pacing_lets_a_burst_go_and_the_rest_one_by_one(tmp_path: Path) -> None:

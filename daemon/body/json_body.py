@@ -28,7 +28,8 @@ def fitting_json(body: bytes) -> JSON:
     except ValueError:
         # No JSON; or something odd. The other parser tells them apart, and says where the fault is.
         return fit(exact_json(body))
-    refuse_depth(value)
+    if body.count(b"{") + body.count(b"[") > DEPTH_MAX:  # else there is no need to look
+        refuse_depth(value)
     return fit(value) if rb"\u0000" in body else value
 
 

@@ -35,6 +35,11 @@ DUE = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
+FOUND = (
+    select(*DISPATCH, table.c.claimed_from)
+    .where(table.c.id.in_(bindparam("ids", expanding=True)))
+    .with_for_update()
+)
 update = table.update().where(table.c.id == bindparam("key"))  # sets what its parameters name
 
 
@@ -136,9 +141,7 @@ def settle(connection: Connection, settlings: Sequence[Settling]) -> list[Dispat
     """
     found: dict[str, tuple[Dispatch, State | None]] = {}
     for some in chunks({settling.dispatch_id for settling in settlings}):
-        rows = connection.execute(
-            select(*DISPATCH, table.c.claimed_from).where(table.c.id.in_(some)).with_for_update()
-        )
+        rows = connection.execute(FOUND, {"ids": some})
         found.update((row.id, (Dispatch(*row[:-1]), row.claimed_from)) for row in rows)
     settled: dict[str, Dispatch] = {}
     again = [each.dispatch_id for each in settlings if each.settlement.state is State.PENDING]

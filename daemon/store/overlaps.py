@@ -30,6 +30,7 @@ dispatches = schema.dispatches
 buffered = schema.buffered
 
 WAITS = dispatches.update().where(dispatches.c.id == bindparam("key"))
+BEHIND = select(buffered).where(buffered.c.behind.in_(bindparam("ended", expanding=True)))
 
 
 class Overlaps:
@@ -141,7 +142,7 @@ def set_free(connection: Connection, ended: Collection[str], now: datetime) -> N
     """Lets go what waits for one of these events, of which a dispatch has ended, unless another of
     the same event is unfinished."""
     for some in chunks(ended):
-        rows = connection.execute(select(buffered).where(buffered.c.behind.in_(some))).all()
+        rows = connection.execute(BEHIND, {"ended": some}).all()
         for row in rows:
             unfinished = connection.execute(
                 select(dispatches.c.id)

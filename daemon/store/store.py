@@ -286,7 +286,7 @@ class Store:
         ``spent``; returns the dispatch as it stands then. Raises StoreError where it is unknown or
         the table of states has no such step."""
         settling = Settling(dispatch_id, attempt, settlement, now, lane, spent)
-        return await self._writing.together(outbox.settle, settling)
+        return await self._writing.together(outbox.settle, settling, patient=True)
 
     async def budgets(self) -> dict[str, Spent]:
         """What the lanes had spent when that was kept last."""

@@ -4,6 +4,7 @@ waits for the disk. All that came in during a commit shares the next one."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,11 @@ from daemon.store.engine import Patience, explained, locked, unavailable, writin
 
 MAX_WAITING = 4096  # operations; at 3,000 a second the last one waits a good second
 MAX_BATCH = 256  # operations, where none weighs more than one
+
+COMPANY = 0.003
+ENOUGH = 16
+"""Seconds that what is in no hurry and came during a commit waits for more, and how much of it is
+enough. A commit takes the event loop as long as four of them."""
 
 STALL = 0.05
 """Seconds that statements may take on the event loop. Longer ones mean that a disk is slow to read
@@ -37,6 +43,7 @@ class _Operation:
     argument: Any
     aside: bool
     weight: int
+    patient: bool
     future: asyncio.Future[Any] = field(default_factory=asyncio.Future)
 
 
@@ -84,17 +91,25 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dispatchd-writer")
         self._committing: asyncio.Task[None] | None = None
         self._patience = Patience()
+        self._pressed = asyncio.Event()
         self._closed = False
         self._aside_until = 0.0  # on the monotonic clock
         self.failure: Failure | None = None
         """The last one; None once it is known to be over."""
 
     async def together(
-        self, work: Work[A, R], argument: A, *, aside: bool = False, weight: int = 1
+        self,
+        work: Work[A, R],
+        argument: A,
+        *,
+        aside: bool = False,
+        weight: int = 1,
+        patient: bool = False,
     ) -> R:
         """Runs ``work`` once for the arguments of all operations of a batch that name it; it gives
         a result for each, in order. Returns this one's result, after the commit. Of operations that
-        write many rows each fewer go into a batch, by their ``weight``.
+        write many rows each fewer go into a batch, by their ``weight``. One that is ``patient``
+        and comes during a commit waits a moment for others before the next.
 
         Raises:
             StoreUnavailable: the database did not take it, or too many wait already.
@@ -106,8 +121,10 @@ class Writer:
             raise StoreUnavailable(
                 f"the store {self._place} is busy: {len(self._waiting)} writes wait already"
             )
-        operation = _Operation(work, argument, aside, weight)
+        operation = _Operation(work, argument, aside, weight, patient)
         self._waiting.append(operation)
+        if not patient or len(self._waiting) >= ENOUGH:
+            self._pressed.set()
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_all())
         result: R = await operation.future
@@ -128,6 +145,7 @@ class Writer:
     def hurry(self) -> None:
         """From now on nothing waits for another program's lock: it fails at once instead."""
         self._patience.end()
+        self._pressed.set()
 
     async def close(self) -> None:
         """Commits what waits, in a hurry, takes nothing more, and ends the thread."""
@@ -148,8 +166,19 @@ class Writer:
                     _resolve(operation.future, outcome)
                 # Those who were just answered run first: what they write next joins this batch.
                 await asyncio.sleep(0)
+                if self._waiting and all(each.patient for each in self._waiting):
+                    await self._company()
         finally:
             self._committing = None
+
+    async def _company(self) -> None:
+        """Waits for one that is in a hurry, or for enough, but no longer than `COMPANY`."""
+        if self._closed or len(self._waiting) >= ENOUGH:
+            return
+        self._pressed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(COMPANY):
+                await self._pressed.wait()
 
     async def _outcomes(self, batch: Sequence[_Operation]) -> _Outcomes:
         """What came of each operation, once the batch is on disk or has failed."""

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, event
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.store import Store
 from daemon.store.engine import connect, parse
-from daemon.store.writer import MAX_BATCH, Writer
+from daemon.store.writer import ENOUGH, MAX_BATCH, Writer
 from tests.store.samples import NOW, delivered, dispatched
 
 
@@ -100,6 +100,31 @@ async def test_those_who_were_answered_share_the_next_commit_too(
     commits.clear()
     await asyncio.gather(*(record_three(caller) for caller in range(8)))
     assert len(commits) == 3
+
+
+@pytest.mark.parametrize("joined_by", ["one in a hurry", "many more"])
+async def test_what_is_in_no_hurry_and_came_during_a_commit_waits_for_company(
+    commits: list[Connection], monkeypatch: pytest.MonkeyPatch, joined_by: str
+) -> None:
+    monkeypatch.setattr("daemon.store.writer.COMPANY", 3600.0)
+    engine = connect(parse("sqlite://"))
+    writer = Writer(engine, "here")
+
+    async def write(*, patient: bool = True) -> None:
+        await writer.together(lambda _, given: list(given), None, patient=patient)
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(write())
+        await asyncio.sleep(0)
+        tasks.create_task(write())
+        await first  # nothing else was under way when it came: it did not wait
+        if joined_by == "one in a hurry":
+            tasks.create_task(write(patient=False))
+        for _ in range(ENOUGH if joined_by == "many more" else 0):
+            tasks.create_task(write())
+    assert len(commits) == 2
+    await writer.close()
+    engine.dispose()
 
 
 async def test_a_write_whose_caller_gave_up_before_its_turn_is_not_made(store: Store) -> None:
