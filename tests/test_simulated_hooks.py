@@ -241,3 +241,50 @@ async def test_the_same_hook_twice_is_refused(simulator: Simulator, call: Caller
     assert (await call(simulator, "POST", HOOKS, body))[0] == 201
     status, answer, _ = await call(simulator, "POST", HOOKS, body, HEADERS)
     assert (status, "already exists" in answer["message"]) == (422, True)
+
+
+async def test_an_organisations_hook_is_told_of_all_its_repositories_and_of_no_others(
+    simulator: Simulator, call: Caller, receiver: Receiver
+) -> None:
+    config = {"url": receiver.url, "content_type": "json", "secret": SECRET}
+    body = {"name": "web", "events": ["push"], "config": config}
+    status, hook, _ = await call(simulator, "POST", "/orgs/acme/hooks", body)
+    assert (status, hook["type"]) == (201, "Organization")
+    for name in ("acme/shop", "Acme/site", "other/shop"):
+        await call(simulator, "POST", f"/_simulator/repos/{name}/webhooks/push", {}, headers={})
+    assert await receiver.events(3) == [("ping", None), ("push", None), ("push", None)]
+    _, found, _ = await call(simulator, "GET", f"/orgs/acme/hooks/{hook['id']}/deliveries")
+    place = f"/orgs/acme/hooks/{hook['id']}/deliveries/{found[0]['id']}"
+    assert (await call(simulator, "POST", f"{place}/attempts"))[0] == 202
+    headers, again = await receiver.got.get()
+    assert json.loads(again) == {"organization": {"login": "Acme"}}
+    assert headers["X-GitHub-Hook-Installation-Target-Type"] == "organization"
+    _, of_repository, _ = await call(simulator, "GET", HOOKS)
+    assert of_repository == []
+    assert (await call(simulator, "POST", "/orgs/acme/hooks", {"config": config}))[0] == 422
+
+
+async def test_a_new_config_takes_the_place_of_the_old_one_with_its_secret(
+    simulator: Simulator, call: Caller, receiver: Receiver
+) -> None:
+    hook = await register(call, simulator, receiver.url)
+    await receiver.got.get()
+    place = f"{HOOKS}/{hook['id']}"
+    change = {"add_events": ["push", "create"], "remove_events": ["workflow_run", "create"]}
+    _, changed, _ = await call(simulator, "PATCH", place, change)
+    assert (changed["events"], changed["config"]["secret"]) == (["push"], "********")
+    config = {"url": receiver.url, "content_type": "json"}
+    _, changed, _ = await call(simulator, "PATCH", place, {"config": config})
+    assert "secret" not in changed["config"]
+    await call(simulator, "POST", f"{place}/pings")
+    headers, _ = await receiver.got.get()
+    assert "X-Hub-Signature-256" not in headers
+
+
+async def test_a_cursor_that_is_none_of_githubs_is_refused(
+    simulator: Simulator, call: Caller, receiver: Receiver
+) -> None:
+    hook = await register(call, simulator, receiver.url)
+    place = f"{HOOKS}/{hook['id']}/deliveries?cursor="
+    assert (await call(simulator, "GET", f"{place}12"))[0] == 422
+    assert (await call(simulator, "GET", f"{place}v1_999999999"))[0] == 200
