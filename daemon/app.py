@@ -51,7 +51,7 @@ from daemon.ids import IdSource
 from daemon.intake import Intake
 from daemon.janitor import Janitor
 from daemon.learning import Learning
-from daemon.own_hooks import OwnUrls, repositories_named
+from daemon.own_hooks import OwnUrls, apps_of, repositories_named
 from daemon.pacing import Budget, Spent
 from daemon.pauses import Pauses
 from daemon.pausing import Pausing
@@ -193,9 +193,10 @@ async def running(
         arming = Arming(config.triggers, learning, clock)
         pausing = Pausing(config, pauses, scheduler.catch_up)
         by_hand = ByHand(intake, pauses.of)
-        hooks = HooksAtGithub(github.ask, clock)
+        hooks = HooksAtGithub(github.ask, github.ask_as_app, clock)
         hook_urls = OwnUrls(config.triggers, settings.public_url)
-        hook_places = HookPlaces(store, hook_urls, repositories_named(config), facts)
+        named = [*repositories_named(config), *apps_of(settings)]
+        hook_places = HookPlaces(store, hook_urls, named, facts)
         stack.callback(facts.subscribe(hook_places.hear))
         recovery = Recovery(
             hooks,

@@ -22,6 +22,10 @@ KEPT = timedelta(days=3)
 PAGE = 100
 """Items of a page, the most that GitHub gives."""
 
+APP = "app:"
+"""What the place of a GitHub App's own webhook begins with; the credential's name follows. No
+repository and no organisation is called so."""
+
 PING = "ping"
 """The event that every hook is sent to try it out."""
 
@@ -34,8 +38,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9_=.:%-]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A webhook as GitHub has it. ``place`` is the repository (``owner/name``) or the organisation
-    that it is set up in; ``last`` what became of its last delivery, or nothing."""
+    """A webhook as GitHub has it. ``place`` is the repository (``owner/name``), the organisation or
+    the GitHub App (``app:`` and its credential) that it belongs to, which has no other and no
+    ``id``; ``last`` what became of its last delivery, or nothing."""
 
     place: str
     id: int
@@ -77,7 +82,9 @@ def is_place(text: str) -> bool:
 
 
 def hooks_question(place: str, page: str = "") -> Question:
-    """Asks for a page of the hooks of a repository or an organisation."""
+    """Asks for a page of the hooks of a repository or an organisation, or for an App's."""
+    if place.startswith(APP):
+        return Question("/app/hook/config")
     return Question(f"{_hooks(place)}?per_page={PAGE}" + (f"&page={page}" if page else ""))
 
 
@@ -126,7 +133,15 @@ def redeliver_question(hook: Hook, delivery: int) -> Question:
 
 def hooks_told(place: str, reply: Reply) -> list[Hook]:
     """The hooks of a page. Raises FetchError for an answer that names none."""
-    return [_hook(place, item) for item in _array(reply)]
+    if not place.startswith(APP):
+        return [_hook(place, item) for item in _array(reply)]
+    config = _document(reply)
+    if not isinstance(config, dict):
+        raise _not_github("hook")
+    url, content_type = config.get("url"), config.get("content_type")
+    if not isinstance(url, str) or not url:
+        return []  # the App has none
+    return [Hook(place, 0, url, frozenset(), active=True, content_type=str(content_type))]
 
 
 def hook_told(place: str, reply: Reply) -> Hook:
@@ -160,7 +175,7 @@ def _hooks(place: str) -> str:
 
 
 def _one(hook: Hook) -> str:
-    return f"{_hooks(hook.place)}/{hook.id}"
+    return "/app/hook" if hook.place.startswith(APP) else f"{_hooks(hook.place)}/{hook.id}"
 
 
 def _config(url: str, secret: Secret, content_type: str) -> Mapping[str, str]:

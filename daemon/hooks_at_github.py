@@ -18,6 +18,7 @@ from daemon.github import (
     refusal,
 )
 from daemon.github_hooks import (
+    APP,
     PING,
     Hook,
     HookDelivery,
@@ -36,7 +37,8 @@ from daemon.github_hooks import (
 from daemon.secret import Secret
 
 Ask = Callable[[str, Question], Awaitable[Reply]]
-"""Asks GitHub under the credential for a repository or an organisation. Raises FetchError."""
+"""Asks GitHub under the credential for a repository or an organisation, or, by the credential's
+name, as the GitHub App that it is. Raises FetchError."""
 
 PING_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 6.0)
 """Seconds between two looks at what became of a ping: GitHub waits 10 s for its answer."""
@@ -65,15 +67,17 @@ class HooksAtGithub:
     def __init__(
         self,
         ask: Ask,
+        ask_as_app: Ask,
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._ask = ask
+        self._ask_as_app = ask_as_app
         self._clock = clock
         self._sleep = sleep
 
     async def of(self, place: str) -> list[Hook]:
-        """The hooks of a repository (``owner/name``) or an organisation."""
+        """The hooks of a repository (``owner/name``) or an organisation, or that of an App."""
         found: list[Hook] = []
         page = ""
         for _ in range(HOOK_PAGES_MAX):
@@ -127,7 +131,12 @@ class HooksAtGithub:
         await self._asked(hook.place, redeliver_question(hook, delivery.id), 202)
 
     async def _asked(self, place: str, question: Question, expected: int) -> Reply:
-        reply = await self._ask(place, question)
+        app = place.startswith(APP)
+        reply = (
+            await self._ask_as_app(place.removeprefix(APP), question)
+            if app
+            else await self._ask(place, question)
+        )
         if reply.status == expected:
             return reply
         now = self._clock()
@@ -135,6 +144,12 @@ class HooksAtGithub:
         why = refusal(reply, question.path, now)
         if isinstance(means, Throttled):
             raise NotNow(f"{place}: {why}", means.until)
+        if app and isinstance(means, Failed | Unauthorized):
+            raise Denied(
+                f"GitHub answered {reply.status} to the GitHub App of `credentials`, "
+                f"{place.removeprefix(APP)}: it has no webhook, or `app_id` and `private_key` do "
+                "not belong together"
+            )
         if isinstance(means, Failed | Unauthorized):
             raise Denied(f"{place}: {why}")
         raise FetchError(f"{place}: {why}")

@@ -8,9 +8,10 @@ from urllib.parse import quote, urlsplit
 
 from daemon.event import Delivery
 from daemon.expressions import Path, stands_for, texts_compared
-from daemon.github_hooks import PING, is_place
+from daemon.github_app import AppKey
+from daemon.github_hooks import APP, PING, is_place
 from daemon.routes import Routes
-from daemon.spec import Config, DispatchSpec, TriggerSpec
+from daemon.spec import Config, Credential, DispatchSpec, Settings, TriggerSpec
 
 SCHEMES = frozenset({"github", "github_legacy"})
 """Of triggers that GitHub's webhooks come to."""
@@ -114,6 +115,23 @@ def repositories_named(config: Config) -> list[str]:
     for name in filter(None, named):
         found.setdefault(name.lower(), name)
     return sorted(found.values())
+
+
+def apps_of(settings: Settings) -> list[str]:
+    """The GitHub Apps among the credentials, as places of webhooks: each App once, whatever it is
+    installed for."""
+    found: dict[tuple[str, str], str] = {}
+    for each in settings.all_credentials:
+        if isinstance(each.key, AppKey):
+            found.setdefault((each.api_url, each.key.app_id), APP + each.name)
+    return list(found.values())
+
+
+def credential_at(settings: Settings, place: str) -> Credential | None:
+    """What asks GitHub about the webhooks of a place."""
+    if place.startswith(APP):
+        return settings.credentials.get(place.removeprefix(APP).lower())
+    return settings.credential_for(place)
 
 
 def place_of(delivery: Delivery, document: object) -> str:

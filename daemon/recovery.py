@@ -14,7 +14,7 @@ from daemon.facts import Facts, Trouble
 from daemon.github_hooks import Hook
 from daemon.hook_places import HookPlaces
 from daemon.hooks_at_github import Denied, HooksAtGithub, NotNow, until_of
-from daemon.own_hooks import OwnUrls
+from daemon.own_hooks import OwnUrls, credential_at
 from daemon.recovery_report import HookReport, Order, Report
 from daemon.redelivering import Redeliverer
 from daemon.redelivery import missed, spans, start_of, without
@@ -134,7 +134,11 @@ class Recovery:
                 through = await self._places.looked_through()
                 lanes: dict[str, list[str]] = defaultdict(list)
                 for place in places:
-                    lanes[self._settings.lane_of(place)].append(place)
+                    credential = credential_at(self._settings, place)
+                    if credential is None:
+                        report.denied[place] = f"no credential is for {place}"
+                    else:
+                        lanes[credential.name].append(place)
                 await asyncio.gather(
                     *(self._work(several, through, report) for several in lanes.values())
                 )
@@ -148,9 +152,6 @@ class Recovery:
     async def _work(self, places: Sequence[str], through: Instants, report: Report) -> None:
         """What concerns one credential."""
         for place in places:
-            if self._settings.credential_for(place) is None:
-                report.denied[place] = f"no credential is for {place}"
-                continue
             since = start_of(through.get(place.lower()), report.began_at)
             if (wanted := report.order.since) is not None:
                 since = max(wanted, start_of(None, report.began_at))

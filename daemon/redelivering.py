@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from daemon.github_hooks import Hook, HookDelivery
 from daemon.hooks_at_github import HooksAtGithub, NotNow, until_of
 from daemon.lane import Lane
+from daemon.own_hooks import credential_at
 from daemon.pacing import Budget
 from daemon.spec import Pace, Settings
 
@@ -44,7 +45,8 @@ class Redeliverer:
     async def ask_for(self, hook: Hook, delivery: HookDelivery) -> None:
         """Waits for its turn, and for the end of rate limits. Raises Denied, and FetchError for
         what may work later, or was heard perhaps."""
-        lane = self._settings.lane_of(hook.place)
+        credential = credential_at(self._settings, hook.place)
+        lane = credential.name if credential else ""
         while True:
             await self._turn(self._lanes[lane], self._shares[lane])
             try:

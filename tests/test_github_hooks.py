@@ -78,6 +78,17 @@ def test_every_request_is_one_that_github_describes(place: str) -> None:
             check_request(operation, json.loads(question.body))
 
 
+def test_what_is_asked_of_a_github_apps_webhook_is_what_github_describes() -> None:
+    one = hook("app:acme")
+    for question in (
+        hooks_question("app:acme"),
+        deliveries_question(one, "v1_12"),
+        redeliver_question(one, 42),
+    ):
+        assert operation_of(question.method, question.path.partition("?")[0])
+        assert question.path.startswith("/app/hook/")
+
+
 def test_the_secret_is_in_the_body_and_nowhere_else() -> None:
     question = create_question("acme/shop", URL, SECRET, {"push"})
     assert json.loads(question.body)["config"] == {

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -12,19 +13,25 @@ import pytest
 from daemon.client import GitHub
 from daemon.errors import FetchError
 from daemon.github import Question, Reply
+from daemon.github_app import AppKey
 from daemon.hooks_at_github import Denied, HooksAtGithub, NotNow
 from daemon.secret import Secret
-from daemon.simulator import Fault, FaultKind, Simulator
+from daemon.simulator import App, AppWebhook, Fault, FaultKind, Simulator
 from daemon.simulator.faults import FaultPlace
 from tests.github_caller import Clock
 from tests.github_fixtures import clock, simulator
 from tests.openapi import check_answer, check_request, operation_of
+from tests.rsa import key_pair
 
 __all__ = ["clock", "simulator"]
 
 SECRET = Secret("the secret of the hook", "env:X")
 AWAY = "http://127.0.0.1:9/hooks/github"
 PLACES = ["acme/shop", "acme"]
+
+
+async def unasked(credential: str, question: Question) -> Reply:
+    raise AssertionError(f"nobody is to ask for {question} as a GitHub App")
 
 
 @pytest.fixture
@@ -41,7 +48,50 @@ async def hooks(simulator: Simulator, clock: Clock) -> AsyncIterator[HooksAtGith
                 check_answer(operation, reply.status, json.loads(reply.body or b"null"))
             return reply
 
-        yield HooksAtGithub(ask, clock)
+        yield HooksAtGithub(ask, unasked, clock)
+
+
+async def test_a_github_apps_own_webhook_is_read_under_its_claim(clock: Clock) -> None:
+    keys = key_pair()
+    webhook = AppWebhook(AWAY, SECRET.reveal())
+    apps = [App(7, keys.public, {"acme": 99}, webhook=webhook), App(8, keys.public, {})]
+    private = Secret(keys.private, "env:APP_KEY")
+    async with Simulator(clock, apps=apps) as simulator, AsyncExitStack() as stack:
+        sessions = {}
+        for number in (7, 8, 9):
+            session = GitHub(simulator.url, AppKey(str(number), private), clock)
+            sessions[str(number)] = await stack.enter_async_context(session)
+
+        async def ask_as_app(credential: str, question: Question) -> Reply:
+            reply = await sessions[credential].ask_as_app(question)
+            if reply.status < 300:
+                operation = operation_of(question.method, question.path.partition("?")[0])
+                check_answer(operation, reply.status, json.loads(reply.body))
+            return reply
+
+        hooks = HooksAtGithub(unasked, ask_as_app, clock)
+        shop, other = (simulator.world.repository(f"{name}/shop") for name in ("Acme", "other"))
+        assert shop is not None
+        assert other is not None
+        assert len(simulator.hooks.publish(shop, "push", {})) == 1
+        assert simulator.hooks.publish(other, "push", {}) == []
+        await simulator.hooks.settled()
+        (hook,) = await hooks.of("app:7")
+        ((failed,), whole) = await hooks.deliveries(hook, clock())
+        assert (hook.url, failed.event, failed.code, whole) == (AWAY, "push", 502, True)
+        await hooks.redeliver(hook, failed)
+        await simulator.hooks.settled()
+        found, _ = await hooks.deliveries(hook, clock())
+        assert [each.guid for each in found] == [failed.guid] * 2
+        assert await hooks.of("app:8") == []
+        with pytest.raises(Denied, match="`app_id` and `private_key` do not belong together"):
+            await hooks.of("app:9")
+
+
+async def test_a_token_is_no_github_app(simulator: Simulator, clock: Clock) -> None:
+    async with GitHub(simulator.url, Secret("ghp_one", "env:GH_TOKEN"), clock) as session:
+        with pytest.raises(FetchError, match="no GitHub App's"):
+            await session.ask_as_app(Question("/app/hook/config"))
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -7,12 +7,22 @@ from collections.abc import Mapping
 import pytest
 
 from daemon.event import Delivery
-from daemon.own_hooks import OwnUrls, events_named, own_url, place_of, repositories_named
+from daemon.own_hooks import (
+    OwnUrls,
+    apps_of,
+    credential_at,
+    events_named,
+    own_url,
+    place_of,
+    repositories_named,
+)
 from tests.github_caller import T0
+from tests.rsa import key_pair
 from tests.specs import ENVIRON, OPEN, SIGNED, config, trigger, trigger_entry
 
 PUBLIC = "https://hooks.example.com/in"
 HEADER = "headers['x-github-event']"
+TOKEN = {"token": "env:GH_TOKEN"}
 MAYBE = "headers[?'x-github-event'].orValue('')"
 
 
@@ -115,6 +125,19 @@ def test_the_repositories_of_the_config_are_named_once_each() -> None:
     }
     found = repositories_named(config([entry, off], (), ENVIRON, settings))
     assert found == ["Acme/Site", "acme/own", "acme/tools", "octo-org/octo-repo"]
+
+
+def test_each_github_app_is_a_place_of_its_own_once() -> None:
+    def app(number: int, **more: str) -> dict[str, object]:
+        return {"app_id": number, "private_key": "env:APP_KEY", **more}
+
+    other = {"api_url": "https://github.example.com/api/v3"}
+    credentials = {"Acme": app(7), "b": app(7), "c": app(8), "d": app(7, **other), "e/f": TOKEN}
+    environ = {**ENVIRON, "APP_KEY": key_pair().private}
+    settings = config((), (), environ, {"credentials": credentials}).settings
+    assert apps_of(settings) == ["app:Acme", "app:c", "app:d"]
+    found = [credential_at(settings, place) for place in ("app:Acme", "app:x", "Acme/x", "z")]
+    assert [each and each.name for each in found] == ["Acme", None, "Acme", "GH_TOKEN"]
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from aiohttp.test_utils import TestServer
 from daemon import recovery
 from daemon.app import wall_clock
 from daemon.facts import Fact, MissedLookedFor, Trouble
-from daemon.simulator import Fault, FaultKind, Simulator
+from daemon.simulator import App, AppWebhook, Fault, FaultKind, Simulator
 from daemon.simulator.faults import FaultPlace
 from tests.harness import reserved_port
 from tests.inprocess import Serving, serving
+from tests.rsa import key_pair
 from tests.shell import Shell
 from tests.specs import SECRET, SIGNED, trigger_entry
 
@@ -247,6 +248,29 @@ async def test_an_organisations_webhook_is_found_where_its_deliveries_come_from(
     async with stage.daemon() as daemon:
         await daemon.until(looked)
         assert await stage.dispatched(2) == ["a", "b"]
+
+
+async def test_what_a_github_apps_own_webhook_missed_is_asked_for_as_that_app(
+    tmp_path: Path, shell: Shell
+) -> None:
+    keys = key_pair()
+    with reserved_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        webhook = AppWebhook(f"{url}/hooks/github", SECRET)
+        app = App(7, keys.public, {"octo-org": 99, "others": 98}, webhook=webhook)
+        app_key = {"app_id": 7, "private_key": "env:APP_KEY"}
+        settings = {"credentials": {"octo-org": app_key, "others": app_key}}
+        environ = {"APP_KEY": keys.private, "GH_TOKEN": ""}
+        async with Simulator(wall_clock, apps=[app]) as simulator:
+            stage = Stage(tmp_path, port, simulator)
+            await stage.push("a", repository="others/site")
+            await stage.push("b")
+            async with stage.daemon(settings, environ) as daemon:
+                await daemon.until(looked)
+                assert await stage.dispatched(2) == ["a", "b"]
+                assert looks(daemon) == [MissedLookedFor(hooks=1, missed=2, asked=2, refused={})]
+                listed = await shell.run("hook", "list")
+                assert "app:octo-org   push      as its page says" in listed.out
 
 
 async def test_webhooks_that_go_elsewhere_or_are_switched_off_are_left_alone(stage: Stage) -> None:

@@ -71,10 +71,10 @@ def list_hooks(target: Target, place: str | None, *, as_json: bool) -> None:
         rows = Listing(("id", "where", "trigger", "events", "last answer", "url"))
         for hook in answer["hooks"]:
             rows.add(
-                str(hook["id"]),
+                str(hook["id"] or "–"),
                 plain(hook["place"]),
                 plain(", ".join(hook["triggers"])),
-                plain(", ".join(hook["events"])),
+                plain(", ".join(hook["events"]) or "as its page says"),
                 plain(hook["last"] if hook["active"] else "switched off"),
                 plain(hook["url"]),
             )
@@ -89,7 +89,7 @@ def ping_hooks(target: Target, trigger: str, place: str | None, *, as_json: bool
 
     async def ping(daemon: Connection) -> list[Answer]:
         found = await _hooks(daemon, place)
-        hooks = [hook for hook in found["hooks"] if trigger in hook["triggers"]]
+        hooks = [hook for hook in found["hooks"] if trigger in hook["triggers"] and hook["id"]]
         if not hooks:
             _complain(found["errors"])
             raise DispatchdError(f"no webhook comes to {trigger}: dispatchd hook create {trigger}")
@@ -112,7 +112,7 @@ def delete_hook(target: Target, number: int, place: str | None, *, as_json: bool
     async def delete(daemon: Connection) -> Answer:
         found = await _hooks(daemon, place)
         for hook in found["hooks"]:
-            if hook["id"] == number:
+            if number and hook["id"] == number:
                 return await daemon.post("/api/v1/hooks/delete", HOOK, _named(hook))
         _complain(found["errors"])
         raise DispatchdError(f"no webhook {number} comes here: dispatchd hook list")

@@ -148,6 +148,14 @@ class Installation:
                 return self._token.value  # which lives a few minutes more
             raise
 
+    async def proven(self, request: Request) -> tuple[int, Mapping[str, str], bytes]:
+        """The answer to a request about the App itself, which is made under its claim. Raises
+        NoToken where none comes."""
+        answer = await self._answered(request)
+        if answer[0] == 401 and await self._mended(answer[1]):
+            answer = await self._answered(request)
+        return answer
+
     async def renewed(self, refused: str) -> bool:
         """Forgets the token; the next is asked for in its place. One that came after the refused
         one is not."""

@@ -45,6 +45,8 @@ BODY_MAX = 64 * 1024
 BODY_TIMEOUT = 2.0
 """Seconds that an answer's body may take. Its status is there by then, and says all but the
 words."""
+PROVEN_MAX = 4 * 1024 * 1024
+"""Bytes read of an answer to a GitHub App; a page of its deliveries has some 50,000."""
 REDIRECTS_MAX = 3
 
 
@@ -189,27 +191,39 @@ class GitHub:
             raise kind("" if isinstance(answer, Accepted) else answer.reason) from None
         return reply
 
+    async def ask_as_app(self, question: Question) -> Reply:
+        """As `ask`, but for redirects: about a GitHub App, which proves itself by its claim. Raises
+        FetchError, also where the credential is none of an App's."""
+        if not isinstance(self._key, Installation):
+            raise FetchError("the credential is a token, and no GitHub App's")
+        request = github.question_request(question, self._api_url, self._api_version)
+        try:
+            status, headers, body = await self._key.proven(request)
+        except NoToken as error:
+            answer = error.answer
+            raise FetchError("" if isinstance(answer, Accepted) else answer.reason) from None
+        return self._reply(status, headers, body)
+
     async def _asked(self, question: Question, token: str) -> Reply:
         request = github.question_request(question, self._api_url, self._api_version)
         for _ in range(REDIRECTS_MAX + 1):
             response = await self._ask(request, token, question.most)
-            now = self._clock()
-            reply = Reply(
-                response.status,
-                response.headers,
-                response.body,
-                github.limits(response.headers, now),
-                github.clock_there(response.headers, now),
-            )
+            reply = self._reply(response.status, response.headers, response.body)
             there = github.redirected(reply, request.url)
             if there is None:
                 return reply
             request = replace(request, url=there)
         raise FetchError(f"GitHub redirects in a circle, the last time to {request.url}")
 
+    def _reply(self, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
+        now = self._clock()
+        return Reply(
+            status, headers, body, github.limits(headers, now), github.clock_there(headers, now)
+        )
+
     async def _prove(self, request: Request, claim: str) -> tuple[int, Mapping[str, str], bytes]:
         """Asks under an App's claim. Raises FetchError."""
-        response = await self._ask(request, claim, BODY_MAX)
+        response = await self._ask(request, claim, PROVEN_MAX)
         return response.status, response.headers, response.body
 
     async def _ask(self, request: Request, token: str, most: int) -> _Response:

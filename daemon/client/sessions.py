@@ -68,6 +68,10 @@ class Sessions:
             raise FetchError(_nobody_for(repository))
         return await self._sessions[credential.name].ask(repository, question)
 
+    async def ask_as_app(self, credential: str, question: Question) -> Reply:
+        """As `GitHub.ask_as_app`, under the credential of that name."""
+        return await self._sessions[credential].ask_as_app(question)
+
     async def send(self, dispatch: Dispatch, gone: Callable[[], None] = nobody_waits) -> Exchange:
         """As `GitHub.send`; refuses a dispatch to a repository that no credential is for."""
         credential = self._settings.credential_for(dispatch.repository)

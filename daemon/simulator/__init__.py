@@ -3,7 +3,7 @@ and memory, for ``--simulate``, ``make demo`` and the tests. It can be told to f
 
 from __future__ import annotations
 
-from daemon.simulator.apps import App
+from daemon.simulator.apps import App, AppWebhook
 from daemon.simulator.faults import Fault, FaultKind
 from daemon.simulator.repositories import ReceivedDispatch
 from daemon.simulator.runs import Run
@@ -14,6 +14,7 @@ from daemon.simulator.workflows import ANY_EVENT, Listener
 __all__ = [
     "ANY_EVENT",
     "App",
+    "AppWebhook",
     "Fault",
     "FaultKind",
     "Listener",

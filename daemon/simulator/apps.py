@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from aiohttp import web
 
+from daemon.simulator.hooks import OfApp
 from daemon.simulator.runs import timestamp
 from daemon.simulator.validation import DOCS, Rejection
 from daemon.simulator.world import World
@@ -18,6 +19,15 @@ APP_DOCS = f"{DOCS}/apps/apps"
 CLAIM_MAX = timedelta(minutes=10)
 TOKEN_LIFE = timedelta(hours=1)
 _PERMISSIONS: Mapping[str, str] = {"contents": "write", "actions": "read", "metadata": "read"}
+
+
+@dataclass(frozen=True, slots=True)
+class AppWebhook:
+    """The webhook that belongs to an App, as its page has it."""
+
+    url: str
+    secret: str = field(repr=False)
+    events: frozenset[str] = frozenset({"push"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,7 @@ class App:
     installations: Mapping[str, int]
     slug: str = "dispatchd"
     permissions: Mapping[str, str] = field(default_factory=lambda: dict(_PERMISSIONS))
+    webhook: AppWebhook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,8 @@ class Apps:
 
     def takes(self, request: web.Request) -> bool:
         """Whether this is a request under a claim, which is checked by its route."""
+        if request.path.startswith("/app/hook/"):
+            return True
         return request.path.partition("/installations/")[0] == "/app" or (
             request.path.startswith(("/repos/", "/orgs/"))
             and request.path.endswith("/installation")
@@ -100,7 +113,7 @@ class Apps:
             raise Rejection(403, "Resource not accessible by integration", APP_DOCS)
 
     async def _app(self, request: web.Request) -> web.StreamResponse:
-        app = self._claimed(request)
+        app = self.claimed(request)
         document = {
             "id": app.id,
             "slug": app.slug,
@@ -112,7 +125,7 @@ class Apps:
         return web.json_response(document)
 
     async def _installation(self, request: web.Request) -> web.StreamResponse:
-        app = self._claimed(request)
+        app = self.claimed(request)
         owner = request.match_info["owner"]
         number = _number_at(app, owner)
         name = request.match_info.get("name")
@@ -133,7 +146,7 @@ class Apps:
         return web.json_response(document)
 
     async def _access_tokens(self, request: web.Request) -> web.StreamResponse:
-        app = self._claimed(request)
+        app = self.claimed(request)
         if self.suspended:
             raise Rejection(403, "This installation has been suspended", APP_DOCS)
         number = int(request.match_info["id"])
@@ -152,7 +165,7 @@ class Apps:
         }
         return web.json_response(document, status=201)
 
-    def _claimed(self, request: web.Request) -> App:
+    def claimed(self, request: web.Request) -> App:
         """The App whose claim the request carries. Raises Rejection, in GitHub's words."""
         import jwt
 
@@ -176,6 +189,12 @@ class Apps:
             raise undecoded from None
         _check_times(claims, self._clock())
         return app
+
+
+def place_of(app: App) -> OfApp:
+    """The App as the place of its webhook."""
+    installations = ((owner.lower(), number) for owner, number in app.installations.items())
+    return OfApp(app.id, tuple(installations))
 
 
 def _check_times(claims: Mapping[str, object], now: datetime) -> None:

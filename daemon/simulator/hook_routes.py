@@ -12,8 +12,8 @@ from typing import Any
 from aiohttp import web
 
 from daemon.simulator import shapes
-from daemon.simulator.apps import Apps
-from daemon.simulator.hooks import Hook, HookDelivery, Hooks, Place
+from daemon.simulator.apps import Apps, place_of
+from daemon.simulator.hooks import Hook, HookDelivery, Hooks, OfApp, Place
 from daemon.simulator.lookups import here
 from daemon.simulator.paging import SIZE, SIZE_MAX, Page, at_least_one
 from daemon.simulator.routing import Handler, named, of_repository, writable
@@ -53,12 +53,19 @@ class HookRoutes:
             ("GET", _DELIVERY, self._delivery),
             ("POST", _DELIVERY + "/attempts", self._redeliver),
         ]
-        own = [
-            route
-            for method, path, handler in table
-            for route in of_repository(method, path, handler)
+        routes = []
+        for method, path, handler in table:
+            routes += of_repository(method, path, handler)
+            routes.append(web.route(method, _ORG + path, handler))
+        deliveries = "/app/hook/deliveries"
+        one = deliveries + r"/{delivery:\d{1,12}}"
+        routes += [
+            web.get("/app/hook/config", self._app_config),
+            web.get(deliveries, self._deliveries),
+            web.get(one, self._delivery),
+            web.post(one + "/attempts", self._redeliver),
         ]
-        return own + [web.route(method, _ORG + path, handler) for method, path, handler in table]
+        return routes
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         place = self._place(request, "write")
@@ -163,6 +170,8 @@ class HookRoutes:
         """The repository or organisation of the path. Raises Rejection where there is none, and
         where an App's token has no such right there."""
         token = request.headers.get("Authorization", "").partition(" ")[2].strip()
+        if request.path.startswith("/app/"):
+            return place_of(self._apps.claimed(request))
         if "org" in request.match_info:
             organisation = self._world.organisation(request.match_info["org"])
             if organisation is None:
@@ -173,10 +182,15 @@ class HookRoutes:
         self._apps.demand(token, repository.full_name, "repository_hooks", right)
         return repository
 
+    async def _app_config(self, request: web.Request) -> web.StreamResponse:
+        place = self._place(request)
+        hook = next(iter(self._hooks.of(place)), None)
+        return web.json_response(_config(hook) if hook else {"content_type": "form"})
+
     def _named(self, request: web.Request) -> Hook:
-        place, wanted = self._place(request), int(request.match_info["hook"])
+        place, wanted = self._place(request), request.match_info.get("hook")
         for hook in self._hooks.of(place):
-            if hook.id == wanted:
+            if wanted in (None, str(hook.id)):
                 return hook
         raise Rejection(404, "Not Found")
 
@@ -201,20 +215,13 @@ class HookRoutes:
         of_org = isinstance(hook.place, str)
         url = f"{here(request)}{_address(hook.place)}/hooks/{hook.id}"
         last = next(iter(self._hooks.deliveries(hook)), None)
-        config = {
-            "url": hook.url,
-            "content_type": hook.content_type,
-            "insecure_ssl": hook.insecure_ssl,
-        }
-        if hook.secret:
-            config["secret"] = "********"  # noqa: S105  # which is what GitHub shows of it
         shown: dict[str, object] = {
             "type": "Organization" if of_org else "Repository",
             "id": hook.id,
             "name": "web",
             "active": hook.active,
             "events": sorted(hook.events),
-            "config": config,
+            "config": _config(hook),
             "updated_at": timestamp(hook.updated_at),
             "created_at": timestamp(hook.created_at),
             "url": url,
@@ -261,6 +268,17 @@ def _changed(hook: Hook, document: dict[str, Any]) -> Hook:
     return changed
 
 
+def _config(hook: Hook) -> dict[str, str]:
+    config = {
+        "url": hook.url,
+        "content_type": hook.content_type,
+        "insecure_ssl": hook.insecure_ssl,
+    }
+    if hook.secret:
+        config["secret"] = "********"  # noqa: S105  # which is what GitHub shows of it
+    return config
+
+
 def _names(document: dict[str, Any], key: str) -> frozenset[str]:
     names = document.get(key, [])
     if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
@@ -269,10 +287,14 @@ def _names(document: dict[str, Any], key: str) -> frozenset[str]:
 
 
 def _address(place: Place) -> str:
+    if isinstance(place, OfApp):
+        return "/app"
     return f"/orgs/{place}" if isinstance(place, str) else f"/repos/{place.full_name}"
 
 
 def _about(place: Place, url: str) -> dict[str, object]:
+    if isinstance(place, OfApp):
+        return {}
     if isinstance(place, str):
         return {"organization": {"login": place}}
     return {"repository": shapes.repository_in_short(place, url)}
@@ -293,6 +315,6 @@ def _item(delivery: HookDelivery) -> dict[str, object]:
         "status_code": delivery.status_code,
         "event": delivery.event,
         "action": delivery.action,
-        "installation_id": None,
+        "installation_id": delivery.installation,
         "repository_id": delivery.repository_number,
     }

@@ -27,12 +27,21 @@ ANSWER_TIMEOUT = 10.0
 _RESPONSE_MAX = 64 * 1024
 
 
-Place: TypeAlias = Repository | str
+@dataclass(frozen=True, slots=True)
+class OfApp:
+    """A GitHub App as the place of its own webhook: it is told of the owners that it is installed
+    for, by their names in lower case, each with the number of its installation."""
+
+    app_id: int
+    installations: tuple[tuple[str, int], ...]
+
+
+Place: TypeAlias = Repository | str | OfApp
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A webhook that somebody registered, in a repository or, by its name, an organisation;
+    """A webhook that somebody registered, in a repository, an organisation (by its name) or an App;
     ``content_type`` is ``json`` or ``form``."""
 
     id: int
@@ -76,6 +85,12 @@ class HookDelivery:
         return action if isinstance(action, str) else None
 
     @property
+    def installation(self) -> int | None:
+        found = self.payload.get("installation")
+        number = found.get("id") if isinstance(found, dict) else None
+        return number if isinstance(number, int) else None
+
+    @property
     def succeeded(self) -> bool:
         return 200 <= self.status_code < 400
 
@@ -109,7 +124,7 @@ class Hooks:
                 for hook in self._hooks.values()
                 if isinstance(hook.place, str) and hook.place.lower() == place.lower()
             ]
-        return [hook for hook in self._hooks.values() if hook.place is place]
+        return [hook for hook in self._hooks.values() if hook.place == place]
 
     def deliveries(self, hook: Hook) -> list[HookDelivery]:
         """Those that are answered and not yet forgotten, newest first."""
@@ -134,7 +149,14 @@ class Hooks:
         ]
         of_owner = [hook for hook in self.of(owner) if hook.wants(event)]
         told = {**payload, "organization": {"login": owner}}
-        return sent + [self.send(hook, event, told) for hook in of_owner]
+        sent += [self.send(hook, event, told) for hook in of_owner]
+        for hook in list(self._hooks.values()):
+            if isinstance(hook.place, OfApp) and hook.wants(event):
+                number = dict(hook.place.installations).get(owner.lower())
+                if number is not None:
+                    installed = {**payload, "installation": {"id": number}}
+                    sent.append(self.send(hook, event, installed))
+        return sent
 
     def send(
         self,
@@ -166,7 +188,7 @@ class Hooks:
         delivery = HookDelivery(
             id=delivery_id,
             hook_id=hook.id,
-            repository_number=None if isinstance(hook.place, str) else hook.place.number,
+            repository_number=(hook.place.number if isinstance(hook.place, Repository) else None),
             guid=headers["X-GitHub-Delivery"],
             event=event,
             payload=payload,
@@ -231,8 +253,12 @@ class Hooks:
 
 
 def _kind(place: Place) -> str:
+    if isinstance(place, OfApp):
+        return "integration"
     return "organization" if isinstance(place, str) else "repository"
 
 
 def _number(place: Place) -> int:
+    if isinstance(place, OfApp):
+        return place.app_id
     return zlib.crc32(place.lower().encode()) if isinstance(place, str) else place.number

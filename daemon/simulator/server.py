@@ -13,13 +13,13 @@ from typing import Self
 from aiohttp import web
 
 from daemon.simulator.actions import Actions
-from daemon.simulator.apps import App, Apps
+from daemon.simulator.apps import App, Apps, place_of
 from daemon.simulator.conditional import conditional
 from daemon.simulator.controls import PREFIX, Controls
 from daemon.simulator.dispatches import ALWAYS_WITH_RUN, Dispatches
 from daemon.simulator.faults import Fault, FaultPlace
 from daemon.simulator.hook_routes import HookRoutes
-from daemon.simulator.hooks import Hooks
+from daemon.simulator.hooks import Hook, Hooks
 from daemon.simulator.lookups import Lookups
 from daemon.simulator.mishaps import Mishaps
 from daemon.simulator.pulls import Pulls
@@ -103,6 +103,8 @@ class Simulator:
         self.secondary = SecondaryQuota(SecondaryLimits())
         self._ghes = ghes
         self.hooks = Hooks(clock)
+        for app in apps:
+            self._add_webhook(app)
         self._pulls = Pulls(self._world, self.hooks, clock)
         self._watch = RunWatch(self._world, self.hooks, clock, lambda: self.url)
         self._watching: asyncio.Task[None] | None = None
@@ -145,6 +147,25 @@ class Simulator:
     def stalled(self) -> int:
         """How many answers are being held right now."""
         return self._mishaps.stalled
+
+    def _add_webhook(self, app: App) -> None:
+        """Registers the App's own webhook, where it has one."""
+        if app.webhook is None:
+            return
+        now = self._clock()
+        hook = Hook(
+            id=self.hooks.next_id(),
+            place=place_of(app),
+            url=app.webhook.url,
+            secret=app.webhook.secret,
+            content_type="json",
+            insecure_ssl="0",
+            events=app.webhook.events,
+            active=True,
+            created_at=now,
+            updated_at=now,
+        )
+        self.hooks.add(hook)
 
     def allow(self, *tokens: str | Token) -> None:
         """From now on these tokens are good, beside those of the Apps, and no others."""

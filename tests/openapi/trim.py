@@ -52,6 +52,10 @@ OPERATIONS = [
             ("PUT", "/pulls/{pull_number}/merge"),
         ]
     ),
+    "GET /app/hook/config",
+    "GET /app/hook/deliveries",
+    "GET /app/hook/deliveries/{delivery_id}",
+    "POST /app/hook/deliveries/{delivery_id}/attempts",
     "GET /orgs/{org}/installation",
     *(
         f"{verb} /orgs/{{org}}/hooks{place}"
