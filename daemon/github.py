@@ -48,8 +48,8 @@ _RIGHTS = (
 _OF_A_WORKFLOW = "/actions/workflows/"
 _OF_HOOKS = re.compile(r"/(repos/[^/]+/[^/]+|repositories/[0-9]+|orgs/[^/]+)/hooks(?![^/?])")
 _HOOK_RIGHTS = (
-    "the token needs 'webhooks: write' on the {owner} (fine-grained token or GitHub App), or the "
-    "scope 'admin:{scope}' (classic token)"
+    "the token needs 'webhooks: write' on the {place} (fine-grained token or GitHub App), or the "
+    "scope {scope} (classic token); and a person's token is to be that of an {who}"
 )
 
 
@@ -499,9 +499,11 @@ def _explanation(
 def _needed(url: str, right: str) -> str:
     """What the token lacks; where no ``right`` is named, what the URL asks for."""
     if _of_organisation(url):
-        return _HOOK_RIGHTS.format(owner="organisation, and be an owner's", scope="org_hook")
+        return _HOOK_RIGHTS.format(place="organisation", scope="'admin:org_hook'", who="owner")
     if _OF_HOOKS.search(url):
-        return _HOOK_RIGHTS.format(owner="repository", scope="repo_hook")
+        return _HOOK_RIGHTS.format(
+            place="repository", scope="'repo' or 'admin:repo_hook'", who="admin there"
+        )
     return _RIGHTS.format(right=right or _right(url))
 
 

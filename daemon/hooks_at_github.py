@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 
-from daemon.errors import FetchError
+from daemon.errors import CredentialError, FetchError
 from daemon.github import (
     Failed,
     Question,
@@ -132,11 +132,14 @@ class HooksAtGithub:
 
     async def _asked(self, place: str, question: Question, expected: int) -> Reply:
         app = place.startswith(APP)
-        reply = (
-            await self._ask_as_app(place.removeprefix(APP), question)
-            if app
-            else await self._ask(place, question)
-        )
+        try:
+            reply = (
+                await self._ask_as_app(place.removeprefix(APP), question)
+                if app
+                else await self._ask(place, question)
+            )
+        except CredentialError as error:
+            raise Denied(f"{place}: {error}") from None
         if reply.status == expected:
             return reply
         now = self._clock()

@@ -193,9 +193,9 @@ class GitHub:
 
     async def ask_as_app(self, question: Question) -> Reply:
         """As `ask`, but for redirects: about a GitHub App, which proves itself by its claim. Raises
-        FetchError, also where the credential is none of an App's."""
+        FetchError, and CredentialError where the credential is none of an App's."""
         if not isinstance(self._key, Installation):
-            raise FetchError("the credential is a token, and no GitHub App's")
+            raise CredentialError("the credential is a token, and no GitHub App's")
         request = github.question_request(question, self._api_url, self._api_version)
         try:
             status, headers, body = await self._key.proven(request)

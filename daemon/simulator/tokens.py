@@ -21,6 +21,8 @@ _NEEDED = (
     ("GET", r"/actions/permissions", "administration", "read"),
     ("GET", r"/actions(/.*)?", "actions", "read"),
     ("", r"/actions(/.*)?", "actions", "write"),
+    ("GET", r"/hooks(/.*)?", "repository_hooks", "read"),
+    ("", r"/hooks(/.*)?", "repository_hooks", "write"),
     ("GET", r"/(contents|branches|git)(/.*)?", "contents", "read"),
 )
 _LEVELS = ("", "read", "write", "admin")
