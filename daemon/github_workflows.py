@@ -155,9 +155,10 @@ def file_told(reply: Reply, now: datetime) -> tuple[str, str] | None:
     if document.get("encoding") != "base64" or size > TEXT_MAX:
         return None
     try:
-        return b64decode(content).decode(errors="replace").removeprefix("\ufeff"), sha
+        raw = b64decode("".join(content.split()), validate=True)  # it comes in lines
     except (binascii.Error, ValueError):
         raise _strange("a workflow file") from None
+    return raw.decode(errors="replace").removeprefix("\ufeff"), sha
 
 
 def _listed(each: object) -> Listed:

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.cli import probing
+from daemon.app import Surroundings, running
+from daemon.cli import examining, probing
+from daemon.facts import Facts
 from daemon.simulator import App, Fault, FaultKind, Listener, Simulator, Token
 from daemon.simulator.faults import FaultPlace
 from daemon.store.file import Lock, create
@@ -24,7 +26,7 @@ from tests.harness import wall_clock
 from tests.inprocess import serving
 from tests.rsa import key_pair
 from tests.shell import Ran, Shell
-from tests.specs import API_KEY, ENVIRON, SECRET, cron_entry, trigger_entry
+from tests.specs import API_KEY, ENVIRON, SECRET, config, cron_entry, trigger_entry
 from tests.test_listeners import SHOWS
 
 REPOSITORY = "octo-org/octo-repo"
@@ -427,3 +429,95 @@ async def test_as_a_process_it_says_the_same(shell: Shell) -> None:
         ran = await shell.spawn("doctor", "--json")
     assert ran.code == 0
     assert json.loads(ran.out)["fail"] == 0
+
+
+async def test_of_a_simulation_its_stand_in_is_asked(shell: Shell, tmp_path: Path) -> None:
+    """What it sends goes there, whatever GH_API_URL says."""
+    environ = {
+        **ENVIRON,
+        "DISPATCHD_LISTEN": "127.0.0.1:0",
+        "DISPATCHD_DATABASE_URL": f"sqlite:///{tmp_path}/dispatchd.sqlite",
+    }
+    loaded = config(crons=[cron_entry("nightly")], environ=environ)
+    async with running(loaded, Facts(), Surroundings(environ, simulate=True)):
+        ran = await shell.run("doctor", "--json", GH_API_URL="http://127.0.0.1:9", GH_TOKEN="")
+    assert ran.code == 0
+    assert "nothing reaches GitHub" in ran.err
+    assert "heard by dispatched.yml" in said(ran, "listener", "ok")
+
+
+async def test_a_daemon_that_does_not_take_the_key_is_told(shell: Shell, tmp_path: Path) -> None:
+    async with github() as simulator, serving(tmp_path, simulator=simulator) as daemon:
+        ran = await doctor(
+            shell, simulator, "--url", daemon.url, API_KEY="another key of 23 letters"
+        )
+    assert "Unauthorized" in said(ran, "daemon", "warn")
+
+
+async def test_a_daemon_that_hangs_cannot_hang_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examining, "DAEMON_ANSWERS", 0.2)
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        async with github() as simulator:
+            url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+            ran = await doctor(shell, simulator, "--url", url)
+    assert "did not answer within 0.2 s" in said(ran, "daemon", "warn")
+
+
+async def test_a_workflow_that_is_started_by_its_name_needs_actions_write(shell: Shell) -> None:
+    dispatch = {"via": "workflow_dispatch", "workflow": "by-hand.yml", "ref": "main"}
+    shell.write(crons=[cron_entry("nightly", dispatch=dispatch)])
+    text = "on: {workflow_dispatch: {inputs: {x: {}}}}\njobs: {a: {runs-on: x}}\n"
+    results = []
+    for level in ("read", "write"):
+        token = Token(OURS, None, {"actions": level, "contents": "read"})
+        async with github(tokens=[token]) as simulator:
+            repository = simulator.world.repository(REPOSITORY)
+            assert repository is not None
+            repository.put("by-hand.yml", text, wall_clock())
+            results.append(await doctor(shell, simulator))
+            assert simulator.received == []
+    reading, writing = results
+    assert "no actions: write" in said(reading, "permissions", "fail")
+    assert "actions: write: GitHub found only fault" in said(writing, "permissions", "ok")
+    assert "declares no input dispatchd" in said(writing, "inputs", "fail")
+
+
+async def test_an_app_without_a_repository_is_not_tried_out(shell: Shell, tmp_path: Path) -> None:
+    shell.write(crons=[], triggers=[])
+    app_settings(shell, tmp_path)
+    async with github() as simulator:
+        ran = await doctor(shell, simulator, GH_TOKEN="", GH_REPO="", GH_OWNER="")
+    assert "was not tried out" in said(ran, "token", "warn")
+
+
+@pytest.mark.parametrize("name", ["tzdata.zi", "+VERSION"])
+async def test_the_release_of_the_systems_time_zones_is_read(
+    shell: Shell, tmp_path: Path, name: str
+) -> None:
+    directory = tmp_path / "zoneinfo"
+    directory.mkdir()
+    (directory / "UTC").write_bytes(b"TZif")
+    (directory / name).write_text("# version 2019c\n")
+    zoneinfo.reset_tzpath(to=[str(directory)])
+    async with github() as simulator:
+        ran = await doctor(shell, simulator)
+    assert "has release 2019c, and the Python package tzdata is newer" in said(
+        ran, "time zones", "warn"
+    )
+
+
+async def test_a_database_in_memory_and_an_empty_file_are_told(
+    shell: Shell, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.sqlite").touch()
+    async with github() as simulator:
+        memory = await doctor(shell, simulator, "--database", "sqlite://")
+        empty = await doctor(shell, simulator, "--database", f"sqlite:///{tmp_path}/empty.sqlite")
+        odd = await doctor(shell, simulator, "--database", "sqlite:///x.sqlite?mode=ro")
+    assert "is in memory" in said(memory, "database", "warn")
+    assert "can be read and written" in said(empty, "database", "ok")
+    assert "takes no options" in said(odd, "database", "fail")

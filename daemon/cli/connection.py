@@ -76,6 +76,9 @@ class Connection:
                 await session.close()
                 tried.append(_silence(address, error))
                 continue
+            except BaseException:  # whoever asks has waited long enough
+                await session.close()
+                raise
             self._session, self._address = session, address
             return self
         # Without any address: the database was named, and no socket can lie beside it.

@@ -33,7 +33,9 @@ async def inspected(url: str, now: datetime) -> Database:
         found = await asyncio.to_thread(_seen, where, path)
         if found.fault or found.held_by or not found.exists:
             return found
-        await asyncio.to_thread(_check_soundness, path)
+        if await asyncio.to_thread(_is_empty, path):
+            return found
+        await asyncio.to_thread(examine, path)
         store = await asyncio.to_thread(Store.open, url, owner="", now=now, read_only=True)
         await store.close()
     except OSError as error:
@@ -76,10 +78,9 @@ def holder(path: Path) -> str:
     return ""
 
 
-def _check_soundness(path: Path) -> None:
-    if path.stat().st_size == 0 and not wal_of(path).exists():
-        raise StoreError(f"{path} is empty: `dispatchd run` makes a database of it")
-    examine(path)
+def _is_empty(path: Path) -> bool:
+    """Whether a database is still to be made of it, as `dispatchd run` does."""
+    return path.stat().st_size == 0 and not wal_of(path).exists()
 
 
 def _unwritable(path: Path) -> str:
