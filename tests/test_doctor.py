@@ -85,7 +85,7 @@ async def test_where_all_is_well_it_says_so_and_exits_with_0(shell: Shell) -> No
     assert ran.json["warn"] == 0, ran.out
     checks = {each["check"] for each in ran.json["checks"]}
     assert checks == {
-        "config", "secret", "daemon", "time zones", "github", "token", "clock", "rate",
+        "config", "secret", "daemon", "database", "time zones", "github", "token", "clock", "rate",
         "repository", "permissions", "listener", "run-name",
     }  # fmt: skip
 

@@ -45,8 +45,11 @@ class Zones:
 
 
 def database(found: Database, *, running: bool) -> Iterator[Finding]:
-    """``running``: whether a daemon answered, which says itself how it gets along with it."""
+    """``running``: whether a daemon answered, which says itself how it gets along with it; whoever
+    asks may be somebody who cannot even read it."""
     check, where = "database", found.where
+    if found.fault and running:
+        return
     if found.fault:
         yield fail(check, where, found.fault)
         return
@@ -57,6 +60,8 @@ def database(found: Database, *, running: bool) -> Iterator[Finding]:
         text = f"{found.held_by} uses it, and does not answer here"
         remedy = "look at its log; it may be hung, or run with other settings than this command"
         yield warn(check, where, text, remedy)
+    elif found.held_by:
+        yield ok(check, where, "the running daemon uses it")
     elif not found.exists:
         yield ok(check, where, "is not there yet, and can be made")
     elif not running:
