@@ -31,6 +31,12 @@ class Descent:
     run: Run | None = None
     remark: str = ""
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The ids, and the run, as they are shown."""
+        run = (f"run {self.run[1]} of {self.run[0]}",) if self.run else ()
+        return (*self.ids, *run)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

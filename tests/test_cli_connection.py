@@ -158,5 +158,5 @@ async def test_a_dispatch_that_waits_still_is_told_with_where_to_look(
     answer = json.dumps({"dispatch_id": "dsp_1"})
     impostor.answers = {"/ping": (200, PONG, ""), "/dispatch": (202, answer, "")}
     ran = await shell.run("dispatch", "x", "--url", impostor.url)
-    told = "x: queued: not settled within 10 s; `dispatchd dispatches dsp_1` shows why\n"
+    told = "x: queued; `dispatchd dispatches dsp_1` shows why it is not settled yet\n"
     assert (ran.code, ran.out) == (0, told)

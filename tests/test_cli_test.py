@@ -371,6 +371,20 @@ async def test_what_tells_a_delivery_from_others_is_shown(push_shell: Shell) -> 
     assert body.startswith("sha256:")
 
 
+async def test_what_a_delivery_descends_from_is_shown(shell: Shell) -> None:
+    one, other = ("dsp_" + letter * 26 for letter in "ab")
+    shell.write(triggers=[trigger_entry("x", auth=SIGNED, parent="body.?parent.orValue('job/7')")])
+    run = {"id": 7, "event": "push", "display_title": other, "head_branch": f"job/{other}"}
+    body = {"parent": one, "workflow_run": run, "repository": {"full_name": "acme/Shop"}}
+    words = ("test", "x", "--payload", "-", "--header", "X-GitHub-Event: workflow_run", "--sign")
+    ran = await shell.run(*words, "--json", stdin=json.dumps(body).encode())
+    assert ran.json["parents"] == [one, other, "run 7 of acme/shop"]
+    ran = await shell.run(*words, stdin=json.dumps(body).encode())
+    assert f"\nparent     {one}\n" in ran.out
+    ran = await shell.run(*words, stdin=b"{}")
+    assert "(its `parent` holds no id of a dispatch: 'job/7')" in ran.out
+
+
 async def test_a_handshake_shows_its_answer(shell: Shell) -> None:
     shell.write(
         triggers=[

@@ -67,7 +67,7 @@ def send_dispatch(
     took = (
         f"{github} took it ({queued})"
         if answer.get("success")
-        else f"queued: not settled within 10 s; `dispatchd dispatches {queued}` shows why"
+        else f"queued; `dispatchd dispatches {queued}` shows why it is not settled yet"
     )
     show(answer, as_json, f"{event_type}: {took}")
 

@@ -187,6 +187,7 @@ def _tried(
         "requests": [_shown(each, settings) for each in found.dispatches if not each.reason],
         "response": answer_view(found.answer),
         "dedupe_keys": list(found.dedupe_keys),
+        "parents": list(found.parents),
         **variables_view(found.variables),
         "condition": condition_view(found.condition),
     }, found
@@ -250,6 +251,8 @@ def _print(result: Mapping[str, Any], found: Tryout) -> None:
         rows.add("", plain(f"({note})"))
     if found.dedupe_keys:
         rows.add("dedupe", plain("\n".join(found.dedupe_keys)))
+    if found.parents:
+        rows.add("parent", plain("\n".join(found.parents)))
     if answer := found.answer:
         rows.add("answer", plain(f"{answer.status} {answer.content_type} {brief(answer.body)}"))
     put(rows)

@@ -40,7 +40,8 @@ class Tryout:
     """What would become of a request whose sender is believed.
 
     ``outcome`` is None where it is refused before it is judged, with ``status``. ``answer`` is the
-    trigger's own, or that to a handshake. ``dedupe_keys`` are what tells it from other deliveries.
+    trigger's own, or that to a handshake. ``dedupe_keys`` are what tells it from other deliveries,
+    ``parents`` what it says that it descends from.
     ``variables`` end with the first that fails; ``condition`` is None where there is no ``when``,
     or a variable failed. ``notes`` say for people what may be behind a reason.
     """
@@ -51,6 +52,7 @@ class Tryout:
     dispatches: tuple[Dispatch, ...] = ()
     answer: Answer | None = None
     dedupe_keys: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
     variables: tuple[Variable, ...] = ()
     condition: Part | None = None
     notes: tuple[str, ...] = ()
@@ -103,11 +105,15 @@ def tried(
         dispatches=verdict.dispatches,
         answer=judgement.answer,
         dedupe_keys=verdict.dedupe.keys if verdict.dedupe else (),
+        parents=verdict.descent.words if verdict.descent else (),
         variables=variables,
         condition=condition,
     )
     reasons = "\n".join((found.reason, *found.faults))
-    return replace(found, notes=tuple(_notes(trigger, event, delivery, body, reasons)))
+    notes = tuple(_notes(trigger, event, delivery, body, reasons))
+    if verdict.descent and verdict.descent.remark:
+        notes += (verdict.descent.remark,)
+    return replace(found, notes=notes)
 
 
 def _greeted(reply: Reply) -> Tryout:
