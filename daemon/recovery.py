@@ -90,7 +90,7 @@ class Recovery:
         await self._sleep(SETTLE)
         order, pause = Order(), FIRST_PAUSE
         for number in range(LOOKS_MAX):
-            report = self.last = Report(order, self._clock())
+            report = Report(order, self._clock())
             await self._look_through(report)
             if number == 0 or report.finished_work:
                 self._publish(report)
@@ -110,7 +110,7 @@ class Recovery:
                 "no webhook of GitHub's can be known as ours: that takes an enabled trigger with "
                 '"auth": {"scheme": "github", …}, and `public_url` in DAEMON.yaml',
             )
-        if self._turns.locked():
+        if self._turns.locked() or not (self._ordered is None or self._ordered.done()):
             raise Refused(409, "missed deliveries are being looked for already")
         report = self.last = Report(order, self._clock())
         self._ordered = asyncio.create_task(self._carry_out(report))
@@ -129,6 +129,7 @@ class Recovery:
     async def _look_through(self, report: Report) -> None:
         """One look at all places, of one credential after the other, of several at once."""
         async with self._turns:
+            self.last = report
             try:
                 places = report.order.places or await self._places.all()
                 through = await self._places.looked_through()

@@ -3,6 +3,7 @@ and what arrives twice is dispatched once."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -224,6 +225,18 @@ async def test_switched_off_nothing_is_asked_at_a_start(stage: Stage) -> None:
         status, answer = await daemon.call("POST", "/api/v1/recover")
         assert (status, "`public_url`" in answer["error"]) == (409, True)
     assert stage.simulator.requests == before
+
+
+async def test_a_look_costs_a_request_for_each_place_and_each_webhook_and_then_nothing(
+    stage: Stage,
+) -> None:
+    await stage.hook()
+    before = stage.simulator.requests
+    async with stage.daemon() as daemon:
+        await daemon.until(looked)
+        assert stage.simulator.requests == before + 2
+        names = {task.get_name() for task in asyncio.all_tasks()}
+        assert "recovery" not in names
 
 
 async def test_many_pages_of_deliveries_are_looked_through(stage: Stage) -> None:

@@ -67,6 +67,10 @@ ONLY_LOOKED_UP = {
     "something else answers at …",
     "gave an answer that cannot be used",
     "API_KEY is not set here",
+    "the token needs 'webhooks: write' on the … (fine-grained token or GitHub App), or the scope … "
+    "(classic token); …",
+    "no webhook of GitHub's can be known as ours: …",
+    "missed deliveries are being looked for already",
     "'…' is not an id: ids are evt_… or dsp_…",
     "there is no event '…'; it may have aged out",
     "… is not in its allow_from …",
