@@ -322,6 +322,71 @@ async def test_github_that_is_away_at_the_start_is_asked_again(stage: Stage) -> 
         assert "GitHub answered 502" in trouble.message
 
 
+async def test_a_redelivery_whose_answer_was_lost_is_asked_for_again_only_if_it_did_not_arrive(
+    stage: Stage,
+) -> None:
+    """Of two that were asked for GitHub heard the first, and the proxy between the second not."""
+    asked: list[str] = []
+
+    async def forgetting(request: web.Request) -> web.Response:
+        attempt = request.path.endswith("/attempts")
+        if attempt:
+            asked.append(request.path)
+            if len(asked) == 2:
+                return web.Response(status=502)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(
+                request.method,
+                stage.simulator.url + request.path_qs,
+                data=await request.read(),
+                headers=request.headers,
+            ) as answer,
+        ):
+            body = await answer.read()
+        await stage.simulator.hooks.settled()
+        status = 502 if len(asked) == 1 and attempt else answer.status
+        headers = {"x-github-request-id": "1", "content-type": "application/json"}
+        return web.Response(status=status, body=body, headers=headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", forgetting)
+    await stage.hook()
+    await stage.push("a", "b")
+    async with TestServer(app) as proxy:
+        api = str(proxy.make_url("")).rstrip("/")
+        async with stage.daemon(environ={"GH_API_URL": api}) as daemon:
+            assert await stage.dispatched(2) == ["a", "b"]
+            await daemon.until(lambda fact: looked(fact) and fact != looks(daemon)[0])
+    assert len(asked) == 3
+    assert asked[1] == asked[2] != asked[0]
+
+
+async def test_a_right_to_read_alone_shows_what_was_missed_and_says_what_is_lacking(
+    tmp_path: Path, shell: Shell
+) -> None:
+    keys = key_pair()
+    rights = {"contents": "write", "repository_hooks": "read"}
+    app = App(7, keys.public, {"octo-org": 99}, permissions=rights)
+    with reserved_port() as port:
+        async with Simulator(wall_clock, apps=[app]) as simulator:
+            stage = Stage(tmp_path, port, simulator)
+            await stage.hook()
+            await stage.push(*"abcde")
+            settings = {
+                "credentials": {"octo-org": {"app_id": 7, "private_key": "env:APP_KEY"}},
+                "recover": False,
+            }
+            environ = {"APP_KEY": keys.private, "GH_TOKEN": ""}
+            async with stage.daemon(settings, environ):
+                before = simulator.requests
+                ran = await shell.run("recover")
+                assert (ran.code, "5 missed, 0 asked for again" in ran.out) == (1, True), ran
+                assert "'webhooks: write' on the repository" in ran.err
+                # The App, its installation and token, two lists, and three tries at most.
+                assert simulator.requests - before == 8
+
+
 async def test_a_rate_limit_is_waited_for(stage: Stage) -> None:
     await stage.hook()
     await stage.push("a")
