@@ -49,9 +49,9 @@ class Workflow:
     is empty where it listens to none. ``inputs`` are those of ``workflow_dispatch``, None where it
     does not listen to that. ``shows_id`` says whether the title of each of its runs shows the id
     that a dispatch carries, whatever else is in the payload. ``fault`` is why nothing is known of
-    the file, as what it is or has; then it hears nothing. ``unlisted_name`` is the name in the
-    file, where GitHub lists the workflow under its path instead, as it does with files that it
-    cannot read.
+    the file, as what it is or has; then it hears nothing, unless it was ``skipped``: then the fault
+    is ours, and it may. ``unlisted_name`` is the name in the file, where GitHub lists the workflow
+    under its path instead, as it does with files that it cannot read.
     """
 
     id: int
@@ -63,6 +63,7 @@ class Workflow:
     run_name: str = ""
     shows_id: bool = False
     fault: str = ""
+    skipped: bool = False
     unlisted_name: str = ""
 
     @property
@@ -240,8 +241,14 @@ class Listeners:
 
     def _unread(self) -> list[str]:
         """What may have been meant to listen, and cannot."""
-        faulty = [f"{each.file} {each.fault}" for each in self.workflows if each.fault]
+        told = [
+            (f"{each.file} {each.fault}", each.skipped) for each in self.workflows if each.fault
+        ]
+        faulty = [text for text, skipped in told if not skipped]
+        unknown = [text for text, skipped in told if skipped]
         said = [f"GitHub cannot take these files: {_list(faulty)}."] if faulty else []
+        if unknown:
+            said.append(f"Nothing is known of these files: {_list(unknown)}.")
         if self.astray:
             files = (path.rpartition("/")[2] for path in self.astray)
             said.append(

@@ -24,6 +24,7 @@ REPOSITORIES_MAX = 100
 """Repositories that are remembered; of more, those that were asked for last."""
 FILES_MAX = 300
 """Files of a repository that are read."""
+UNREADABLE = "is too large to be read, or just went away"
 AT_ONCE = 4
 """Files of a repository that are asked for at a time: GitHub minds many at once."""
 
@@ -196,7 +197,7 @@ class Preflight:
                 reply = await self._ask(repository, workflows.file_question(repository, entry.path))
             found = workflows.file_told(reply, now)
             if found is None:
-                read: WorkflowFile | str = "is too large to be read, or just went away"
+                read: WorkflowFile | str = UNREADABLE
             else:
                 # In a thread: a large one takes a while, in which other things happen.
                 read = await asyncio.to_thread(_said, found[0])
@@ -218,5 +219,7 @@ def _said(text: str) -> WorkflowFile | str:
 def _workflow(listed: Listed, memory: _Memory) -> Workflow:
     _, read = memory.read.get(listed.path, ("", f"is one of over {FILES_MAX}, and was not read"))
     if isinstance(read, str):
-        return Workflow(listed.id, listed.name, listed.path, listed.state, fault=read)
+        skipped = listed.path not in memory.read or read == UNREADABLE
+        known = (listed.id, listed.name, listed.path, listed.state)
+        return Workflow(*known, fault=read, skipped=skipped)
     return read_as(listed.id, listed.name, listed.path, listed.state, read)

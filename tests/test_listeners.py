@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon.dispatch import Dispatch
 from daemon.listeners import Listeners, Workflow, read_as
@@ -216,3 +218,35 @@ def test_the_workflow_that_is_expected_must_be_among_the_listeners(
     )
     diagnosis = found.diagnosis(dispatch(), expected)
     assert (said in diagnosis) if said else diagnosis == ""
+
+
+NAMES = st.sampled_from(["build", "Build", "deploy", "no-such"])
+WORKFLOWS = st.lists(
+    st.builds(
+        lambda types, by_hand, state: workflow(
+            "a.yml",
+            json.dumps(
+                ({"repository_dispatch": {"types": types}} if types else {"push": {}})
+                | ({"workflow_dispatch": {}} if by_hand else {})
+            ),
+            state=state,
+        ),
+        st.lists(NAMES, max_size=3),
+        st.booleans(),
+        st.sampled_from(["active", "disabled_manually", "disabled_inactivity", "odd"]),
+    ),
+    max_size=4,
+)
+
+
+@given(WORKFLOWS, NAMES, st.booleans(), st.sampled_from([None, True, False]), st.booleans())
+def test_either_somebody_hears_a_dispatch_or_it_is_said_why_not(
+    workflows: list[Workflow], event_type: str, archived: bool, actions: bool | None, by_name: bool
+) -> None:
+    found = replace(listeners(*workflows), archived=archived, actions=actions)
+    sent = dispatch(workflow="a.yml") if by_name else dispatch(event_type)
+    diagnosis = found.diagnosis(sent)
+    assert bool(diagnosis) is not bool(found.hearing(sent))
+    assert diagnosis.isprintable()
+    expecting = found.diagnosis(sent, "b.yml")
+    assert expecting

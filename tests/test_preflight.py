@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import product
 
 import pytest
 
@@ -187,6 +188,18 @@ async def test_files_that_are_elsewhere_or_broken_are_told_apart(
     assert "looks: new.yml; merge them" in said
 
 
+async def test_more_files_than_are_read_are_said_to_be_unknown(
+    simulator: Simulator, asked: Asked, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "FILES_MAX", 1)
+    found = await Preflight(asked).listeners(SITE, clock())
+    said = found.diagnosis(dispatch("late"))
+    assert "Nothing is known of these files: off.yml is one of over 1, and was not read." in said
+    site(simulator).put("build.yml", "#" * 600_000, clock())
+    found = await Preflight(asked).listeners(SITE, clock())
+    assert "build.yml is too large to be read" in found.diagnosis(dispatch("build"))
+
+
 async def test_a_repository_without_workflows_is_no_error(
     simulator: Simulator, asked: Asked, clock: Clock
 ) -> None:
@@ -249,3 +262,32 @@ async def test_only_so_many_repositories_are_remembered(
     assert asked.paths == []
     await known.listeners("octo/a", clock())
     assert asked.paths
+
+
+async def test_those_that_are_said_to_hear_are_those_that_run(
+    simulator: Simulator, asked: Asked, clock: Clock
+) -> None:
+    """For each kind of file, state and type."""
+    repository = site(simulator)
+    forms = [
+        "repository_dispatch",
+        "[push, repository_dispatch]",
+        "{repository_dispatch: {types: [build, late]}}",
+        "{repository_dispatch: {types: BUILD}}",
+        "{repository_dispatch: }",
+        "{push: {types: [build]}}",
+    ]
+    states = [None, WorkflowState.DISABLED_INACTIVITY]
+    for number, (form, state, branch) in enumerate(product(forms, states, ["", "feature"])):
+        text = f"on: {form}\njobs: {{a: {{runs-on: x}}}}\n"
+        repository.put(f"f{number}.yml", text, clock(), state=state, branch=branch)
+    found = await Preflight(asked).listeners(SITE, clock())
+    for event_type in ("build", "BUILD", "late", "push"):
+        began = len(simulator.runs)
+        question = Question(
+            f"/repos/{SITE}/dispatches", "POST", body=b'{"event_type": "%s"}' % event_type.encode()
+        )
+        assert (await asked(SITE, question)).status == 204
+        ran = {run.workflow.path for run in simulator.runs[began:]}
+        assert {each.path for each in found.hearing(dispatch(event_type))} == ran
+        assert bool(found.diagnosis(dispatch(event_type))) is not bool(ran)
