@@ -21,10 +21,11 @@ from datetime import UTC, datetime, timedelta
 from daemon.api import Api
 from daemon.arming import Arming
 from daemon.by_hand import ByHand
-from daemon.client import Fetcher, Sessions
+from daemon.client import Fetcher, Sessions, Teller
 from daemon.config import read_anew
 from daemon.cursors import take_up
 from daemon.deadlines import DeadlineWatch
+from daemon.dispatch import State
 from daemon.dispatch_route import DispatchRoute
 from daemon.dispatcher import Dispatcher
 from daemon.doors import address_shown, open_doors
@@ -42,6 +43,7 @@ from daemon.facts import (
     Stopping,
     Trouble,
 )
+from daemon.following_up import FollowingUp
 from daemon.health import Health
 from daemon.hook_places import HookPlaces
 from daemon.hook_ranges import RangeRefresher
@@ -68,6 +70,9 @@ from daemon.store import Store
 
 DRAIN = timedelta(seconds=8)
 """How long dispatches in flight may take to finish after SIGTERM; all in all it takes 10 s."""
+
+TOLD_AT_LAST = timedelta(seconds=1)
+"""How long notices on their way may take beside that."""
 
 
 def wall_clock() -> datetime:
@@ -131,6 +136,7 @@ async def running(
             now=clock(),
             lane_of=settings.lane_of,
             guards=settings.guards,
+            follows=config.follows,
         )
         stack.push_async_callback(store.close)
         if count := await store.rewind_waits(clock()):
@@ -142,6 +148,7 @@ async def running(
                 )
             )
         await store.reclaim(clock())
+        await store.hasten_follow_ups(clock())
         pauses = Pauses(store, clock, facts)
         await pauses.load()
         taken_up = take_up(config.crons, await store.cursors(), clock(), pauses.standing)
@@ -150,9 +157,10 @@ async def running(
         for incident in await store.take_up(taken_up):
             facts.publish(IncidentNoticed(incident))
 
-        github = await stack.enter_async_context(
-            Sessions(settings, clock, lambda secret: read_anew(secret, surroundings.environ))
-        )
+        def reread(secret: Secret) -> Secret:
+            return read_anew(secret, surroundings.environ)
+
+        github = await stack.enter_async_context(Sessions(settings, clock, reread))
         dispatcher = Dispatcher(
             store,
             github.send,
@@ -164,6 +172,19 @@ async def running(
             facts=facts,
         )
         stack.callback(facts.subscribe(lambda fact: _wake(dispatcher, fact)))
+
+        teller = await stack.enter_async_context(Teller(settings.ca_file, clock, reread))
+        following_up = FollowingUp(
+            config,
+            store,
+            teller.tell,
+            ids=ids,
+            clock=clock,
+            random=random.random,
+            facts=facts,
+            simulated=surroundings.simulate,
+        )
+        stack.callback(facts.subscribe(lambda fact: _wake_follow_ups(following_up, fact)))
 
         intake = Intake(config, store, store, ids=ids, clock=clock, facts=facts)
         scheduler = Scheduler(
@@ -257,6 +278,7 @@ async def running(
             )
             resting = tasks.create_task(pauses.run(), name="pauses")
             recovering = tasks.create_task(recovery.run(), name="recovery")
+            following = tasks.create_task(following_up.run(), name="follow-ups")
             refreshing = (
                 tasks.create_task(hook_ranges.run(), name="hook_ranges")
                 if asks_for_github
@@ -286,6 +308,8 @@ async def running(
                 await recovery.stop()
                 await hook_places.stop()
                 await dispatcher.stop(DRAIN)
+                following.cancel()
+                await following_up.stop(TOLD_AT_LAST)
                 dispatch_route.release()
                 for runner in runners:
                     await runner.cleanup()
@@ -335,3 +359,8 @@ WAKING = EventRecorded | DispatchAdded | DispatchSettled | EntryResumed | Dispat
 def _wake(dispatcher: Dispatcher, fact: Fact) -> None:
     if isinstance(fact, WAKING):
         dispatcher.wake()
+
+
+def _wake_follow_ups(following_up: FollowingUp, fact: Fact) -> None:
+    if isinstance(fact, DispatchSettled) and fact.dispatch.state is State.DEAD:
+        following_up.wake()

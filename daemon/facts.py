@@ -9,6 +9,7 @@ from datetime import datetime
 
 from daemon.dispatch import Attempt, Dispatch
 from daemon.event import Event, FiringOutcome, Pause, Verdict
+from daemon.follow_up import FollowUp
 from daemon.incident import Incident
 
 
@@ -33,7 +34,7 @@ class EventRecorded:
 
 @dataclass(frozen=True, slots=True)
 class DispatchAdded:
-    """A further dispatch of an event that was there already: a replay by hand."""
+    """A further dispatch of an event that was there already: a replay by hand, or a follow-up."""
 
     dispatch: Dispatch
 
@@ -122,6 +123,13 @@ class MissedLookedFor:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowUpSettled:
+    """What was owed after a dispatch went wrong is done, or given up."""
+
+    follow_up: FollowUp
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something in the daemon itself does not work: which part, what, and what it does now."""
 
@@ -149,6 +157,7 @@ Fact = (
     | AttemptMade
     | DispatchSettled
     | MissedLookedFor
+    | FollowUpSettled
     | Trouble
     | Stopping
 )

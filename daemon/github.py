@@ -409,7 +409,7 @@ def _is_rate_limit(fields: Mapping[str, str], words: str) -> bool:
 
 
 def _throttled(said: str, fields: Mapping[str, str], now: datetime) -> Throttled:
-    wait = _retry_after(fields, now)
+    wait = retry_after(fields, now)
     if wait is None and _number(fields.get("x-ratelimit-remaining")) == 0:
         wait = _until_reset(fields, now)
     if wait is None:
@@ -418,7 +418,7 @@ def _throttled(said: str, fields: Mapping[str, str], now: datetime) -> Throttled
     return Throttled(now + wait, f"{said}; it is a rate limit that ends in {seconds} s")
 
 
-def _retry_after(fields: Mapping[str, str], now: datetime) -> timedelta | None:
+def retry_after(fields: Mapping[str, str], now: datetime) -> timedelta | None:
     """The wait that ``retry-after`` asks for: seconds, or an HTTP date."""
     text = fields.get("retry-after", "")
     if (seconds := _number(text)) is not None:

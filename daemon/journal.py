@@ -24,6 +24,7 @@ from daemon.facts import (
     EventRecorded,
     Fact,
     FiringAccounted,
+    FollowUpSettled,
     IncidentNoticed,
     MissedLookedFor,
     RequestRefused,
@@ -31,6 +32,7 @@ from daemon.facts import (
     Stopping,
     Trouble,
 )
+from daemon.follow_up import Standing
 
 IDS_TOLD = 20
 """Ids that one line names; who wants more of them asks the store."""
@@ -146,6 +148,8 @@ class Journal:
                             supersedes=", ".join(verdict.supersedes),
                         ),
                     )
+            case DispatchAdded(dispatch=dispatch) if dispatch.replay_of is None:
+                log.info("dispatch added", dispatch_id=dispatch.id, entry=dispatch.entry)
             case DispatchAdded(dispatch=dispatch):
                 log.info("dispatch replayed", dispatch_id=dispatch.id, replay_of=dispatch.replay_of)
             case FiringAccounted(outcome=FiringOutcome.FIRED):
@@ -225,6 +229,20 @@ class Journal:
                     missed=fact.missed,
                     asked_again=fact.asked,
                     **({"not_asked": _counts(fact.refused)} if fact.refused else {}),
+                )
+            case FollowUpSettled(follow_up=follow_up):
+                gave_up = follow_up.state is Standing.GAVE_UP
+                (log.error if gave_up else log.info)(
+                    f"follow-up {follow_up.state}",
+                    dispatch_id=follow_up.dispatch_id,
+                    entry=follow_up.entry,
+                    cause=follow_up.cause.value,
+                    **_given(
+                        made=follow_up.made,
+                        target=follow_up.target,
+                        run_url=follow_up.run_url,
+                        reason=_short(follow_up.reason),
+                    ),
                 )
             case Trouble():
                 log.error("trouble", part=fact.part, message=_short(fact.message))

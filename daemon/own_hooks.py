@@ -11,7 +11,14 @@ from daemon.expressions import Path, stands_for, texts_compared
 from daemon.github_app import AppKey
 from daemon.github_hooks import APP, PING, is_place
 from daemon.routes import Routes
-from daemon.spec import Config, Credential, DispatchSpec, Settings, TriggerSpec
+from daemon.spec import (
+    Config,
+    Credential,
+    DispatchSpec,
+    Settings,
+    TriggerSpec,
+    every_dispatch,
+)
 
 SCHEMES = frozenset({"github", "github_legacy"})
 """Of triggers that GitHub's webhooks come to."""
@@ -97,9 +104,9 @@ def events_named(trigger: TriggerSpec) -> frozenset[str]:
 def dispatches_of(config: Config) -> Iterator[DispatchSpec]:
     """What the enabled entries dispatch."""
     for cron in config.crons:
-        yield from cron.dispatches if cron.enabled else ()
+        yield from every_dispatch(cron) if cron.enabled else ()
     for trigger in config.triggers:
-        yield from trigger.dispatches if trigger.enabled else ()
+        yield from every_dispatch(trigger) if trigger.enabled else ()
 
 
 def repositories_named(config: Config) -> list[str]:

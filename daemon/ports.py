@@ -21,6 +21,7 @@ from daemon.event import (
     Pause,
     Verdict,
 )
+from daemon.follow_up import FollowUp
 from daemon.incident import Incident, IncidentKind
 from daemon.pacing import Spent
 from daemon.schedule import Schedule
@@ -204,6 +205,36 @@ class Rests(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class OwedFollowUp:
+    """A follow-up that is due, with its dispatch as it stands and its event, without the body."""
+
+    follow_up: FollowUp
+    dispatch: Dispatch
+    event: Event
+
+
+class FollowUpBook(Protocol):
+    """Where follow-ups are owed."""
+
+    async def owed_follow_ups(self, now: datetime, limit: int) -> Sequence[OwedFollowUp]:
+        """Up to ``limit`` that are due, the longest waiting first."""
+        ...
+
+    async def change_follow_ups(self, changed: Sequence[FollowUp]) -> None:
+        """Keeps how these stand now, but for those that are settled already."""
+        ...
+
+    async def dispatch_follow_up(self, settled: FollowUp, made: Dispatch) -> Verdict | None:
+        """Settles one with the dispatch that it comes to, and returns what became of that: it may
+        be held. None, and nothing is done, where the follow-up is settled already."""
+        ...
+
+    async def told(self, target: str, since: datetime) -> Sequence[datetime]:
+        """When notices went to the target since then."""
+        ...
+
+
 Fetch = Callable[[str], Awaitable[bytes]]
 """Fetches a URL that a sender named, on a host that its scheme trusts. Raises FetchError."""
 
@@ -241,6 +272,8 @@ class Records(Protocol):
         """All that descends from the eldest ancestor of the dispatch that is known; None: there is
         no such dispatch."""
         ...
+
+    async def follow_ups(self, dispatch_id: str) -> Sequence[FollowUp]: ...
 
     async def counts(self) -> Mapping[State, int]: ...
 

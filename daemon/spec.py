@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import TypeAlias
 
 from daemon.addresses import AllowList, Networks
 from daemon.chain import Breaker, Guards
 from daemon.event import Overlap
 from daemon.expressions import Condition, Expression, Template, Tree
+from daemon.follow_up import Cause, Follows, nobody
 from daemon.github import API_VERSION
 from daemon.github_app import AppKey
 from daemon.schedule import Schedule
@@ -56,6 +58,22 @@ class DispatchSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeSpec:
+    """Somebody to tell. ``url`` is where, None where its reference leads nowhere yet; ``text`` what
+    to say in place of the usual. At most ``max`` messages go there in any span ``per``: what is
+    more is told in one."""
+
+    url: Secret | None
+    text: Template | None
+    max: int
+    per: timedelta
+
+
+FollowUpSpec: TypeAlias = DispatchSpec | NoticeSpec
+"""What to do after something went wrong."""
+
+
+@dataclass(frozen=True, slots=True)
 class CronSpec:
     """One entry of CRONS.json. What fires on time is sent up to ``jitter`` later. Of a backlog the
     newest ``catch_up_limit`` instants are looked at one by one; none fires that is later than
@@ -72,6 +90,8 @@ class CronSpec:
     catch_up_limit: int = CATCH_UP_LIMIT
     overlap: Overlap = Overlap.ALLOW
     alert_after: timedelta | None = None
+    on_failure: FollowUpSpec | None = None
+    on_missing: FollowUpSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +166,8 @@ class TriggerSpec:
     rate_limit: RateLimitSpec | None = None
     coalesce: CoalesceSpec | None = None
     parent: Expression | None = None
+    on_failure: FollowUpSpec | None = None
+    on_missing: FollowUpSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,3 +266,28 @@ class Config:
 
     def trigger(self, name: str) -> TriggerSpec | None:
         return next((trigger for trigger in self.triggers if trigger.name == name), None)
+
+    @property
+    def follows(self) -> Follows:
+        """Which entries want follow-ups, and for which causes."""
+        entries: tuple[CronSpec | TriggerSpec, ...] = (*self.crons, *self.triggers)
+        wanted = frozenset(
+            (entry.name, cause)
+            for entry in entries
+            for cause in Cause
+            if follow_up_of(entry, cause)
+        )
+        return (lambda entry, cause: (entry, cause) in wanted) if wanted else nobody
+
+
+def follow_up_of(entry: CronSpec | TriggerSpec | None, cause: Cause) -> FollowUpSpec | None:
+    """What the entry wants done for the cause; nothing where it is gone or disabled."""
+    if entry is None or not entry.enabled:
+        return None
+    return entry.on_missing if cause is Cause.MISSING else entry.on_failure
+
+
+def every_dispatch(entry: CronSpec | TriggerSpec) -> tuple[DispatchSpec, ...]:
+    """All that the entry can dispatch, also after something went wrong."""
+    follow_ups = (entry.on_failure, entry.on_missing)
+    return (*entry.dispatches, *(each for each in follow_ups if isinstance(each, DispatchSpec)))

@@ -11,6 +11,7 @@ from daemon.chain import Family
 from daemon.dispatch import Attempt, Dispatch
 from daemon.event import Delivery, Event, FiringRecord, Pause, Verdict
 from daemon.expressions import JSON, rfc3339
+from daemon.follow_up import FollowUp
 from daemon.incident import Incident
 
 FAMILY_MAX = 1000
@@ -101,13 +102,17 @@ def dispatch_view(dispatch: Dispatch) -> dict[str, JSON]:
     }
 
 
-def dispatch_details(dispatch: Dispatch, attempts: Sequence[Attempt]) -> dict[str, JSON]:
-    """The same with the payload or the inputs (JSON text, as it goes out) and every attempt."""
+def dispatch_details(
+    dispatch: Dispatch, attempts: Sequence[Attempt], follow_ups: Sequence[FollowUp]
+) -> dict[str, JSON]:
+    """The same with the payload or the inputs (JSON text, as it goes out), every attempt and every
+    follow-up."""
     by_name = bool(dispatch.workflow)
     return dispatch_view(dispatch) | {
         "client_payload": "" if by_name else dispatch.client_payload,
         "inputs": dispatch.client_payload if by_name else None,
         "tries": [attempt_view(attempt) for attempt in attempts],
+        "follow_ups": [follow_up_view(each) for each in follow_ups],
     }
 
 
@@ -159,6 +164,25 @@ def attempt_view(attempt: Attempt) -> JSON:
         "status": attempt.status,
         "message": attempt.message,
         "request_id": attempt.request_id,
+    }
+
+
+def follow_up_view(follow_up: FollowUp) -> JSON:
+    """What was owed after the dispatch went wrong; ``target`` is how the config names the URL."""
+    return {
+        "cause": follow_up.cause.value,
+        "state": follow_up.state.value,
+        "at": rfc3339(follow_up.at),
+        "attempts": follow_up.attempts,
+        "next_try": _instant(follow_up.wake_at),
+        "settled_at": _instant(follow_up.settled_at),
+        "reason": follow_up.reason,
+        "target": follow_up.target or None,
+        "dispatch_id": follow_up.made,
+        "run_id": follow_up.run_id or None,
+        "run_attempt": follow_up.run_attempt or None,
+        "run_url": follow_up.run_url or None,
+        "conclusion": follow_up.run_conclusion or None,
     }
 
 

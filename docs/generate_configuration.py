@@ -160,6 +160,7 @@ def page() -> str:
         section("TRIGGERS.json", trigger, required=_always(triggers)),
         *(section(key, trigger["properties"][key], 3) for key in NESTED),
         section("dispatch", crons["$defs"]["dispatch"], required={"event_type": REQUIRED}),
+        section("Follow-ups", _notice(crons), required={"notify": REQUIRED}),
         "## Older entries\n\n" + OLDER,
         older("In CRONS.json", cron["properties"]),
         older("In TRIGGERS.json", trigger["properties"]),
@@ -181,6 +182,12 @@ def section(
     needed = {**(required or {}), **dict.fromkeys(described.get("required", ()), REQUIRED)}
     keys = {key: one for key, one in described["properties"].items() if "deprecated" not in one}
     return f"{'#' * level} {title}\n\n{described['description']}\n\n{_table(keys, needed)}"
+
+
+def _notice(crons: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a follow-up has of its own; the rest is a dispatch's."""
+    follow_up = crons["$defs"]["follow_up"]
+    return {**follow_up["then"], "description": follow_up["description"]}
 
 
 def _each(described: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -196,11 +196,6 @@ class TestFaults:
             "triggers[0].methods",
         }
 
-    @pytest.mark.parametrize("key", ["on_failure", "on_missing"])
-    def test_keys_of_later_versions_are_not_supported_yet(self, tmp_path: Path, key: str) -> None:
-        later = {key: {"notify": "https://hooks.example.com/build"}}
-        assert "not supported yet" in only_fault(tmp_path, crons=[CRON | later])
-
     def test_a_name_is_taken_once_across_both_files(self, tmp_path: Path) -> None:
         found = only_fault(tmp_path, crons=[CRON], triggers=[TRIGGER | {"name": "nightly"}])
         assert found.startswith("TRIGGERS.json:3:11: triggers[0].name: ")

@@ -44,6 +44,7 @@ AUTHS: list[dict[str, Any]] = [
 WITHIN = [
     *(("dedupe", "key"), ("dedupe", "window"), ("variables", "a"), ("variables", "1a")),
     *(("response", "status"), ("response", "content_type")),
+    *(("on_failure", "notify"), ("on_failure", "text"), ("on_missing", "rate_limit")),
 ]
 
 

@@ -34,7 +34,7 @@ def test_the_configuration_page_offers_all_that_is_supported_and_nothing_else() 
     rows = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
     crons, triggers, daemon = map(schema, NAMES)
     described = [crons["$defs"]["entry"], triggers["$defs"]["entry"], daemon]
-    described.append(crons["$defs"]["dispatch"])
+    described += [crons["$defs"]["dispatch"], crons["$defs"]["follow_up"]["then"]]
     keys = {key: one for part in described for key, one in part["properties"].items()}
     later = {key for key, one in keys.items() if one.get("x-not-yet")}
     assert keys.keys() & rows == keys.keys() - later

@@ -216,7 +216,7 @@ async def shown(daemon: Daemon, dispatch_id: str) -> dict[str, Any]:
     async with daemon.records() as store:
         dispatch = await store.dispatch(dispatch_id)
         assert dispatch is not None
-        return dispatch_details(dispatch, await store.attempts(dispatch_id))
+        return dispatch_details(dispatch, await store.attempts(dispatch_id), ())
 
 
 async def assert_fired_every_second(daemon: Daemon) -> None:

@@ -19,15 +19,18 @@ from daemon.facts import (
     EventRecorded,
     Fact,
     FiringAccounted,
+    FollowUpSettled,
     IncidentNoticed,
     RequestRefused,
     Started,
     Stopping,
     Trouble,
 )
+from daemon.follow_up import Standing
 from daemon.incident import Incident, IncidentKind
 from daemon.journal import TEXT_MAX, Journal, open_log
 from daemon.render import new_dispatch
+from tests.follow_ups import follow_up
 
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 DELIVERY = Delivery(
@@ -52,6 +55,7 @@ DISPATCH = new_dispatch(
     send_within=timedelta(days=1),
 )
 ATTEMPT = Attempt("dsp_1", 1, NOW, timedelta(seconds=0.25), "accepted", 204, "", "REQ:1")
+FOLLOW_UP = follow_up(state=Standing.NOTIFIED, target="env:SLACK_URL")
 
 
 def written(*facts: Fact) -> list[dict[str, Any]]:
@@ -97,7 +101,7 @@ def test_the_many_that_a_delivery_does_not_concern_share_a_line() -> None:
 def test_every_kind_of_fact_has_its_line() -> None:
     lines = written(
         Started(("http://127.0.0.1:8080",), 1, 2, "/d.sqlite", simulated=True),
-        DispatchAdded(DISPATCH),
+        DispatchAdded(replace(DISPATCH, replay_of="dsp_1")),
         FiringAccounted("nightly", NOW, FiringOutcome.FIRED),
         FiringAccounted("nightly", NOW, FiringOutcome.MISSED, "too late"),
         FiringAccounted("nightly", NOW, FiringOutcome.MISSED, "paused", 7, wanted=True),
@@ -106,6 +110,8 @@ def test_every_kind_of_fact_has_its_line() -> None:
         EntryResumed("push", "bob", 2),
         AttemptMade(DISPATCH, ATTEMPT),
         DispatchSettled(DISPATCH),
+        DispatchAdded(DISPATCH),
+        FollowUpSettled(FOLLOW_UP),
         Trouble("store", "the disk is full"),
         Stopping(3),
     )
@@ -119,6 +125,8 @@ def test_every_kind_of_fact_has_its_line() -> None:
         "entry resumed",
         "attempt accepted",
         "dispatch pending",
+        "dispatch added",
+        "follow-up notified",
         "trouble",
         "stopping",
     ]
@@ -128,6 +136,7 @@ def test_every_kind_of_fact_has_its_line() -> None:
     assert (lines[5]["by"], lines[5]["reason"]) == ("alice", "the runners move")
     assert (lines[6]["by"], lines[6]["released"]) == ("bob", 2)
     assert lines[7]["request_id"] == "REQ:1"
+    assert (lines[10]["cause"], lines[10]["target"]) == ("dead", "env:SLACK_URL")
 
 
 def test_a_dead_dispatch_is_an_error_and_a_later_try_is_named() -> None:

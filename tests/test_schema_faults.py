@@ -51,20 +51,6 @@ def test_defaults_hold_neither_name_nor_auth() -> None:
     assert said == [f"15: defaults.name: {why}", f"28: defaults.auth: {why}"]
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [*({"on_failure": DISPATCH, "on_missing": {"notify": "https://example.com"}}.items())],
-)
-def test_a_cron_key_of_later_is_refused_and_nothing_else_said_of_it(key: str, value: Any) -> None:
-    assert cron_faults(**{key: value}) == [f"crons[0].{key}: not supported yet (remove it)"]
-
-
-@pytest.mark.parametrize("key", ["on_failure", "on_missing"])
-def test_a_trigger_key_of_later_is_refused(key: str) -> None:
-    said = trigger_faults(**{key: {}})
-    assert said == [f"triggers[0].{key}: not supported yet (remove it)"]
-
-
 @pytest.mark.parametrize("key", ["expect_run", "on_ambiguous"])
 def test_a_dispatch_key_of_later_is_refused(key: str) -> None:
     said = cron_faults(dispatch=[DISPATCH, {**DISPATCH, key: "verify"}])
@@ -92,7 +78,8 @@ def test_an_entry_says_in_one_way_when_it_fires() -> None:
         ({"Timezone": "x"}, 'crons[0].Timezone: unknown key "Timezone" (did you mean "timezone"?)'),
         ({"colour": 1}, 'crons[0].colour: unknown key "colour" (allowed here: name, description,'
          " enabled, schedule, every, offset, at, timezone, start_at, end_at, exclude, jitter,"
-         " catch_up, max_lateness, catch_up_limit, overlap, alert_after, dispatch)"),
+         " catch_up, max_lateness, catch_up_limit, overlap, alert_after, on_failure,"
+         " on_missing, dispatch)"),
         ({"timezone": 1}, 'crons[0].timezone: must be a string, not a number (such as'
          ' "Europe/Berlin")'),
         ({"enabled": "no"}, "crons[0].enabled: must be true or false, not a string"),

@@ -11,7 +11,7 @@ from daemon.github import one_line
 from daemon.github_workflows import READ_ACTIONS, WRITE_ACTIONS, WRITE_CONTENTS
 from daemon.listeners import Listeners, Workflow
 from daemon.render import METADATA_KEY
-from daemon.spec import Config, CronSpec, DispatchSpec, TriggerSpec
+from daemon.spec import Config, CronSpec, DispatchSpec, TriggerSpec, every_dispatch
 
 SHOWN = 3
 """How many names of a list are written out."""
@@ -47,7 +47,7 @@ def sent(config: Config) -> tuple[Sent, ...]:
     found: dict[tuple[str, str, str], Sent] = {}
     entries: list[CronSpec | TriggerSpec] = [*config.crons, *config.triggers]
     for entry in entries:
-        for dispatch in entry.dispatches if entry.enabled else ():
+        for dispatch in every_dispatch(entry) if entry.enabled else ():
             for one in _each(entry.name, dispatch):
                 key = (one.repository.lower(), one.event_type, one.workflow)
                 found[key] = _merged(found[key], one) if key in found else one

@@ -114,7 +114,8 @@ def show_dispatches(
         dispatch = await store.dispatch(dispatch_id)
         if dispatch is None:
             raise DispatchdError(f"there is no dispatch {dispatch_id!r}; it may have aged out")
-        return dispatch_details(dispatch, await store.attempts(dispatch_id))
+        attempts = await store.attempts(dispatch_id)
+        return dispatch_details(dispatch, attempts, await store.follow_ups(dispatch_id))
 
     answer = look(target, from_daemon, from_store)
     print_answer(answer, as_json, _details if dispatch_id else _dispatch_rows)

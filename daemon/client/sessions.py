@@ -3,7 +3,6 @@ repository."""
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from typing import Self
 
 from daemon.client.keys import Reread
 from daemon.client.session import Exchange, GitHub, nobody_waits
+from daemon.client.trust import trusting
 from daemon.dispatch import Attempt, Dispatch
 from daemon.errors import FetchError
 from daemon.github import Failed, Question, Reply
@@ -24,10 +24,7 @@ class Sessions:
     def __init__(self, settings: Settings, clock: Callable[[], datetime], reread: Reread) -> None:
         self._settings = settings
         self._clock = clock
-        # Also trusts whom the system does.
-        tls = ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else None
-        if tls is not None:
-            tls.load_default_certs()
+        tls = trusting(settings.ca_file)
         self._sessions = {
             credential.name: GitHub(
                 credential.api_url,

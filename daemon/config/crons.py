@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from daemon.config.dispatches import DispatchReader
 from daemon.config.entry import Entry
+from daemon.config.follow_ups import FollowUpReader
 from daemon.config.node import Node
 from daemon.config.schedules import ScheduleReader
 from daemon.event import Overlap
@@ -16,8 +17,11 @@ from daemon.spec import CATCH_UP_LIMIT, CatchUp, CronSpec
 class CronReader:
     """Reads cron entries; all of them share one vocabulary."""
 
-    def __init__(self, dispatches: DispatchReader, schedules: ScheduleReader) -> None:
+    def __init__(
+        self, dispatches: DispatchReader, follow_ups: FollowUpReader, schedules: ScheduleReader
+    ) -> None:
         self._dispatches = dispatches
+        self._follow_ups = follow_ups
         self._vocabulary = Vocabulary.for_cron().with_dispatch()
         self._schedules = schedules
 
@@ -27,6 +31,8 @@ class CronReader:
         schedule = self._schedules.read(node, entry.name, enabled=entry.enabled)
         jitter = self._schedules.jitter(node, schedule)
         dispatches = self._dispatches.read(node, self._vocabulary, lenient=entry.lenient)
+        on_failure = self._follow_ups.of_cron(node, "on_failure")
+        on_missing = self._follow_ups.of_cron(node, "on_missing")
         if entry.findings.spoiled or schedule is None:
             return None
         return CronSpec(
@@ -41,6 +47,8 @@ class CronReader:
             catch_up_limit=node.whole("catch_up_limit", CATCH_UP_LIMIT),
             overlap=Overlap(node.text("overlap") or Overlap.ALLOW),
             alert_after=_given(node, "alert_after"),
+            on_failure=on_failure,
+            on_missing=on_missing,
         )
 
 

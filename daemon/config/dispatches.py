@@ -39,6 +39,10 @@ class DispatchReader:
         )
         return tuple(spec for spec in specs if spec is not None)
 
+    def read_one(self, node: Node, vocabulary: Vocabulary) -> DispatchSpec | None:
+        """The one dispatch that ``node`` is; likewise."""
+        return self._read(node, vocabulary, lenient=False)
+
     def _read(self, node: Node, vocabulary: Vocabulary, lenient: bool) -> DispatchSpec | None:
         repository = node.text("repository") or self._default_repository
         if repository:

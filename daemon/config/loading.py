@@ -12,6 +12,7 @@ from daemon.config.crons import CronReader
 from daemon.config.dispatches import DispatchReader
 from daemon.config.entry import Entry, EntrySource, refuse_repeated_names
 from daemon.config.findings import Findings, Secrets
+from daemon.config.follow_ups import FollowUpReader
 from daemon.config.keyring import Keyring
 from daemon.config.legacy import Rewritten, rewrite_cron, rewrite_trigger
 from daemon.config.node import Node
@@ -100,8 +101,9 @@ class _Loading:
         yaml, own = self._settings_file()
         settings = SettingsReader(yaml, self._environ, self._flags, self._keyring, own)
         dispatches = DispatchReader(settings.default_repository)
-        cron_specs = _specs(CronReader(dispatches, ScheduleReader(now)).read, crons)
-        reader = TriggerReader(dispatches, self._keyring)
+        follow_ups = FollowUpReader(dispatches, self._keyring)
+        cron_specs = _specs(CronReader(dispatches, follow_ups, ScheduleReader(now)).read, crons)
+        reader = TriggerReader(dispatches, follow_ups, self._keyring)
         trigger_specs = _specs(reader.read, triggers)
         _report_homeless(dispatches.homeless)
         result = settings.read(named=frozenset(dispatches.repositories))

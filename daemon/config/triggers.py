@@ -10,6 +10,7 @@ from daemon.addresses import GITHUB, AllowList, Network, NetworkError, Networks,
 from daemon.config.auth import AuthReader
 from daemon.config.dispatches import DispatchReader, warn_of_dollars
 from daemon.config.entry import Entry
+from daemon.config.follow_ups import FollowUpReader
 from daemon.config.keyring import Keyring
 from daemon.config.node import Node
 from daemon.config.paths import PathError, path_template
@@ -43,8 +44,11 @@ class TriggerReader:
     """Reads trigger entries, and remembers the ``url_signers``: those whose senders sign the URL
     that they call."""
 
-    def __init__(self, dispatches: DispatchReader, keyring: Keyring) -> None:
+    def __init__(
+        self, dispatches: DispatchReader, follow_ups: FollowUpReader, keyring: Keyring
+    ) -> None:
         self._dispatches = dispatches
+        self._follow_ups = follow_ups
         self._auths = AuthReader(keyring)
         self._vocabularies: dict[tuple[str, ...], Vocabulary] = {}
         self.url_signers: list[Node] = []
@@ -67,6 +71,8 @@ class TriggerReader:
         rate_limit = _rate_limit(node, vocabulary)
         coalesce = _coalesce(node, vocabulary, dispatches)
         parent = _expression(node.child("parent"), vocabulary)
+        on_failure = self._follow_ups.of_trigger(node, "on_failure")
+        on_missing = self._follow_ups.of_trigger(node, "on_missing")
         path = node.text("path")
         if entry.findings.spoiled or auth is None or path is None:
             return None
@@ -87,6 +93,8 @@ class TriggerReader:
             rate_limit=rate_limit,
             coalesce=coalesce,
             parent=parent,
+            on_failure=on_failure,
+            on_missing=on_missing,
         )
 
     def _vocabulary(self, node: Node) -> Vocabulary:

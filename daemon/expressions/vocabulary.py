@@ -36,6 +36,28 @@ _CRON_NAMES = {
     "firing.catch_up": cel.Type.BOOL,
 }
 
+_DISPATCHED_NAMES = {
+    "cause": cel.Type.STRING,
+    "dispatch.id": cel.Type.STRING,
+    "dispatch.entry": cel.Type.STRING,
+    "dispatch.repository": cel.Type.STRING,
+    "dispatch.event_type": cel.Type.STRING,
+    "dispatch.workflow": cel.Type.STRING,
+    "dispatch.ref": cel.Type.STRING,
+    "dispatch.state": cel.Type.STRING,
+    "dispatch.reason": cel.Type.STRING,
+    "dispatch.attempts": cel.Type.INT,
+    "dispatch.client_payload": cel.Type.DYN,
+    "run.id": cel.Type.INT,
+    "run.url": cel.Type.STRING,
+    "run.name": cel.Type.STRING,
+    "run.attempt": cel.Type.INT,
+    "run.conclusion": cel.Type.STRING,
+}
+_TRIGGERED_NAMES = {
+    name: _TRIGGER_NAMES[name]
+    for name in ("event.id", "event.received_at", "event.trigger", "event.client_ip")
+}
 _LITERAL_PATTERN = re.compile(
     r"""(?:\.matches\(|regex\.extract\([^()'"]*,)\s*"""
     r"""(?P<literal>[rR]?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'))\s*\)"""
@@ -98,6 +120,15 @@ class Vocabulary:
     @classmethod
     def for_cron(cls) -> Vocabulary:
         return cls(_CRON_NAMES)
+
+    @classmethod
+    def for_follow_up_of_trigger(cls) -> Vocabulary:
+        """What a trigger's follow-up sees: no body any more, but what was dispatched of it."""
+        return cls(_TRIGGERED_NAMES | _DISPATCHED_NAMES)
+
+    @classmethod
+    def for_follow_up_of_cron(cls) -> Vocabulary:
+        return cls(_CRON_NAMES | _DISPATCHED_NAMES)
 
     def with_variable(self, name: str, expression: Expression) -> Vocabulary:
         """Adds ``variables.NAME`` with the type that ``expression`` comes to."""

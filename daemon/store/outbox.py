@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -14,7 +15,7 @@ from daemon.errors import StoreError
 from daemon.event import Pause
 from daemon.pacing import Spent
 from daemon.ports import Claim
-from daemon.store import budgets, pauses, schema
+from daemon.store import budgets, followups, pauses, schema
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import chunks
 from daemon.store.lanes import lane_of
@@ -66,6 +67,7 @@ def add(connection: Connection, groups: Sequence[Sequence[Dispatch]]) -> list[No
     ]
     if rows:
         run_for_each(connection, DISPATCHES, rows)
+        followups.owe_dead(connection, chain.from_iterable(groups))
     return [None] * len(groups)
 
 
@@ -240,8 +242,8 @@ def cancel(
 
 
 def save(connection: Connection, dispatches: Collection[Dispatch]) -> None:
-    """Writes what can change of dispatches that nobody holds a lease on (any more), and lets go
-    what waited for their end."""
+    """Writes what can change of dispatches that nobody holds a lease on (any more), lets go
+    what waited for their end, and notes what follows on it."""
     rows = [
         {
             "key": dispatch.id,
@@ -267,6 +269,7 @@ def save(connection: Connection, dispatches: Collection[Dispatch]) -> None:
     }
     if ended:
         set_free(connection, ended, max(ended.values()))
+        followups.owe_dead(connection, dispatches)
 
 
 def _locked(connection: Connection, ids: Iterable[str]) -> dict[str, Dispatch]:

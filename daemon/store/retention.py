@@ -14,19 +14,25 @@ from daemon.store import schema
 def prune(connection: Connection, before: datetime, limit: int) -> int:
     """Deletes up to ``limit`` rows of each kind that ended before ``before``; returns how many in
     all, 0 when none is left. An event goes with all that hangs on it, and stays while any of its
-    dispatches is unfinished, or a sticky key that has not ended leads to it: who comes with that
-    key is answered from its dispatch."""
+    dispatches is unfinished or owes a follow-up, or a sticky key that has not ended leads to it:
+    who comes with that key is answered from its dispatch."""
     events, dispatches = schema.events, schema.dispatches
     dedupe, firings = schema.dedupe, schema.firings
     unfinished = select(dispatches.c.id).where(
         dispatches.c.event_id == events.c.id, dispatches.c.state.in_(UNFINISHED)
+    )
+    follow_ups = schema.follow_ups
+    owing = (
+        select(follow_ups.c.dispatch_id)
+        .join(dispatches, dispatches.c.id == follow_ups.c.dispatch_id)
+        .where(dispatches.c.event_id == events.c.id, follow_ups.c.wake_at.is_not(None))
     )
     promised = select(dedupe.c.key).where(
         dedupe.c.event_id == events.c.id, dedupe.c.sticky, dedupe.c.expires_at >= before
     )
     old_events = (
         select(events.c.id)
-        .where(events.c.at < before, ~unfinished.exists(), ~promised.exists())
+        .where(events.c.at < before, ~unfinished.exists(), ~owing.exists(), ~promised.exists())
         .order_by(events.c.at)
         .limit(limit)
     )

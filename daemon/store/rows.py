@@ -12,6 +12,7 @@ from sqlalchemy import Column, Row, Table
 from daemon.cursors import Cursor
 from daemon.dispatch import Attempt, Dispatch, State
 from daemon.event import Delivery, Event, Firing, FiringRecord, Pause
+from daemon.follow_up import FollowUp
 from daemon.incident import Incident
 from daemon.store import schema
 
@@ -27,6 +28,7 @@ FIRING = columns(schema.firings, FiringRecord)
 CURSOR = columns(schema.cursors, Cursor)
 PAUSE = columns(schema.pauses, Pause)
 INCIDENT = columns(schema.incidents, Incident)
+FOLLOW_UP = columns(schema.follow_ups, FollowUp)
 
 WAITING = frozenset({State.PENDING, State.UNSURE})
 
@@ -41,6 +43,7 @@ _of_dispatch = reading([column.name for column in DISPATCH])
 attempt_row = reading([column.name for column in ATTEMPT])
 cursor_row = reading([column.name for column in CURSOR])
 incident_row = reading([column.name for column in INCIDENT])
+follow_up_row = reading([column.name for column in FOLLOW_UP])
 pause_row = reading([column.name for column in PAUSE])
 
 

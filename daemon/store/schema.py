@@ -29,6 +29,7 @@ from sqlalchemy.types import TypeDecorator
 
 from daemon.dispatch import Hold, State
 from daemon.event import FiringOutcome, Outcome
+from daemon.follow_up import Cause, Standing
 from daemon.incident import IncidentKind
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -356,6 +357,32 @@ deadlines = Table(
     Index(None, "at"),
     sqlite_with_rowid=False,
 )
+
+# What is owed after a dispatch went wrong, once for each way and run in which it did.
+follow_ups = Table(
+    "follow_ups",
+    metadata,
+    Column("dispatch_id", ForeignKey("dispatches.id", ondelete="CASCADE"), primary_key=True),
+    Column("cause", Word(Cause), primary_key=True),
+    # Of the run that failed; 0 where none did.
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_attempt", Integer, primary_key=True, autoincrement=False),
+    Column("entry", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("run_name", Text, nullable=False),
+    Column("run_conclusion", Text, nullable=False),
+    Column("run_url", Text, nullable=False),
+    Column("state", Word(Standing), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("wake_at", Instant),  # null for all that is settled
+    Column("settled_at", Instant),
+    Column("reason", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("made", Text),
+    sqlite_with_rowid=False,
+)
+partial(follow_ups.c.wake_at, where=follow_ups.c.wake_at.is_not(None))
 
 # One row, written over and over to find out whether the database takes writes.
 trial = Table(

@@ -19,10 +19,11 @@ from daemon.cursors import Cursor, TakenUp
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.event import Due, Event, FiringOutcome, FiringRecord, Outcome, Pause, Verdict
+from daemon.follow_up import Follows, FollowUp, Owing, nobody
 from daemon.github_meta import HookRanges
 from daemon.incident import Incident, IncidentKind
 from daemon.pacing import Spent
-from daemon.ports import Accounted, Claim, Learned, LetGo, Recording
+from daemon.ports import Accounted, Claim, Learned, LetGo, OwedFollowUp, Recording
 from daemon.schedule import Schedule
 from daemon.store import (
     accounting,
@@ -30,6 +31,7 @@ from daemon.store import (
     by_hand,
     chains,
     deadlines,
+    followups,
     holds,
     hook_places,
     incidents,
@@ -108,6 +110,7 @@ class Store:
         read_only: bool = False,
         lane_of: LaneOf = one_for_all,
         guards: Guards = UNGUARDED,
+        follows: Follows = nobody,
     ) -> Store:
         """Opens the database, creates it where there is none, and brings its schema up to date.
 
@@ -115,6 +118,7 @@ class Store:
         process until `close`. With ``read_only`` nothing is created, locked or changed.
         ``lane_of`` gives each repository's lane: what is unfinished moves to the one of today.
         ``guards`` say what is held when it is recorded.
+        ``follows`` says which entries want a follow-up where something goes wrong.
 
         Raises:
             StoreError: another daemon uses it, it is newer than this code, it is no database of
@@ -129,7 +133,7 @@ class Store:
             lock = Lock(path)
             lock.take(now)
         engine = connect(parsed, read_only=read_only).execution_options(
-            lane_of=lane_of, guards=guards
+            lane_of=lane_of, guards=guards, follows=follows
         )
         try:
             if lock is not None and path is not None:
@@ -325,6 +329,40 @@ class Store:
         already, None where nothing waits."""
         earliest = await self._reading.alone(lookups.next_due, lane)
         return None if earliest is None else max(earliest, now)
+
+    # Follow-ups
+
+    async def owe(self, owings: Sequence[Owing]) -> int:
+        """Notes what went wrong, as far as the entries want follow-ups: once for each dispatch,
+        cause and attempt of a run, however often it is told. Returns how many were new."""
+        return await self._writing.alone(followups.owe, owings)
+
+    async def owed_follow_ups(self, now: datetime, limit: int) -> list[OwedFollowUp]:
+        """Up to ``limit`` that are due, the longest waiting first, each with its dispatch and its
+        event, without the body."""
+        return await self._reading.alone(followups.owed, now, limit)
+
+    async def hasten_follow_ups(self, now: datetime) -> None:
+        """Makes all that are owed due. For the start, when nobody else works on them."""
+        await self._writing.alone(followups.hasten, now)
+
+    async def change_follow_ups(self, changed: Sequence[FollowUp]) -> None:
+        """Keeps how these stand now, but for those that are settled already."""
+        await self._writing.alone(followups.change, changed)
+
+    async def dispatch_follow_up(self, settled: FollowUp, made: Dispatch) -> Verdict | None:
+        """Settles one and records the dispatch that it comes to, held where its entry is paused,
+        its chain too deep or its breaker open. Returns what became of it; None, and nothing is
+        done, where the follow-up is settled already."""
+        return await self._writing.alone(followups.dispatch, settled, made)
+
+    async def told(self, target: str, since: datetime) -> list[datetime]:
+        """When notices went to the target since then, each once however many it told of."""
+        return await self._reading.alone(followups.told, target, since)
+
+    async def follow_ups(self, dispatch_id: str) -> list[FollowUp]:
+        """Those of one dispatch, oldest first."""
+        return await self._reading.alone(followups.of_dispatch, dispatch_id)
 
     # What was told from outside
 
