@@ -30,6 +30,10 @@ class Shelf(Protocol):
         """Remembers a place, and the instant where there is one."""
         ...
 
+    async def forget_hook_place(self, place: str) -> None:
+        """Undoes that."""
+        ...
+
 
 class HookPlaces:
     """Places are repositories (``owner/name``) and organisations, of which case says nothing."""
@@ -55,6 +59,11 @@ class HookPlaces:
         """From now on the webhooks of this place are looked through; with ``through``, they are up
         to then. Raises StoreUnavailable."""
         await self._shelf.keep_hook_place(place, through)
+
+    async def forget(self, place: str) -> None:
+        """Nothing of ours is there, or may be seen. The next delivery from there, if one comes, has
+        it remembered again. Raises StoreUnavailable."""
+        await self._shelf.forget_hook_place(place)
 
     def hear(self, fact: Fact) -> None:
         """Takes note of where webhooks come from."""

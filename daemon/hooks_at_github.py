@@ -44,8 +44,8 @@ PING_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 6.0)
 """Seconds between two looks at what became of a ping: GitHub waits 10 s for its answer."""
 
 HOOK_PAGES_MAX = 10
-DELIVERY_PAGES_MAX = 100
-"""Pages of a list that are read: of deliveries 10,000."""
+DELIVERY_PAGES_MAX = 300
+"""Pages of a list that are read: of deliveries 30,000."""
 
 
 class NotNow(FetchError):

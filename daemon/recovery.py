@@ -136,10 +136,10 @@ class Recovery:
                 lanes: dict[str, list[str]] = defaultdict(list)
                 for place in places:
                     credential = credential_at(self._settings, place)
-                    if credential is None:
-                        report.denied[place] = f"no credential is for {place}"
-                    else:
+                    if credential is not None:
                         lanes[credential.name].append(place)
+                    elif report.order.places:
+                        report.denied[place] = f"no credential is for {place}"
                 await asyncio.gather(
                     *(self._work(several, through, report) for several in lanes.values())
                 )
@@ -157,9 +157,14 @@ class Recovery:
             if (wanted := report.order.since) is not None:
                 since = max(wanted, start_of(None, report.began_at))
             try:
-                report.hooks += await self._found(place, since, report)
+                found = await self._found(place, since, report)
+                report.hooks += found
+                if not found and place.lower() in through:
+                    await self._places.forget(place)
             except Denied as error:
                 report.denied[place] = str(error)
+                if place.lower() in through:
+                    await self._places.forget(place)
             except (FetchError, StoreError) as error:
                 report.failed[place] = str(error)
         if report.order.dry_run:
@@ -232,6 +237,12 @@ class Recovery:
     def _publish(self, report: Report) -> None:
         if report.hooks and not report.order.dry_run:
             self._facts.publish(report.fact)
+        for each in report.hooks:
+            if not each.whole:
+                self._tell(
+                    f"{each.hook.place} delivered so much to {each.hook.url} that only the newest "
+                    f"{each.looked_at:,} were looked through"
+                )
         reasons = [*report.denied.values(), *report.failed.values()]
         if reasons:
             more = f" (and the like, of {len(reasons)} places)" if len(reasons) > 1 else ""

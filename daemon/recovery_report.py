@@ -38,8 +38,9 @@ class HookReport:
 
     @property
     def done(self) -> bool:
-        """Whether nothing of it is left for another time."""
-        return self.whole and not self.found.left and len(self.asked) == len(self.found.again)
+        """Whether nothing of it is left for another time. What is beyond the end of its list
+        another look would not see either."""
+        return not self.found.left and len(self.asked) == len(self.found.again)
 
 
 @dataclass(slots=True)

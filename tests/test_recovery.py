@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from daemon import recovery
+from daemon import hooks_at_github, recovery
 from daemon.app import wall_clock
 from daemon.facts import Fact, MissedLookedFor, Trouble
 from daemon.simulator import App, AppWebhook, Fault, FaultKind, Simulator
@@ -77,7 +78,7 @@ class Stage:
                 method, self.simulator.url + path, json=body, headers=headers
             ) as response,
         ):
-            return await response.json()
+            return await response.json() if response.status != 204 else None
 
     async def hook(
         self,
@@ -118,6 +119,14 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
+
+
+async def finished(daemon: Serving) -> dict[str, Any]:
+    """The report of the last look, once that is over."""
+    report: dict[str, Any] = {}
+    while not report.get("finished"):
+        _, report = await daemon.call("GET", "/api/v1/recovery")
+    return report
 
 
 def looks(daemon: Serving) -> list[MissedLookedFor]:
@@ -249,6 +258,26 @@ async def test_many_pages_of_deliveries_are_looked_through(stage: Stage) -> None
     assert len(stage.simulator.received) == 230
 
 
+async def test_what_lies_beyond_the_pages_that_are_read_is_told_and_not_read_for_again(
+    stage: Stage, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks_at_github, "DELIVERY_PAGES_MAX", 1)
+    await stage.hook()
+    await stage.push(*(str(number) for number in range(110)))
+    async with stage.daemon() as daemon:
+        await daemon.until(lambda fact: isinstance(fact, Trouble))
+        (trouble,) = [fact for fact in daemon.seen if isinstance(fact, Trouble)]
+        assert "only the newest 100 were looked through" in trouble.message
+        assert len(await stage.dispatched(100)) == 100
+        shown = await shell.run("recover")
+        assert "only the newest 100 deliveries were looked through" in shown.out
+    async with stage.daemon() as daemon:
+        report = await finished(daemon)
+        (hook,) = report["hooks"]
+        assert hook["missed"] == []
+        assert hook["since"] > (wall_clock() - timedelta(hours=1)).isoformat()
+
+
 async def test_an_organisations_webhook_is_found_where_its_deliveries_come_from(
     stage: Stage,
 ) -> None:
@@ -286,6 +315,21 @@ async def test_what_a_github_apps_own_webhook_missed_is_asked_for_as_that_app(
                 assert "app:octo-org   push      as its page says" in listed.out
 
 
+async def test_a_place_without_a_webhook_of_ours_is_not_looked_at_again(stage: Stage) -> None:
+    async with stage.daemon(settings={"recover": False}):
+        hook = await stage.hook("/orgs/others/hooks")
+        await stage.push("a", repository="others/site")
+        await stage.dispatched(1)
+    await stage.ask("DELETE", f"/orgs/others/hooks/{hook['id']}")
+    costs = []
+    for _ in range(2):
+        before = stage.simulator.requests
+        async with stage.daemon() as daemon:
+            await finished(daemon)
+        costs.append(stage.simulator.requests - before)
+    assert costs == [2, 1]
+
+
 async def test_webhooks_that_go_elsewhere_or_are_switched_off_are_left_alone(stage: Stage) -> None:
     await stage.hook(url="http://127.0.0.1:9/hooks/github")
     await stage.hook(path="/hooks/other")
@@ -293,9 +337,7 @@ async def test_webhooks_that_go_elsewhere_or_are_switched_off_are_left_alone(sta
     await stage.push("a")
     await stage.ask("PATCH", f"{HOOKS}/{off['id']}", {"active": False})
     async with stage.daemon() as daemon:
-        report: dict[str, Any] = {}
-        while not report.get("finished"):
-            _, report = await daemon.call("GET", "/api/v1/recovery")
+        report = await finished(daemon)
         assert (report["hooks"], report["errors"]) == ([], [])
 
 

@@ -204,9 +204,11 @@ def _report(answer: Answer) -> None:
                     "it is mended: dispatchd recover --refused"
                 ).plain
             )
-        if hook["left"] or not hook["whole"]:
-            more = f"{hook['left']} more" if hook["left"] else "older ones"
-            say(plain(f"{where}: {more} are left for another time").plain)
+        if hook["left"]:
+            say(plain(f"{where}: {hook['left']} more are left for another time").plain)
+        if not hook["whole"]:
+            count = f"{hook['looked_at']:,}"
+            say(plain(f"{where}: only the newest {count} deliveries were looked through").plain)
     looked = sum(hook["looked_at"] for hook in answer["hooks"])
     done = "would be asked for" if answer["dry_run"] else f"{answer['asked']} asked for again"
     count = f"{answer['missed']} missed" + (f", {done}" if answer["missed"] else "")

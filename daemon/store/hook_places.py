@@ -45,6 +45,10 @@ def keep(connection: Connection, place: str, through: datetime | None) -> None:
     )
 
 
+def forget(connection: Connection, place: str) -> None:
+    connection.execute(fetched.delete().where(fetched.c.url == KEY + place.lower()))
+
+
 def delivered(
     connection: Connection,
     guids: Collection[str],

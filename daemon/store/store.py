@@ -396,6 +396,10 @@ class Store:
         """Remembers such a place; with ``through``, that it is looked through up to then."""
         await self._writing.alone(hook_places.keep, place, through)
 
+    async def forget_hook_place(self, place: str) -> None:
+        """Nothing is known of the place any more."""
+        await self._writing.alone(hook_places.forget, place)
+
     async def delivered(
         self,
         guids: Collection[str],

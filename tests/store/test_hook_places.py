@@ -36,6 +36,13 @@ async def test_up_to_when_it_was_looked_through_stays_when_it_is_remembered_agai
     assert await store.hook_places() == {"acme": NOW + HOUR}
 
 
+async def test_a_place_that_is_forgotten_is_not_known_any_more(store: Store) -> None:
+    await store.keep_hook_place("acme", NOW)
+    await store.keep_hook_place("Acme/Shop", NOW)
+    await store.forget_hook_place("acme/shop")
+    assert await store.hook_places() == {"acme": NOW}
+
+
 async def test_what_came_in_by_a_route_in_a_span_is_found_by_githubs_id(store: Store) -> None:
     for event in (
         from_github(1, "a"),
