@@ -30,7 +30,7 @@ from daemon.spec import Config, Credential
 
 FIRST_ANSWER = 15.0
 """Seconds for the first answer under a credential."""
-ALL_ANSWERS = 45.0
+ALL_ANSWERS = 30.0
 """Seconds for all that is asked under it after that."""
 AT_ONCE = 4
 """Repositories that are asked about at a time under one credential."""
