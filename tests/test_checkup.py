@@ -252,9 +252,11 @@ def test_every_question_is_one_of_githubs_operations() -> None:
         file_question("octo/site", ".github/workflows/a b.yml"),
         access.dispatch_probe("octo/site"),
         access.start_probe("octo/site", "a.yml"),
+        *access.ref_questions("octo/site", "main"),
+        *access.ref_questions("octo/site", "refs/heads/feature/x"),
     ]
     operations = [operation_of(each.method, each.path.partition("?")[0]) for each in asked]
-    assert len(set(operations)) == 6  # a directory and a file are one
+    assert len(set(operations)) == 7  # a directory and a file are one, and so are all refs
     limits = access.limits_question()
     assert operation_of(limits.method, limits.path) == "GET /rate_limit"
 

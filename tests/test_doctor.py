@@ -484,6 +484,15 @@ async def test_a_workflow_that_is_started_by_its_name_needs_actions_write(shell:
     assert "no actions: write" in said(reading, "permissions", "fail")
     assert "actions: write: GitHub found only fault" in said(writing, "permissions", "ok")
     assert "declares no input dispatchd" in said(writing, "inputs", "fail")
+    assert not [each for each in writing.json["checks"] if each["check"] == "ref"]
+
+
+async def test_a_ref_that_is_not_there_is_a_failure(shell: Shell) -> None:
+    dispatch = {"via": "workflow_dispatch", "workflow": "by-hand.yml", "ref": "mian"}
+    shell.write(crons=[cron_entry("nightly", dispatch=dispatch)])
+    async with github() as simulator:
+        ran = await doctor(shell, simulator)
+    assert "no branch or tag 'mian'" in said(ran, "ref", "fail")
 
 
 async def test_an_app_without_a_repository_is_not_tried_out(shell: Shell, tmp_path: Path) -> None:

@@ -61,6 +61,15 @@ def start_probe(repository: str, workflow: str) -> Question:
     return Question(f"{place}/dispatches", "POST", body=b"{}")
 
 
+def ref_questions(repository: str, ref: str) -> tuple[Question, ...]:
+    """Whether there is a branch or a tag of the name that a workflow is started with: one of these
+    is answered 200 then."""
+    place = f"/repos/{quote(repository, safe='/')}/git/ref"
+    whole = ref.removeprefix("refs/")
+    kinds = [whole] if whole != ref else [f"heads/{ref}", f"tags/{ref}"]
+    return tuple(Question(f"{place}/{quote(kind)}") for kind in kinds)
+
+
 def reached(credential: Credential, answer: Answer, proxy: str) -> Finding:
     took = (answer.answered_at - answer.asked_at).total_seconds()
     through = f", through the proxy {urlsplit(proxy).netloc}" if proxy else ""

@@ -22,13 +22,14 @@ SHOW_INPUT = "${{ inputs.dispatchd }}"
 @dataclass(frozen=True, slots=True)
 class Sent:
     """One kind of dispatch: an ``event_type``, or a ``workflow`` that is started by name with at
-    least these ``inputs``. ``entries`` send it; ``metadata`` says whether any of them has the id
+    least these ``inputs``, on ``refs``. ``entries`` send it; ``metadata`` says whether any of them has the id
     sent along."""
 
     repository: str
     event_type: str
     workflow: str
     inputs: frozenset[str]
+    refs: frozenset[str]
     entries: tuple[str, ...]
     metadata: bool
 
@@ -112,6 +113,7 @@ def _each(entry: str, dispatch: DispatchSpec) -> Iterator[Sent]:
             event_type=event_type,
             workflow=dispatch.workflow,
             inputs=inputs,
+            refs=frozenset({dispatch.ref} - {""}),
             entries=(entry,),
             metadata=dispatch.inject_metadata,
         )
@@ -122,6 +124,7 @@ def _merged(one: Sent, other: Sent) -> Sent:
         one,
         entries=tuple(dict.fromkeys((*one.entries, *other.entries))),
         inputs=one.inputs | other.inputs,
+        refs=one.refs | other.refs,
         metadata=one.metadata or other.metadata,
     )
 

@@ -122,7 +122,23 @@ class Probe:
         except FetchError as error:
             text = f"the workflows cannot be looked up: {error}".rstrip(".")
             return [*found, fail("listener", repository, text)]
-        return found + [each for one in sent for each in listening.heard(one, listeners)]
+        found += [each for one in sent for each in listening.heard(one, listeners)]
+        return found + await self._refless(repository, sent)
+
+    async def _refless(self, repository: str, sent: Sequence[Sent]) -> list[Finding]:
+        """A failure for each branch or tag that a workflow is to be started on and that is not
+        there."""
+        found = []
+        for ref in sorted(frozenset[str]().union(*(each.refs for each in sent))):
+            try:
+                asked = access.ref_questions(repository, ref)
+                replies = [await self.session.ask(repository, each) for each in asked]
+            except FetchError:
+                continue
+            if all(reply.status == 404 for reply in replies):
+                text = f"there is no branch or tag {ref!r}, and GitHub answers 422 to a start on it"
+                found.append(fail("ref", repository, text, "mend the entry's `ref`"))
+        return found
 
     async def _probed(
         self, repository: str, sent: Sequence[Sent], *, writes: bool
