@@ -22,8 +22,8 @@ SHOW_INPUT = "${{ inputs.dispatchd }}"
 @dataclass(frozen=True, slots=True)
 class Sent:
     """One kind of dispatch: an ``event_type``, or a ``workflow`` that is started by name with at
-    least these ``inputs``, on ``refs``. ``entries`` send it; ``metadata`` says whether any of them has the id
-    sent along."""
+    least these ``inputs``, on ``refs``. ``entries`` send it; ``metadata`` says whether any of them
+    has the id sent along."""
 
     repository: str
     event_type: str
