@@ -17,7 +17,7 @@ IDS_MAX = 8
 
 _ID = re.compile(rf"(?<![0-9a-z])dsp_[{ALPHABET}]{{{LENGTH}}}(?![0-9a-z])")
 
-Run = tuple[str, int]
+RunKey = tuple[str, int]
 """A workflow run: its repository (``owner/name``, in lower case) and its number."""
 
 
@@ -28,7 +28,7 @@ class Descent:
     ``remark`` is what a person should know where there is nothing else."""
 
     ids: tuple[str, ...] = ()
-    run: Run | None = None
+    run: RunKey | None = None
     remark: str = ""
 
     @property
@@ -108,7 +108,7 @@ def ids_in(text: object) -> tuple[str, ...]:
 
 
 def place(
-    descent: Descent, depths: Mapping[str, int], by_run: Mapping[Run, Sequence[str]]
+    descent: Descent, depths: Mapping[str, int], by_run: Mapping[RunKey, Sequence[str]]
 ) -> Place:
     """The place of what descends so, where ``depths`` are those of all dispatches that are known,
     and ``by_run`` the dispatches that are known to have started a run.

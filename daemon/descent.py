@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from daemon.chain import IDS_MAX, Descent, Run, ids_in
+from daemon.chain import IDS_MAX, Descent, RunKey, ids_in
 from daemon.errors import ExpressionError
 from daemon.expressions import JSON, Bindings
 from daemon.spec import TriggerSpec
@@ -26,7 +26,7 @@ def told_by_github(headers: Mapping[str, str], body: JSON) -> Descent | None:
     if event is None or not isinstance(body, dict):
         return None
     texts: list[object] = []
-    run: Run | None = None
+    run: RunKey | None = None
     match event:
         case "workflow_run":
             about = _object(body, "workflow_run")
@@ -86,7 +86,7 @@ def _object(body: Mapping[str, JSON], *path: str) -> Mapping[str, JSON]:
     return found
 
 
-def _run(body: Mapping[str, JSON], number: JSON) -> Run | None:
+def _run(body: Mapping[str, JSON], number: JSON) -> RunKey | None:
     repository = _object(body, "repository").get("full_name")
     whole = isinstance(number, int) and not isinstance(number, bool)
     if not isinstance(repository, str) or not whole or not 0 < int(str(number)) < 2**63:

@@ -19,7 +19,7 @@ from daemon.simulator import Listener, ReceivedDispatch, Simulator
 from tests.github_caller import HEADERS
 from tests.inprocess import Serving, serving
 from tests.shell import Shell
-from tests.specs import API_KEY, SECRET, SIGNED, cron_entry, trigger_entry
+from tests.specs import API_KEY, OPEN, SECRET, SIGNED, cron_entry, trigger_entry
 
 LOOP = trigger_entry(
     "loop",
@@ -231,6 +231,21 @@ async def test_a_parent_that_fails_is_an_error_and_one_that_is_not_known_is_none
         _, event = await daemon.call("GET", f"/api/v1/events/{answer['event_id']}")
         assert event["verdicts"][0]["outcome"] == "error"
         assert event["verdicts"][0]["reason"].startswith("parent: there is no key 'parent'")
+
+
+@pytest.mark.parametrize("auth", [SIGNED, OPEN], ids=["github", "none"])
+async def test_a_branch_tells_its_job_to_who_believes_github_alone(
+    tmp_path: Path, auth: Mapping[str, Any]
+) -> None:
+    entries = [trigger_entry("begin", path="/begin"), trigger_entry("merged", auth=auth)]
+    async with serving(tmp_path, triggers=entries) as daemon:
+        (job,) = (await daemon.deliver("/begin", {}))[1]["dispatches"]
+        merged = {"pull_request": {"head": {"ref": f"job/{job}"}}}
+        headers = {"x-github-event": "pull_request"}
+        (next_,) = (await daemon.deliver("/hook", merged, headers=headers))[1]["dispatches"]
+        _, found = await daemon.call("GET", f"/api/v1/dispatches/{next_}")
+        expected = (job, 1) if auth is SIGNED else (None, 0)
+        assert (found["parent_id"], found["depth"]) == expected
 
 
 async def test_replays_stand_where_the_original_does_and_are_never_held(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from daemon.addresses import Networks
+from daemon.chain import Breaker, Guards
 from daemon.config import Flags, Secrets, config_directory, load, load_settings
 from daemon.config.keyring import Keyring, SecretError
 from daemon.config.setting_forms import (
@@ -177,6 +178,24 @@ class TestSources:
     def test_a_number_that_cannot_be_read_names_its_variable(self, tmp_path: Path) -> None:
         found = only_fault(tmp_path, {"GH_WRITE_BURST": "ten"})
         assert found.startswith("environment: GH_WRITE_BURST: 'ten' is not a whole number")
+
+    def test_what_may_run_away_is_held_unless_the_file_allows_more(self, tmp_path: Path) -> None:
+        usual = settings(tmp_path, {}).guards
+        assert usual == Guards(10, Breaker(500, timedelta(hours=1)))
+        text = "max_chain_depth: 3\nbreaker: {max: 7, per: 10m}\n"
+        assert settings(tmp_path, {}, text).guards == Guards(3, Breaker(7, timedelta(minutes=10)))
+
+    def test_a_breaker_counts_no_longer_than_anything_is_kept(self, tmp_path: Path) -> None:
+        text = "retention: 2d\nbreaker: {max: 7, per: 3d}\n"
+        found = only_fault(tmp_path, {}, text)
+        assert found.startswith("DAEMON.yaml:2:24: breaker.per: is longer than `retention` (2d)")
+
+    @pytest.mark.parametrize(
+        "text",
+        ["breaker: {max: 0, per: 1h}", "breaker: {max: 5}", "breaker: 5", "max_chain_depth: 0"],
+    )
+    def test_a_guard_that_would_hold_everything_is_refused(self, tmp_path: Path, text: str) -> None:
+        assert only_fault(tmp_path, {}, text + "\n")
 
     def test_a_setting_of_a_later_version_is_not_supported_yet(self, tmp_path: Path) -> None:
         assert "not supported yet" in only_fault(tmp_path, {}, "heartbeat_url: https://x.example\n")

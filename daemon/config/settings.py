@@ -27,6 +27,7 @@ from daemon.config.setting_forms import (
     public_url,
     rate,
 )
+from daemon.durations import written
 from daemon.errors import Fault
 from daemon.expressions import JSON
 from daemon.github import API_VERSION
@@ -105,6 +106,9 @@ class SettingsReader:
         allowed = self._yaml.texts("repositories") if self._yaml else None
         if allowed is None:
             allowed = [*named, self.default_repository]
+        retention = (
+            self._yaml.span("retention", DEFAULT_RETENTION) if self._yaml else DEFAULT_RETENTION
+        )
         pace = Pace()
         settings = Settings(
             gh_token=self._secret("GH_TOKEN", guessable=False),
@@ -116,9 +120,7 @@ class SettingsReader:
             database_url=self._parsed(
                 "DISPATCHD_DATABASE_URL", database_url, default_database(self._environ)
             ),
-            retention=(
-                self._yaml.span("retention", DEFAULT_RETENTION) if self._yaml else DEFAULT_RETENTION
-            ),
+            retention=retention,
             pace=Pace(
                 self._parsed("GH_WRITES_PER_SECOND", rate, pace.writes_per_second),
                 self._parsed("GH_WRITE_BURST", count, pace.burst),
@@ -134,19 +136,24 @@ class SettingsReader:
                 if self._yaml
                 else DEFAULT_CHAIN_DEPTH
             ),
-            breaker=self._breaker(),
+            breaker=self._breaker(retention),
         )
         settings = replace(settings, credentials=self._credentials(settings))
         self._report_unreachable(settings)
         return settings
 
-    def _breaker(self) -> Breaker:
+    def _breaker(self, retention: timedelta) -> Breaker:
         place = self._yaml.child("breaker") if self._yaml else None
         if place is None:
             return DEFAULT_BREAKER
-        return Breaker(
-            place.whole("max", DEFAULT_BREAKER.max), place.span("per", DEFAULT_BREAKER.per)
-        )
+        per = place.span("per", DEFAULT_BREAKER.per)
+        if per > retention:
+            place.at(("per",)).fault(
+                f"is longer than `retention` ({written(retention)}), after which nothing is known "
+                "any more",
+                "shorten it, or lengthen `retention`",
+            )
+        return Breaker(place.whole("max", DEFAULT_BREAKER.max), per)
 
     def _credentials(self, settings: Settings) -> Mapping[str, Credential]:
         place = self._yaml.child("credentials") if self._yaml else None

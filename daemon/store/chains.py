@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, select
 
-from daemon.chain import Descent, Family, Place, Run, place
+from daemon.chain import Descent, Family, Place, RunKey, place
 from daemon.dispatch import Dispatch
 from daemon.store import schema
 from daemon.store.engine import chunks
@@ -35,9 +35,9 @@ def places(connection: Connection, descents: Iterable[Descent]) -> dict[Descent,
     return {each: place(each, depths, by_run) for each in asked}
 
 
-def started_by(connection: Connection, runs: Collection[Run]) -> dict[Run, list[str]]:
+def started_by(connection: Connection, runs: Collection[RunKey]) -> dict[RunKey, list[str]]:
     """The dispatches that are known to have started each of these runs."""
-    found: dict[Run, list[str]] = {}
+    found: dict[RunKey, list[str]] = {}
     for some in chunks({number for _, number in runs}):
         for row in connection.execute(
             select(table.c.id, table.c.repository, table.c.run_id).where(table.c.run_id.in_(some))

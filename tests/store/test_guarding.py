@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from itertools import count
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from daemon.chain import Breaker, Guards
 from daemon.clockwatch import Step
@@ -27,7 +29,9 @@ from daemon.event import (
 )
 from daemon.incident import Incident
 from daemon.judge import hold
-from daemon.store import Store
+from daemon.store import Store, schema
+from daemon.store.engine import connect, parse, writing
+from daemon.store.recording import record
 from tests.store.samples import (
     DAY,
     HOUR,
@@ -157,6 +161,41 @@ async def test_within_any_span_no_more_is_sent_than_the_breaker_says(
         assert sum(begin <= at < begin + HOUR for at in sent) <= LIMIT
     steady = step * LIMIT > HOUR + MINUTE
     assert (len(sent) == 60) is steady
+
+
+@given(
+    maximum=st.integers(1, 5),
+    gaps=st.lists(st.integers(0, 900), min_size=1, max_size=60),
+    together=st.integers(1, 4),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_comes_when_only_what_is_too_much_is_held(
+    maximum: int, gaps: list[int], together: int
+) -> None:
+    """Too much are more than so many within the span, and never more than within a slice above
+    that; in one commit or in several."""
+    breaker = Breaker(maximum, HOUR)
+    at, times, held = NOW, [], []
+    recordings = []
+    for gap in gaps:
+        at += gap * SECOND
+        times.append(at)
+        event, verdict = happened(at)
+        recordings.append((event, (verdict,)))
+    engine = writing(connect(parse("sqlite://"))).execution_options(guards=Guards(breaker=breaker))
+    schema.metadata.create_all(engine)
+    for start in range(0, len(recordings), together):
+        with engine.begin() as connection:
+            for (verdict,) in record(connection, recordings[start : start + together]):
+                held.append(verdict.outcome is HELD)
+    engine.dispose()
+    for number, at in enumerate(times):
+        within = sum(at - HOUR < each for each in times[: number + 1])
+        # What is in one commit is counted from its first event on.
+        reach = at - times[number - number % together] + HOUR + HOUR / 60
+        nearly = sum(at - reach <= each for each in times[: number + 1])
+        assert held[number] or within <= maximum
+        assert not held[number] or nearly > maximum
 
 
 async def test_a_restart_changes_nothing(store_url: str, opening: Opening) -> None:
