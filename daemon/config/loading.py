@@ -17,6 +17,7 @@ from daemon.config.keyring import Keyring
 from daemon.config.legacy import Rewritten, rewrite_cron, rewrite_trigger
 from daemon.config.node import Node
 from daemon.config.paths import ends_in, refuse_shadowed_paths
+from daemon.config.runaways import report_runaways
 from daemon.config.schedules import ScheduleReader
 from daemon.config.settings import Flags, SettingsReader, no_credential
 from daemon.config.sharing import sharing
@@ -108,6 +109,7 @@ class _Loading:
         _report_homeless(dispatches.homeless)
         result = settings.read(named=frozenset(dispatches.repositories))
         _report_locked(dispatches.repositories, result)
+        report_runaways(crons, cron_specs, result.breaker, now)
         _report_called_url(
             reader.url_signers, result.public_url, proxied=bool(result.trusted_proxies.networks)
         )
