@@ -55,8 +55,9 @@ def family(connection: Connection, dispatch_id: str, limit: int) -> Family | Non
     line = _line(connection, dispatch_id)
     if not line:
         return None
-    # Nearest to the dispatch first: of a line that is too long the beginning is left out.
-    members = {each.id: each for each in reversed(line[-limit:])}
+    # Of a line that is too long the beginning is left out.
+    shown = line[-limit:]
+    members = {each.id: each for each in shown}
     generation = [line[0].id]
     seen = set(generation)
     complete = len(line) <= limit
@@ -81,31 +82,31 @@ def family(connection: Connection, dispatch_id: str, limit: int) -> Family | Non
                 members[child.id] = child
                 following.append(child.id)
         generation = following
-    return Family(tuple(_in_order(members)), complete)
+    return Family(tuple(_in_order(shown[0], members.values())), complete)
 
 
 def _line(connection: Connection, dispatch_id: str) -> list[Dispatch]:
     """The dispatch and its ancestors, the eldest first."""
-    line: list[Dispatch] = []
+    line: dict[str, Dispatch] = {}
     wanted: str | None = dispatch_id
-    while wanted is not None and len(line) < CLIMB_MAX:
+    while wanted is not None and wanted not in line and len(line) < CLIMB_MAX:
         rows = connection.execute(select(*DISPATCH).where(table.c.id == wanted))
         found = next(iter(dispatches_of(rows)), None)
-        if found is None or found.id in {each.id for each in line}:
+        if found is None:
             break
-        line.insert(0, found)
+        line[found.id] = found
         wanted = found.parent_id
-    return line
+    return list(reversed(line.values()))
 
 
-def _in_order(members: dict[str, Dispatch]) -> list[Dispatch]:
+def _in_order(eldest: Dispatch, members: Collection[Dispatch]) -> list[Dispatch]:
     """Each followed by what descends from it; siblings by age."""
     children: dict[str | None, list[Dispatch]] = {}
-    for each in sorted(members.values(), key=lambda each: each.id, reverse=True):
-        parent = each.parent_id if each.parent_id in members else None
-        children.setdefault(parent, []).append(each)
+    for each in sorted(members, key=lambda each: each.id, reverse=True):
+        if each.id != eldest.id:
+            children.setdefault(each.parent_id, []).append(each)
     ordered: list[Dispatch] = []
-    waiting = list(children.get(None, ()))
+    waiting = [eldest]
     while waiting:
         each = waiting.pop()
         ordered.append(each)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -178,3 +181,21 @@ async def test_what_lost_its_parent_to_retention_is_the_eldest(store: Store) -> 
     assert family is not None
     assert [each.id for each in family.members] == ids[1:]
     assert family.members[0].parent_id == ids[0]
+
+
+async def test_a_circle_that_somebody_put_into_the_database_is_walked_once(
+    store_url: str, tmp_path: Path
+) -> None:
+    if store_url == "sqlite://":
+        pytest.skip("nobody else can write to a database in memory")
+    store = Store.open(store_url, owner="tests", now=NOW)
+    ids = await line(store, 3)
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as database:
+        database.execute("UPDATE dispatches SET parent_id = ? WHERE id = ?", (ids[2], ids[0]))
+        database.commit()
+    for asked in ids:
+        family = await store.family(asked, 100)
+        assert family is not None
+        assert {each.id for each in family.members} == set(ids)
+        assert len(family.members) == 3
+    await store.close()
