@@ -104,6 +104,24 @@ async def test_who_cannot_be_reached_is_told_without_the_url() -> None:
     assert "TokenInThePath" not in str(failed.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://",
+        "http://a..b/x",
+        "http://[::1/x",
+        "http://a:b/x",
+        "https://xn--\udcff/",
+        "http://a b",
+    ],
+)
+async def test_what_a_reference_leads_to_may_be_anything_by_now(url: str) -> None:
+    """A file that somebody is writing just now: the daemon goes on, and tries again."""
+    with pytest.raises(NotTold) as failed:
+        await tell("https://example.com/x", now=url)
+    assert "//" not in str(failed.value)
+
+
 async def test_who_does_not_answer_is_waited_for_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
     never = asyncio.Event()
 

@@ -80,7 +80,7 @@ class Teller:
                 proxy_headers=proxy_headers,
             ) as answer:
                 await read(answer.content, words, 4 * QUOTED)
-        except aiohttp.InvalidURL:
+        except ValueError:  # of aiohttp, of yarl, or of a name that cannot be looked up
             raise NotTold("what it leads to is no URL") from None
         except (aiohttp.ClientError, OSError, UsageError) as error:
             reason = str(error) if isinstance(error, UsageError) else describe(error)
