@@ -200,7 +200,8 @@ class Api:
             raise Refused(404, f"there is no dispatch {dispatch_id!r:.100}; it may have aged out")
         attempts = await self._records.attempts(dispatch_id)
         follow_ups = await self._records.follow_ups(dispatch_id)
-        return json_response(200, dispatch_details(dispatch, attempts, follow_ups))
+        runs = (await self._records.runs([dispatch_id]))[dispatch_id]
+        return json_response(200, dispatch_details(dispatch, attempts, runs, follow_ups))
 
     async def _tree(self, request: web.Request) -> web.Response:
         dispatch_id = request.match_info["id"]

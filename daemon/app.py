@@ -13,7 +13,7 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +30,7 @@ from daemon.dispatch_route import DispatchRoute
 from daemon.dispatcher import Dispatcher
 from daemon.doors import address_shown, open_doors
 from daemon.errors import UsageError
+from daemon.event import Delivery, Outcome
 from daemon.facts import (
     DispatchAdded,
     DispatchesReleased,
@@ -44,6 +45,8 @@ from daemon.facts import (
     Trouble,
 )
 from daemon.following_up import FollowingUp
+from daemon.github_reads import Reads
+from daemon.github_runs import heard
 from daemon.health import Health
 from daemon.hook_places import HookPlaces
 from daemon.hook_ranges import RangeRefresher
@@ -52,12 +55,14 @@ from daemon.hooks_at_github import HooksAtGithub
 from daemon.ids import IdSource
 from daemon.intake import Intake
 from daemon.janitor import Janitor
+from daemon.lane import Lane
 from daemon.learning import Learning
 from daemon.own_hooks import OwnUrls, apps_of, repositories_named
 from daemon.pacing import Budget, Spent
 from daemon.pauses import Pauses
 from daemon.pausing import Pausing
 from daemon.places import simulation_database
+from daemon.preflight import Preflight
 from daemon.receiver import Receiver
 from daemon.recovery import Recovery
 from daemon.redelivering import Redeliverer
@@ -67,6 +72,7 @@ from daemon.scheduler import Scheduler
 from daemon.secret import Secret
 from daemon.spec import Config, Settings
 from daemon.store import Store
+from daemon.tracker import Tracker
 
 DRAIN = timedelta(seconds=8)
 """How long dispatches in flight may take to finish after SIGTERM; all in all it takes 10 s."""
@@ -161,10 +167,18 @@ async def running(
             return read_anew(secret, surroundings.environ)
 
         github = await stack.enter_async_context(Sessions(settings, clock, reread))
+        lanes = {
+            name: Lane(name, budget)
+            for name, budget in _budgets(settings, await store.budgets()).items()
+        }
+        reads = Reads(github.ask, lanes, settings.lane_of, clock)
+        preflight = Preflight(reads.ask)
+        tracker = Tracker(store, reads, preflight, clock=clock, facts=facts)
         dispatcher = Dispatcher(
             store,
             github.send,
-            _budgets(settings, await store.budgets()),
+            tracker.find,
+            lanes,
             RetryPolicy(),
             clock=clock,
             elapsed=elapsed,
@@ -172,6 +186,8 @@ async def running(
             facts=facts,
         )
         stack.callback(facts.subscribe(lambda fact: _wake(dispatcher, fact)))
+        proving = _proving_github(config)
+        stack.callback(facts.subscribe(lambda fact: _track(tracker, proving, fact)))
 
         teller = await stack.enter_async_context(Teller(settings.ca_file, clock, reread))
         following_up = FollowingUp(
@@ -276,6 +292,7 @@ async def running(
                 if any(cron.alert_after for cron in config.crons)
                 else None
             )
+            tracking = tasks.create_task(tracker.run(), name="tracker")
             resting = tasks.create_task(pauses.run(), name="pauses")
             recovering = tasks.create_task(recovery.run(), name="recovery")
             following = tasks.create_task(following_up.run(), name="follow-ups")
@@ -316,6 +333,7 @@ async def running(
                 cleaning.cancel()
                 if watching is not None:
                     watching.cancel()
+                tracking.cancel()
                 resting.cancel()
                 recovering.cancel()
                 if refreshing is not None:
@@ -364,3 +382,24 @@ def _wake(dispatcher: Dispatcher, fact: Fact) -> None:
 def _wake_follow_ups(following_up: FollowingUp, fact: Fact) -> None:
     if isinstance(fact, DispatchSettled) and fact.dispatch.state is State.DEAD:
         following_up.wake()
+
+
+def _proving_github(config: Config) -> frozenset[str]:
+    """The triggers whose senders prove to be GitHub, by name."""
+    return frozenset(
+        trigger.name for trigger in config.triggers if trigger.auth.scheme.name == "github"
+    )
+
+
+def _track(tracker: Tracker, proving: Collection[str], fact: Fact) -> None:
+    """Has the tracker follow what GitHub took, and hear what its webhooks tell of runs."""
+    if isinstance(fact, DispatchSettled) and fact.dispatch.state is State.ACCEPTED:
+        tracker.wake()
+    if not isinstance(fact, EventRecorded) or not isinstance(fact.event.cause, Delivery):
+        return
+    run = heard(fact.event.cause)
+    if run is not None and any(
+        verdict.entry in proving and verdict.outcome is not Outcome.UNAUTHORIZED
+        for verdict in fact.verdicts
+    ):
+        tracker.hear(run)

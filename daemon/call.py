@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from daemon.dispatch import ExpectedRun
 from daemon.errors import Refused, RenderError
 from daemon.event import API_ENTRY, DedupeKey, Event, Outcome, Verdict
 from daemon.expressions import JSON, as_text
@@ -89,6 +90,8 @@ def judge_call(event: Event, call: Call, dedupe: DedupeKey | None = None) -> Ver
         now=event.at,
         send_within=SEND_WITHIN,
         urgent=True,
+        # One that cannot carry its id is sent as it is, and not looked for.
+        expected=ExpectedRun() if _has_room(call.client_payload) else None,
     )
     return Verdict(API_ENTRY, Outcome.DISPATCHED, dispatches=(dispatch,), dedupe=dedupe)
 

@@ -7,6 +7,27 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from daemon.run import Match
+
+EXPECTED_WITHIN = timedelta(minutes=5)
+"""How long a run is looked for, unless an entry says otherwise."""
+
+
+class OnAmbiguous(StrEnum):
+    """What to do about a request whose answer was lost, so that GitHub may have acted on it."""
+
+    VERIFY = "verify"  # look among the runs for its id, and only then send again
+    RESEND = "resend"  # send again at once
+    HOLD = "hold"  # leave it to a person
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedRun:
+    """The run that is to follow: within what time, and of which workflow file (empty: any)."""
+
+    within: timedelta = EXPECTED_WITHIN
+    workflow: str = ""
+
 
 class State(StrEnum):
     """Where a dispatch stands. The last four are final."""
@@ -31,6 +52,7 @@ class Hold(StrEnum):
     PAUSE = "pause"  # its entry rests; the resume lets it go
     DEPTH = "depth"  # its chain is deeper than max_chain_depth
     BREAKER = "breaker"  # its entry made too many
+    UNSURE = "unsure"  # it may have been sent, and nobody can tell
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
@@ -38,7 +60,10 @@ TRANSITIONS: dict[State, frozenset[State]] = {
         {State.SENDING, State.HELD, State.DEAD, State.SUPERSEDED, State.CANCELLED}
     ),
     State.SENDING: frozenset({State.ACCEPTED, State.PENDING, State.HELD, State.UNSURE, State.DEAD}),
-    State.HELD: frozenset({State.PENDING, State.DEAD, State.SUPERSEDED, State.CANCELLED}),
+    # From held to accepted: a run with its id was seen, so an earlier request had arrived.
+    State.HELD: frozenset(
+        {State.PENDING, State.ACCEPTED, State.DEAD, State.SUPERSEDED, State.CANCELLED}
+    ),
     State.UNSURE: frozenset(
         {State.SENDING, State.ACCEPTED, State.HELD, State.DEAD, State.CANCELLED}
     ),
@@ -70,10 +95,15 @@ class Dispatch:
     retries; it is set at the first attempt and moves with every wait that GitHub imposed, since
     waits for pacing do not count. ``reason`` says why it is in its state; on an accepted one, why
     GitHub may have got it twice. ``run_id`` and ``run_url`` are the run that GitHub named in its
-    answer, where it named one. ``urgent`` ones, of crons and of calls, go before those of
-    webhooks: somebody waits for them, or for their time. ``parent_id`` is the dispatch that its
+    answer, or else the first that was seen. ``urgent`` ones, of crons and of calls, go before those
+    of webhooks: somebody waits for them, or for their time. ``parent_id`` is the dispatch that its
     event descends from, where one is known, and ``depth`` how many are above it. ``held_by`` says
     what holds one that is held.
+
+    A run is expected within ``expect_within`` (None: none is, and nobody looks), of the workflow
+    file ``expect_workflow`` where that is named. ``sent_at`` is when a request went out last, by
+    GitHub's clock where it has answered. ``match`` says what is known of its runs, ``diagnosis``
+    what is wrong with that, in words, and ``run_outcome`` how they stand or ended (`run.summary`).
     """
 
     id: str
@@ -99,6 +129,13 @@ class Dispatch:
     parent_id: str | None = None
     depth: int = 0
     held_by: Hold | None = None
+    expect_within: timedelta | None = EXPECTED_WITHIN
+    expect_workflow: str = ""
+    on_ambiguous: OnAmbiguous = OnAmbiguous.VERIFY
+    sent_at: datetime | None = None
+    match: Match = Match.UNTRACKED
+    diagnosis: str = ""
+    run_outcome: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +166,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """Where an attempt leaves its dispatch. ``due_at`` matters for pending and unsure ones, ``run``
-    for accepted ones."""
+    """Where an attempt leaves its dispatch. ``due_at`` matters for pending and unsure ones; for
+    accepted ones ``run``, where GitHub named one, and ``sent_at``, GitHub's clock then.
+    ``diagnosis`` is what a look for its run came to."""
 
     state: State
     reason: str = ""
+    diagnosis: str = ""
     due_at: datetime | None = None
     retry_until: datetime | None = None
     run: RunNamed | None = None
+    sent_at: datetime | None = None

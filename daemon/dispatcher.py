@@ -9,18 +9,22 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from daemon.binding import Absent, Finding, Found, Unclear, Unknown
 from daemon.clockwatch import ClockWatch
-from daemon.dispatch import Attempt, Dispatch, Settlement, State
+from daemon.dispatch import Attempt, Dispatch, OnAmbiguous, Settlement, State
 from daemon.errors import StoreError, StoreUnavailable
-from daemon.facts import AttemptMade, DispatchSettled, Facts, Trouble
+from daemon.facts import AttemptMade, DispatchLookedInto, DispatchSettled, Facts, Trouble
 from daemon.github import Accepted, Ambiguous, Answer, Failed, Throttled, Unauthorized, Unreachable
 from daemon.lane import Lane
-from daemon.pacing import Budget, Limits
+from daemon.pacing import Limits
 from daemon.ports import Outbox
 from daemon.retry import GiveUp, RetryPolicy
 
 Send = Callable[[Dispatch, Callable[[], None]], Awaitable[tuple[Answer, Attempt, Limits | None]]]
 """Sends a dispatch, and calls the second argument as soon as its request is on its way."""
+
+Find = Callable[[Dispatch], Awaitable[Finding]]
+"""Looks for what became of a dispatch whose answer was lost. Raises StoreUnavailable."""
 
 IN_FLIGHT_MAX = 16
 """Requests of one lane that GitHub has not answered; it wants no more than 100 from anybody."""
@@ -61,7 +65,7 @@ class Turn:
 class Dispatcher:
     """Sends what the outbox owes, several at once, each entry's first attempts in order.
 
-    ``budgets`` are those of the lanes, by name; no lane waits for another. ``clock`` gives the wall
+    ``lanes`` are by name; none waits for another. ``clock`` gives the wall
     time; ``elapsed`` gives seconds that no step of it changes, and that go on while the machine is
     suspended.
     """
@@ -70,7 +74,8 @@ class Dispatcher:
         self,
         outbox: Outbox,
         send: Send,
-        budgets: Mapping[str, Budget],
+        find: Find,
+        lanes: Mapping[str, Lane],
         retry: RetryPolicy,
         *,
         clock: Callable[[], datetime],
@@ -80,7 +85,8 @@ class Dispatcher:
     ) -> None:
         self._outbox = outbox
         self._send = send
-        self._lanes = {name: Lane(name, budget) for name, budget in budgets.items()}
+        self._find = find
+        self._lanes = dict(lanes)
         self._retry = retry
         self._clock = clock
         self._watch = ClockWatch(clock, elapsed)
@@ -173,18 +179,19 @@ class Dispatcher:
             return False, None
         for dispatch in claim.dispatches:
             lane.budget.spend(now, 1)
-            self._start(dispatch, lane)
+            self._start(dispatch, lane, unsure=dispatch.id in claim.unsure)
         if claim.dispatches:
             return True, None
         return False, await self._outbox.next_due(now, lane.name)
 
-    def _start(self, dispatch: Dispatch, lane: Lane) -> None:
-        if dispatch.attempts:
+    def _start(self, dispatch: Dispatch, lane: Lane, *, unsure: bool) -> None:
+        if dispatch.attempts or unsure:
             turn = Turn.after(None)  # a retry waits for nobody, and nobody for it
         else:
             queue = (lane.name, dispatch.entry)
             turn = self._turns[queue] = Turn.after(self._turns.get(queue))
-        task = asyncio.create_task(self._attempt(dispatch, lane, turn), name=dispatch.id)
+        attempt = self._attempt(dispatch, lane, turn, unsure=unsure)
+        task = asyncio.create_task(attempt, name=dispatch.id)
         self._in_flight[dispatch.id] = task
         lane.in_flight.add(dispatch.id)
         lane.unanswered.add(dispatch.id)
@@ -199,7 +206,7 @@ class Dispatcher:
             # A fault of ours. The lease runs out and the dispatch is tried again.
             self._facts.publish(Trouble("dispatcher", f"{task.get_name()}: {error!r}"))
 
-    async def _attempt(self, dispatch: Dispatch, lane: Lane, turn: Turn) -> None:
+    async def _attempt(self, dispatch: Dispatch, lane: Lane, turn: Turn, *, unsure: bool) -> None:
         started_at: datetime | None = None
         set_by = self._watch.set_by
         try:
@@ -210,7 +217,11 @@ class Dispatcher:
                 lane.budget.take_back(now)
                 await self._outbox.give_back([dispatch.id], now)
                 return
-            started_at = now
+            if unsure and (settlement := await self._verified(dispatch)) is not None:
+                lane.budget.take_back(self._clock())
+                await self._settled(dispatch, lane, None, settlement, self._now())
+                return
+            started_at = self._clock()
             answer, attempt, limits = await self._send(dispatch, turn.gone.set)
         except asyncio.CancelledError:
             if started_at is None or not turn.gone.is_set():  # nothing went out
@@ -233,10 +244,39 @@ class Dispatcher:
         settlement = self._settlement(dispatch, lane, answer, now)
         if limits is not None:
             lane.budget.observe(now, limits)
-        settled = await self._settled(dispatch, lane, attempt, settlement, now)
-        self._facts.publish(AttemptMade(settled, attempt))
-        if settled.state.final:
-            self._facts.publish(DispatchSettled(settled))
+        await self._settled(dispatch, lane, attempt, settlement, now)
+
+    async def _verified(self, dispatch: Dispatch) -> Settlement | None:
+        """What becomes of a dispatch whose answer was lost, before it is sent once more; None where
+        it is to be sent at once."""
+        if dispatch.on_ambiguous is OnAmbiguous.RESEND:
+            return None
+        if dispatch.on_ambiguous is OnAmbiguous.HOLD:
+            return Settlement(State.HELD, _held(dispatch.reason, "its entry wants it so"))
+        try:
+            finding = await self._find(dispatch)
+        except StoreUnavailable as error:
+            finding = Unknown(str(error), None)
+        match finding:
+            case Found():
+                return Settlement(State.ACCEPTED)
+            case Absent():
+                # Claimed anew, so that it is on disk when it went out last.
+                return Settlement(State.PENDING, "sent again: GitHub had started nothing for it")
+            case Unclear(reason=reason):
+                return Settlement(State.HELD, _held(dispatch.reason, reason))
+        next_try = self._retry.after_failure(
+            dispatch.attempts + 1,
+            now=self._now(),
+            retry_until=dispatch.retry_until,
+            expires_at=dispatch.expires_at,
+            random=self._random,
+        )
+        if isinstance(next_try, GiveUp):
+            text = f"gave up: {next_try.reason}; {finding.reason}; GitHub may have got it"
+            return Settlement(State.DEAD, text)
+        due_at = max(next_try.when, finding.until or next_try.when)
+        return Settlement(State.UNSURE, dispatch.reason, finding.reason, due_at)
 
     async def _broken_off(self, dispatch: Dispatch, started_at: datetime) -> None:
         reason = "the daemon stopped before GitHub answered"
@@ -257,23 +297,30 @@ class Dispatcher:
         self,
         dispatch: Dispatch,
         lane: Lane,
-        attempt: Attempt,
+        attempt: Attempt | None,
         settlement: Settlement,
         now: datetime,
-    ) -> Dispatch:
+    ) -> None:
         # GitHub has answered: forgetting that could build twice, so the store gets all the time
         # that it needs (until we are stopped).
         while True:
             try:
                 await self._follow_clock(now)
-                return await self._outbox.settle(
+                settled = await self._outbox.settle(
                     dispatch.id, attempt, settlement, now, lane=lane.name, spent=lane.budget.spent
                 )
+                break
             except StoreUnavailable as error:
                 self._facts.publish(
                     Trouble("dispatcher", f"{dispatch.id} not settled: {error}; trying again")
                 )
                 await asyncio.sleep(STORE_PAUSE)
+        if attempt is not None:
+            self._facts.publish(AttemptMade(settled, attempt))
+        if settled.state.final:
+            self._facts.publish(DispatchSettled(settled))
+        elif attempt is None:
+            self._facts.publish(DispatchLookedInto(settled))
 
     def _note(self, lane: Lane, answer: Answer, attempt: Attempt, now: datetime) -> None:
         """What the answer says of the lane: whether GitHub is there, and takes the credential."""
@@ -294,9 +341,9 @@ class Dispatcher:
         self, dispatch: Dispatch, lane: Lane, answer: Answer, now: datetime
     ) -> Settlement:
         match answer:
-            case Accepted(run=run):
+            case Accepted(run=run, at=at):
                 lane.budget.accepted()
-                return Settlement(State.ACCEPTED, run=run)
+                return Settlement(State.ACCEPTED, run=run, sent_at=at)
             case Failed(reason=reason):
                 return Settlement(State.DEAD, reason)
             case Throttled(reason=reason, until=until):
@@ -362,6 +409,10 @@ class Dispatcher:
             pass
 
 
+def _held(lost: str, why: str) -> str:
+    return f"{lost}; held, since GitHub may have started it: {why}"
+
+
 def _moved(dispatch: Dispatch, by: timedelta) -> Dispatch:
     """The dispatch as the outbox has it once a step of the clock is followed."""
     return replace(
@@ -370,6 +421,7 @@ def _moved(dispatch: Dispatch, by: timedelta) -> Dispatch:
         due_at=dispatch.due_at + by,
         expires_at=dispatch.expires_at + by,
         retry_until=dispatch.retry_until and dispatch.retry_until + by,
+        sent_at=dispatch.sent_at and dispatch.sent_at + by,
     )
 
 

@@ -11,6 +11,7 @@ from daemon.dispatch import Attempt, Dispatch
 from daemon.event import Event, FiringOutcome, Pause, Verdict
 from daemon.follow_up import FollowUp
 from daemon.incident import Incident
+from daemon.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,14 @@ class AttemptMade:
 
 
 @dataclass(frozen=True, slots=True)
+class DispatchLookedInto:
+    """It was looked for what had become of a dispatch whose answer was lost, and that did not
+    settle it: it is held, to be sent again, or still unsure."""
+
+    dispatch: Dispatch
+
+
+@dataclass(frozen=True, slots=True)
 class DispatchSettled:
     """A dispatch reached a final state, by an attempt or without one."""
 
@@ -127,6 +136,24 @@ class FollowUpSettled:
     """What was owed after a dispatch went wrong is done, or given up."""
 
     follow_up: FollowUp
+
+
+@dataclass(frozen=True, slots=True)
+class RunSeen:
+    """A run of a dispatch was seen for the first time (``before`` is None), or is another than it
+    was ``before``. ``dispatch`` is as it stands then."""
+
+    dispatch: Dispatch
+    run: Run
+    before: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunNotFound:
+    """No run of a dispatch was found in time, or none that is its own for certain; its diagnosis
+    says why."""
+
+    dispatch: Dispatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +182,12 @@ Fact = (
     | EntryResumed
     | DispatchesReleased
     | AttemptMade
+    | DispatchLookedInto
     | DispatchSettled
     | MissedLookedFor
     | FollowUpSettled
+    | RunSeen
+    | RunNotFound
     | Trouble
     | Stopping
 )

@@ -97,10 +97,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """GitHub took the dispatch. Whether a workflow listens is another question, unless it named
-    the ``run``."""
+    """GitHub took the dispatch, when its own clock read ``at``. Whether a workflow listens is
+    another question, unless it named the ``run``."""
 
     run: RunNamed | None = None
+    at: datetime | None = field(default=None, compare=False)
     outcome: ClassVar[str] = "accepted"
 
 
@@ -285,13 +286,13 @@ def interpret(
     ``body`` may be cut off. Rate limits follow
     https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
     """
-    if status == 204:
-        return Accepted()
     fields = {name.lower(): value for name, value in headers.items()}
+    if status == 204:
+        return Accepted(at=clock_there(fields, now))
     words = _words(body)
     said = f"GitHub answered {status}" + (f': "{words}"' if words else "")
     if 200 <= status < 300:
-        return _other_success(said, fields, body)
+        return _other_success(said, fields, body, now)
     if status in (307, 308):
         return _redirect(said, fields.get("location", ""), url)
     if status == 429 or (status == 403 and _is_rate_limit(fields, words)):
@@ -348,12 +349,12 @@ def _error(error: object) -> object:
     return error.get("message") or f"{error.get('field')}: {error.get('code')}"
 
 
-def _other_success(said: str, fields: Mapping[str, str], body: bytes) -> Answer:
+def _other_success(said: str, fields: Mapping[str, str], body: bytes, now: datetime) -> Answer:
     # Every answer of GitHub's has a request id. A page of a proxy or of a hotel's portal has none,
     # and says nothing about what became of the request.
     page = body.lstrip()[:1] == b"<"
     if "x-github-request-id" in fields and not page:
-        return Accepted(_run_named(body))
+        return Accepted(_run_named(body), clock_there(fields, now))
     return Ambiguous(
         f"{said}, where GitHub answers 204: this looks like another server's answer; "
         "check GH_API_URL, and the proxy or portal between"

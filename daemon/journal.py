@@ -18,6 +18,7 @@ from daemon.facts import (
     AttemptMade,
     DispatchAdded,
     DispatchesReleased,
+    DispatchLookedInto,
     DispatchSettled,
     EntryPaused,
     EntryResumed,
@@ -28,6 +29,8 @@ from daemon.facts import (
     IncidentNoticed,
     MissedLookedFor,
     RequestRefused,
+    RunNotFound,
+    RunSeen,
     Started,
     Stopping,
     Trouble,
@@ -211,6 +214,17 @@ class Journal:
                         next_try=None if dispatch.state.final else rfc3339(dispatch.due_at),
                     ),
                 )
+            case DispatchLookedInto(dispatch=dispatch):
+                log.warning(
+                    f"dispatch {dispatch.state}",
+                    dispatch_id=dispatch.id,
+                    entry=dispatch.entry,
+                    reason=_short(dispatch.reason),
+                    **_given(diagnosis=_short(dispatch.diagnosis)),
+                    **(
+                        {} if dispatch.state is State.HELD else {"due_at": rfc3339(dispatch.due_at)}
+                    ),
+                )
             case DispatchSettled(dispatch=dispatch):
                 dead = dispatch.state is State.DEAD
                 (log.error if dead else log.info)(
@@ -243,6 +257,25 @@ class Journal:
                         run_url=follow_up.run_url,
                         reason=_short(follow_up.reason),
                     ),
+                )
+            case RunSeen(dispatch=dispatch, run=run, before=before):
+                told = "run found" if before is None else f"run {run.status}"
+                (log.warning if run.failed else log.info)(
+                    told,
+                    dispatch_id=dispatch.id,
+                    entry=dispatch.entry,
+                    run_url=run.url or run.id,
+                    match=dispatch.match.value,
+                    status=run.outcome,
+                    **({"attempt": run.attempt} if run.attempt > 1 else {}),
+                )
+            case RunNotFound(dispatch=dispatch):
+                log.error(
+                    f"run {dispatch.match}",
+                    dispatch_id=dispatch.id,
+                    entry=dispatch.entry,
+                    repository=dispatch.repository,
+                    reason=_short(dispatch.diagnosis),
                 )
             case Trouble():
                 log.error("trouble", part=fact.part, message=_short(fact.message))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from daemon.binding import Judgement
 from daemon.chain import Family
 from daemon.clockwatch import Step
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
@@ -24,6 +25,7 @@ from daemon.event import (
 from daemon.follow_up import FollowUp
 from daemon.incident import Incident, IncidentKind
 from daemon.pacing import Spent
+from daemon.run import Run
 from daemon.schedule import Schedule
 
 Record = Callable[[Event, Sequence[Verdict]], Awaitable[tuple[Verdict, ...]]]
@@ -47,10 +49,30 @@ class Accounted:
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What a claim brought: dispatches to send now, and those that had become too old to send
-    (already dead)."""
+    (already dead). Of those to send, GitHub may have acted on the ``unsure`` ones, by id."""
 
     dispatches: tuple[Dispatch, ...] = ()
     expired: tuple[Dispatch, ...] = ()
+    unsure: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A run of a dispatch as it was seen now, and ``before`` that. ``dispatch`` is as it stands
+    then: ``settled`` where that it ran is how we know that GitHub took it."""
+
+    dispatch: Dispatch
+    run: Run
+    before: Run | None
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A dispatch whose run is to be looked for at that time."""
+
+    dispatch: Dispatch
+    look_at: datetime
 
 
 class Outbox(Protocol):
@@ -96,6 +118,46 @@ class Outbox(Protocol):
     async def next_due(self, now: datetime, lane: str = "") -> datetime | None:
         """When the next dispatch of the lane falls due (in the past: one is due already)."""
         ...
+
+
+class Sightings(Protocol):
+    """What is known of the runs that dispatches started."""
+
+    async def run_agenda(self) -> Mapping[str, datetime]:
+        """When runs are to be looked for next, by repository."""
+        ...
+
+    async def looked_for(self, repository: str, limit: int) -> Sequence[Pending]:
+        """Dispatches to the repository whose runs are looked for, those first that are due."""
+        ...
+
+    async def runs_due(self, repository: str, now: datetime, limit: int) -> Sequence[Run]:
+        """Runs that go on and are to be looked at by now."""
+        ...
+
+    async def known_runs(self, runs: Sequence[Run]) -> Collection[int]:
+        """Which of these are bound to a dispatch, by number."""
+        ...
+
+    async def see_runs(self, runs: Sequence[Run], now: datetime) -> Sequence[Sighting]:
+        """Takes note of runs as GitHub tells them; returns what is new of those that show the id of
+        a dispatch, or are bound to one."""
+        ...
+
+    async def judge_runs(
+        self, judgements: Sequence[Judgement], now: datetime
+    ) -> tuple[Sequence[Dispatch], Sequence[Sighting]]:
+        """Writes down what a look came to. Returns the dispatches whose match is another now, and
+        the runs that were bound."""
+        ...
+
+    async def postpone_runs(self, looks: Sequence[tuple[Run, datetime | None]]) -> None:
+        """Has runs looked at again then (None: not any more)."""
+        ...
+
+    async def dispatch(self, dispatch_id: str) -> Dispatch | None: ...
+
+    async def attempts(self, dispatch_id: str) -> Sequence[Attempt]: ...
 
 
 class Ledger(Protocol):
@@ -274,6 +336,10 @@ class Records(Protocol):
         ...
 
     async def follow_ups(self, dispatch_id: str) -> Sequence[FollowUp]: ...
+
+    async def runs(self, dispatch_ids: Collection[str]) -> Mapping[str, Sequence[Run]]:
+        """The runs of each of these dispatches, oldest first."""
+        ...
 
     async def counts(self) -> Mapping[State, int]: ...
 

@@ -9,11 +9,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from daemon.chain import Place
-from daemon.dispatch import Dispatch, State
+from daemon.dispatch import Dispatch, ExpectedRun, OnAmbiguous, State
 from daemon.errors import ExpressionError, RenderError
 from daemon.event import Event, Firing
 from daemon.expressions import JSON, Bindings, compact, rfc3339
 from daemon.github import input_faults, payload_faults
+from daemon.run import Match
 from daemon.spec import DispatchSpec
 
 METADATA_KEY = "dispatchd"
@@ -66,6 +67,8 @@ def render(
         urgent=isinstance(event.cause, Firing),
         workflow=spec.workflow,
         ref=spec.ref,
+        expected=spec.expected,
+        on_ambiguous=spec.on_ambiguous,
     )
     if due_at is None or due_at <= event.at or state.final:
         return made
@@ -92,8 +95,11 @@ def new_dispatch(
     urgent: bool = False,
     workflow: str = "",
     ref: str = "",
+    expected: ExpectedRun | None = ExpectedRun(),  # noqa: B008  # a frozen value
+    on_ambiguous: OnAmbiguous = OnAmbiguous.VERIFY,
 ) -> Dispatch:
-    """A dispatch at the beginning of its life, due at once."""
+    """A dispatch at the beginning of its life, due at once. Without an ``expected`` run nobody
+    looks for one."""
     return Dispatch(
         id=dispatch_id,
         event_id=event_id,
@@ -110,6 +116,9 @@ def new_dispatch(
         urgent=urgent,
         workflow=workflow,
         ref=ref,
+        expect_within=expected.within if expected else None,
+        expect_workflow=expected.workflow if expected else "",
+        on_ambiguous=on_ambiguous,
     )
 
 
@@ -218,6 +227,10 @@ def again(original: Dispatch, dispatch_id: str, now: datetime) -> Dispatch:
         run_id=None,
         run_url="",
         held_by=None,
+        sent_at=None,
+        match=Match.UNTRACKED,
+        diagnosis="",
+        run_outcome="",
     )
 
 

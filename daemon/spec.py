@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from daemon.addresses import AllowList, Networks
 from daemon.chain import Breaker, Guards
+from daemon.dispatch import ExpectedRun, OnAmbiguous
 from daemon.event import Overlap
 from daemon.expressions import Condition, Expression, Template, Tree
 from daemon.follow_up import Cause, Follows, nobody
@@ -45,7 +46,8 @@ class DispatchSpec:
     ``ref``, a ``workflow_dispatch``, whose ``client_payload`` are the inputs and whose
     ``event_type`` is empty. ``event_types`` lists what a templated ``event_type`` may come to,
     and is empty beside a literal one. ``repository`` is ``owner/name``, or empty
-    where neither the entry nor the settings name one (then the entry cannot run)."""
+    where neither the entry nor the settings name one (then the entry cannot run). ``expected`` is
+    None where no run is."""
 
     event_type: Template
     event_types: frozenset[str]
@@ -55,6 +57,8 @@ class DispatchSpec:
     inject_metadata: bool
     workflow: str = ""
     ref: str = ""
+    expected: ExpectedRun | None = field(default_factory=ExpectedRun)
+    on_ambiguous: OnAmbiguous = OnAmbiguous.VERIFY
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from daemon.event import Delivery, Event, FiringRecord, Pause, Verdict
 from daemon.expressions import JSON, rfc3339
 from daemon.follow_up import FollowUp
 from daemon.incident import Incident
+from daemon.run import Run
 
 FAMILY_MAX = 1000
 """Dispatches of one chain that are shown."""
@@ -99,20 +100,41 @@ def dispatch_view(dispatch: Dispatch) -> dict[str, JSON]:
         "parent_id": dispatch.parent_id,
         "depth": dispatch.depth,
         "held_by": dispatch.held_by.value if dispatch.held_by else None,
+        "match": dispatch.match.value,
+        "diagnosis": dispatch.diagnosis,
+        "run_outcome": dispatch.run_outcome or None,
     }
 
 
 def dispatch_details(
-    dispatch: Dispatch, attempts: Sequence[Attempt], follow_ups: Sequence[FollowUp]
+    dispatch: Dispatch,
+    attempts: Sequence[Attempt],
+    runs: Sequence[Run],
+    follow_ups: Sequence[FollowUp],
 ) -> dict[str, JSON]:
-    """The same with the payload or the inputs (JSON text, as it goes out), every attempt and every
-    follow-up."""
+    """The same with the payload or the inputs (JSON text, as it goes out), every attempt, every run
+    that was seen, and every follow-up."""
     by_name = bool(dispatch.workflow)
     return dispatch_view(dispatch) | {
         "client_payload": "" if by_name else dispatch.client_payload,
         "inputs": dispatch.client_payload if by_name else None,
         "tries": [attempt_view(attempt) for attempt in attempts],
+        "runs": [run_view(run) for run in runs],
         "follow_ups": [follow_up_view(each) for each in follow_ups],
+    }
+
+
+def run_view(run: Run) -> JSON:
+    return {
+        "id": run.id,
+        "url": run.url or None,
+        "workflow": run.workflow,
+        "title": run.title,
+        "attempt": run.attempt,
+        "status": run.status,
+        "conclusion": run.conclusion or None,
+        "created_at": rfc3339(run.created_at),
+        "updated_at": rfc3339(run.updated_at),
     }
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daemon.binding import Absent, Finding, Found, Unclear, Unknown
 from daemon.clockwatch import Step
-from daemon.dispatch import Attempt, Dispatch, Settlement, State
+from daemon.dispatch import Attempt, Dispatch, OnAmbiguous, Settlement, State
 from daemon.dispatcher import CLAIMED_LEAST, IN_FLIGHT_MAX, Dispatcher
 from daemon.errors import StoreUnavailable
 from daemon.event import Event, Firing, Outcome, Verdict
-from daemon.facts import AttemptMade, DispatchSettled, Fact, Facts, Trouble
+from daemon.facts import AttemptMade, DispatchLookedInto, DispatchSettled, Fact, Facts, Trouble
 from daemon.github import Accepted, Ambiguous, Answer, Failed, Throttled, Unauthorized, Unreachable
+from daemon.lane import Lane
 from daemon.pacing import Budget, Limits
 from daemon.ports import Claim
 from daemon.render import new_dispatch
@@ -38,6 +41,8 @@ class World:
         self.store = store
         self.sent: list[str] = []
         self.answers: dict[str, list[Answer]] = {}
+        self.findings: dict[str, list[Finding]] = {}
+        self.looked_for: list[str] = []
         self.limits: Limits | None = None
         self.connected = asyncio.Event()
         self.connected.set()
@@ -50,7 +55,8 @@ class World:
         self.dispatcher = Dispatcher(
             store,
             self._send,
-            budgets,
+            self._find,
+            {name: Lane(name, budget) for name, budget in budgets.items()},
             retry,
             clock=lambda: self.now,
             elapsed=lambda: (self.now - self.set_by - START).total_seconds(),
@@ -65,6 +71,7 @@ class World:
         entry: str = "entry",
         repository: str = "o/r",
         urgent: bool = False,
+        on_ambiguous: OnAmbiguous = OnAmbiguous.VERIFY,
     ) -> None:
         """Records one event that owes a dispatch of each name (as its id)."""
         event = Event(f"evt_{names[0]}", Firing(entry, self.now, self.now))
@@ -82,6 +89,7 @@ class World:
             )
             for name in names
         )
+        dispatches = tuple(replace(each, on_ambiguous=on_ambiguous) for each in dispatches)
         await self.store.record(event, [Verdict(entry, Outcome.DISPATCHED, dispatches=dispatches)])
         self.dispatcher.wake()
 
@@ -95,6 +103,20 @@ class World:
             while not condition():
                 self._heard.clear()
                 await self._heard.wait()
+
+    async def settled(self, name: str) -> None:
+        await self.until(
+            lambda: any(
+                isinstance(fact, DispatchSettled) and fact.dispatch.id == name
+                for fact in self.facts
+            )
+        )
+
+    async def looked_into(self) -> Dispatch:
+        """The dispatch that was looked for, as that left it unsettled."""
+        await self.until(lambda: any(isinstance(fact, DispatchLookedInto) for fact in self.facts))
+        (fact,) = [fact for fact in self.facts if isinstance(fact, DispatchLookedInto)]
+        return await self.state(fact.dispatch.id)
 
     async def attempts(self, count: int) -> None:
         await self.until(lambda: len(self.made()) >= count)
@@ -133,6 +155,11 @@ class World:
             status=204 if isinstance(answer, Accepted) else None,
         )
         return answer, attempt, self.limits
+
+    async def _find(self, dispatch: Dispatch) -> Finding:
+        self.looked_for.append(dispatch.id)
+        script = self.findings.get(dispatch.id)
+        return script.pop(0) if script else Absent()
 
     def _hear(self, fact: Fact) -> None:
         self.facts.append(fact)
@@ -731,3 +758,87 @@ async def test_a_step_of_the_clock_is_followed_once_the_store_is_back(
         await w.attempts(2)
         assert not failures
         assert w.sent == ["a", "a"]
+
+
+class TestALostAnswer:
+    """What becomes of a dispatch of which nobody knows whether GitHub got it."""
+
+    @staticmethod
+    async def lost(w: World, on_ambiguous: OnAmbiguous = OnAmbiguous.VERIFY) -> None:
+        """`a` was sent, and its answer was lost."""
+        w.answers["a"] = [Ambiguous("the answer was lost")]
+        await w.owe("a", on_ambiguous=on_ambiguous)
+        await w.attempts(1)
+        assert (await w.state("a")).state is State.UNSURE
+
+    async def test_it_is_looked_for_before_it_is_sent_again(self, tmp_path: Path) -> None:
+        async with world(tmp_path, retry=SOON) as w:
+            await self.lost(w)
+            w.move(seconds=5)
+            await w.until(lambda: len(w.sent) == 2)
+            assert w.looked_for == ["a"]
+            await w.attempts(2)
+            settled = await w.state("a")
+            assert settled.state is State.ACCEPTED
+            assert settled.reason == ""  # it was not there: no doubt is left
+
+    async def test_it_is_not_sent_again_where_its_run_is_there(self, tmp_path: Path) -> None:
+        async with world(tmp_path, retry=SOON) as w:
+            await self.lost(w)
+            w.findings["a"] = [Found(await w.state("a"))]
+            w.move(seconds=5)
+            await w.settled("a")
+            assert (await w.state("a")).state is State.ACCEPTED
+            assert w.sent == ["a"]
+
+    async def test_it_is_held_where_nobody_can_tell(self, tmp_path: Path) -> None:
+        async with world(tmp_path, retry=SOON) as w:
+            await self.lost(w)
+            w.findings["a"] = [Unclear("the workflow does not show the id")]
+            w.move(seconds=5)
+            held = await w.looked_into()
+            assert held.state is State.HELD
+            reason = held.reason
+            assert "the answer was lost" in reason
+            assert "the workflow does not show the id" in reason
+            assert w.sent == ["a"]
+
+    async def test_it_is_looked_for_again_where_that_cannot_be_told_yet(
+        self, tmp_path: Path
+    ) -> None:
+        async with world(tmp_path, retry=SOON) as w:
+            await self.lost(w)
+            later = w.now + timedelta(minutes=2)
+            w.findings["a"] = [Unknown("GitHub is away", later)]
+            w.move(seconds=5)
+            unsure = await w.looked_into()
+            assert (unsure.state, unsure.due_at) == (State.UNSURE, later)
+            assert (unsure.reason, unsure.diagnosis) == ("the answer was lost", "GitHub is away")
+            w.move(minutes=3)
+            await w.until(lambda: len(w.sent) == 2)
+            assert w.looked_for == ["a", "a"]
+
+    async def test_it_is_sent_again_at_once_where_the_entry_wants_that(
+        self, tmp_path: Path
+    ) -> None:
+        async with world(tmp_path, retry=SOON) as w:
+            await self.lost(w, OnAmbiguous.RESEND)
+            w.move(seconds=5)
+            await w.until(lambda: len(w.sent) == 2)
+            assert w.looked_for == []
+
+    async def test_it_is_held_where_the_entry_wants_that(self, tmp_path: Path) -> None:
+        async with world(tmp_path, retry=SOON) as w:
+            await self.lost(w, OnAmbiguous.HOLD)
+            w.move(seconds=5)
+            assert (await w.looked_into()).state is State.HELD
+            assert (w.sent, w.looked_for) == (["a"], [])
+
+    async def test_to_look_is_no_write(self, tmp_path: Path) -> None:
+        async with world(tmp_path, retry=SOON, budget=Budget(0, 0, 2)) as w:
+            await self.lost(w)
+            w.findings["a"] = [Found(await w.state("a"))]
+            w.move(seconds=5)
+            await w.settled("a")
+            await w.owe("b")
+            await w.settled("b")  # the second write of the two in an hour

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine
 from daemon.event import FiringOutcome
 from daemon.simulator import Fault, FaultKind, Simulator
 from daemon.store import schema
-from tests.harness import Daemon, Sender, dispatch_id_of, reserved_port, stand_in
+from tests.harness import PUSH, Daemon, Entry, Sender, dispatch_id_of, reserved_port, stand_in
 
 DEADLINE = 30.0
 """Seconds for what usually takes a few; a wait that is longer has failed."""
@@ -89,11 +89,10 @@ async def _killed_amid_intake(
     assert sender.balance(github.received).even, sender.balance(github.received)
 
 
-async def test_a_dispatch_whose_answer_died_with_the_daemon_is_sent_again_and_says_so(
+async def test_a_dispatch_whose_answer_died_with_the_daemon_is_found_and_not_sent_again(
     tmp_path: Path,
 ) -> None:
-    """At least once: GitHub acted, the process was killed before it could write that down. The
-    second request bears the same id, and the record says that there may have been two."""
+    """GitHub acted, the process was killed before it could write that down: the run tells."""
     async with (
         asyncio.timeout(DEADLINE),
         stand_in() as github,
@@ -110,9 +109,32 @@ async def test_a_dispatch_whose_answer_died_with_the_daemon_is_sent_again_and_sa
         assert (await _shown(daemon, id_))["state"] == "sending"
 
         await daemon.start()
+        await daemon.until(lambda: bool(daemon.said("dispatch accepted")))
+        assert await daemon.terminate() == 0
+        assert len(github.received) == 1
+        shown = await _shown(daemon, id_)
+        assert (shown["state"], shown["match"]) == ("accepted", "verified")
+        assert shown["run_url"].endswith(f"/runs/{github.runs[0].id}")
+
+
+async def test_what_may_be_sent_twice_is_sent_again_at_once_and_says_so(tmp_path: Path) -> None:
+    """Where the entry wants that (`on_ambiguous`), both requests bear the same id."""
+    again: Entry = {**PUSH, "dispatch": {**PUSH["dispatch"], "on_ambiguous": "resend"}}
+    async with (
+        asyncio.timeout(DEADLINE),
+        stand_in() as github,
+        Daemon(tmp_path, github.url, triggers=[again]) as daemon,
+        Sender() as sender,
+    ):
+        github.inject(Fault(FaultKind.STALL))
+        await daemon.start()
+        assert await sender.push(daemon.url, "first") == 202
+        await github.until(lambda: github.stalled == 1)
+        await daemon.kill()
+        await daemon.start()
         await github.until(lambda: len(github.received) == 2)
         assert await daemon.terminate() == 0
-        assert [dispatch_id_of(dispatch) for dispatch in github.received] == [id_, id_]
+        (id_,) = {dispatch_id_of(dispatch) for dispatch in github.received}
         shown = await _shown(daemon, id_)
         assert shown["state"] == "accepted"
         assert "ended before GitHub's answer was recorded" in json.dumps(shown)
@@ -121,7 +143,7 @@ async def test_a_dispatch_whose_answer_died_with_the_daemon_is_sent_again_and_sa
 async def test_what_may_have_reached_github_stays_unsure_while_github_is_away(
     tmp_path: Path,
 ) -> None:
-    """That a later try cannot even connect does not make the first one undone."""
+    """That nobody can look does not make it undone."""
     with reserved_port() as port:
         github = stand_in()
         await github.start(port=port)
@@ -139,8 +161,10 @@ async def test_what_may_have_reached_github_stays_unsure_while_github_is_away(
             id_ = dispatch_id_of(github.received[0])
 
             await daemon.start()
-            await daemon.until(lambda: bool(daemon.said("attempt unreachable")))
-            assert (await _shown(daemon, id_))["state"] == "unsure"
+            await daemon.until(lambda: len(daemon.said("dispatch unsure")) >= 2)
+            shown = await _shown(daemon, id_)
+            assert shown["state"] == "unsure"
+            assert "could not be reached" in shown["diagnosis"]
 
 
 async def test_cron_instants_from_before_a_sigkill_fire_once_and_for_all(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ async def serve() -> list[tuple[object, float]]:
         announce(github.url)
         told = -1
         while not stop.is_set():
-            if (received := github.requests) != told:
+            if (received := github.writes) != told:
                 told = received
                 line = {"event": "received", "count": received, "at": time.time()}
                 print(json.dumps(line), flush=True)

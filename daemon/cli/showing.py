@@ -21,6 +21,7 @@ from daemon.dispatch import State
 from daemon.errors import DispatchdError, StoreError, UsageError
 from daemon.event import API_ENTRY, Outcome
 from daemon.places import simulation_database, sqlite_file
+from daemon.run import Match
 from daemon.spec import Settings
 from daemon.store import Store
 from daemon.views import (
@@ -115,7 +116,9 @@ def show_dispatches(
         if dispatch is None:
             raise DispatchdError(f"there is no dispatch {dispatch_id!r}; it may have aged out")
         attempts = await store.attempts(dispatch_id)
-        return dispatch_details(dispatch, attempts, await store.follow_ups(dispatch_id))
+        runs = (await store.runs([dispatch_id]))[dispatch_id]
+        follow_ups = await store.follow_ups(dispatch_id)
+        return dispatch_details(dispatch, attempts, runs, follow_ups)
 
     answer = look(target, from_daemon, from_store)
     print_answer(answer, as_json, _details if dispatch_id else _dispatch_rows)
@@ -229,7 +232,9 @@ def _event_rows(answer: Answer) -> Listing:
 
 
 def _dispatch_rows(answer: Answer) -> Listing:
-    rows = Listing(("id", "created", "entry", "repository", "event_type", "state", "tries", "why"))
+    rows = Listing(
+        ("id", "created", "entry", "repository", "event_type", "state", "run", "tries", "why")
+    )
     for dispatch in answer["dispatches"]:
         rows.add(
             dispatch["id"],
@@ -238,8 +243,9 @@ def _dispatch_rows(answer: Answer) -> Listing:
             plain(dispatch["repository"]),
             plain(dispatch["event_type"] or dispatch.get("workflow")),
             word(dispatch["state"]),
+            word(_run_word(dispatch)),
             str(dispatch["attempts"]),
-            plain(dispatch["reason"]),
+            plain(dispatch["reason"] or dispatch.get("diagnosis")),
         )
     return rows
 
@@ -260,6 +266,12 @@ def _family_rows(answer: Answer) -> Listing:
             plain(dispatch["reason"]),
         )
     return rows
+
+
+def _run_word(dispatch: Answer) -> str:
+    """How its runs stand, or what is known of them."""
+    match = dispatch.get("match") or ""
+    return dispatch.get("run_outcome") or ("" if match == Match.UNTRACKED else match)
 
 
 def _details(answer: Answer) -> Fields:

@@ -3,9 +3,11 @@ held against GitHub's limits as far as that can be done before anything is rende
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from daemon.config.node import Node
+from daemon.dispatch import EXPECTED_WITHIN, ExpectedRun, OnAmbiguous
 from daemon.errors import ExpressionError
 from daemon.expressions import JSON, Path, Template, Tree, Vocabulary, compact
 from daemon.github import INPUTS_MAX, PAYLOAD_KEYS_MAX, input_faults, payload_faults
@@ -51,8 +53,11 @@ class DispatchReader:
             self.homeless.append(node)
         send_within = node.span("send_within", DEFAULT_SEND_WITHIN)
         inject_metadata = node.flag("inject_metadata", True)
+        expected = _expected(node)
+        on_ambiguous = OnAmbiguous(node.text("on_ambiguous") or OnAmbiguous.VERIFY)
         if node.text("via"):
-            return self._read_by_name(node, vocabulary, repository, send_within, inject_metadata)
+            spec = self._read_by_name(node, vocabulary, repository, send_within, inject_metadata)
+            return spec and replace(spec, expected=expected, on_ambiguous=on_ambiguous)
         payload = _payload(node, "client_payload", vocabulary, lenient)
         event_type, event_types = _event_type(node, vocabulary)
         if payload is None or event_type is None:
@@ -65,6 +70,8 @@ class DispatchReader:
             repository=repository,
             send_within=send_within,
             inject_metadata=inject_metadata,
+            expected=expected,
+            on_ambiguous=on_ambiguous,
         )
 
     def _read_by_name(
@@ -91,6 +98,19 @@ class DispatchReader:
             workflow=workflow,
             ref=ref,
         )
+
+
+def _expected(node: Node) -> ExpectedRun | None:
+    """The run that is to follow; None where none is."""
+    expect = node.child("expect_run")
+    if expect is None or not isinstance(expect.value, dict):
+        return ExpectedRun() if node.flag("expect_run", True) else None
+    workflow = expect.text("workflow") or ""
+    if "/" in workflow:
+        expect.at(("workflow",)).fault(
+            "is not the name of a file", f"write {workflow.rpartition('/')[2]!r}"
+        )
+    return ExpectedRun(expect.span("within", EXPECTED_WITHIN), workflow)
 
 
 def _event_type(node: Node, vocabulary: Vocabulary) -> tuple[Template | None, frozenset[str]]:

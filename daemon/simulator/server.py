@@ -118,6 +118,7 @@ class Simulator:
             self.clear,
         )
         self._requests = 0
+        self._writes = 0
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._date = (0, "")
@@ -142,6 +143,11 @@ class Simulator:
     def requests(self) -> int:
         """How many requests came in on GitHub's routes, refused ones included."""
         return self._requests
+
+    @property
+    def writes(self) -> int:
+        """How many of them were to change something, as dispatches are."""
+        return self._writes
 
     @property
     def stalled(self) -> int:
@@ -238,6 +244,7 @@ class Simulator:
         if request.path.startswith(PREFIX):
             return await handler(request)
         self._requests += 1
+        self._writes += request.method != "GET"
         request_id.set(f"51D0:{self._requests:06X}:SIMULATED")
         response: web.StreamResponse
         try:

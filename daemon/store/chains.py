@@ -14,6 +14,7 @@ from daemon.store.engine import chunks
 from daemon.store.rows import DISPATCH, dispatches_of
 
 table = schema.dispatches
+bound = schema.runs
 
 CLIMB_MAX = 1000
 """Ancestors that are looked for: nobody lets a chain get this deep."""
@@ -40,11 +41,11 @@ def started_by(connection: Connection, runs: Collection[RunKey]) -> dict[RunKey,
     found: dict[RunKey, list[str]] = {}
     for some in chunks({number for _, number in runs}):
         for row in connection.execute(
-            select(table.c.id, table.c.repository, table.c.run_id).where(table.c.run_id.in_(some))
+            select(bound.c.repository, bound.c.id, bound.c.dispatch_id).where(bound.c.id.in_(some))
         ):
-            run = (row.repository.lower(), row.run_id)
+            run = (row.repository.lower(), row.id)
             if run in runs:
-                found.setdefault(run, []).append(row.id)
+                found.setdefault(run, []).append(row.dispatch_id)
     return found
 
 

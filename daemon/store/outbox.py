@@ -10,12 +10,14 @@ from itertools import chain
 
 from sqlalchemy import Connection, bindparam, select
 
+from daemon.binding import FIRST_LOOK
 from daemon.dispatch import TRANSITIONS, Attempt, Dispatch, Hold, Settlement, State
 from daemon.errors import StoreError
 from daemon.event import Pause
 from daemon.pacing import Spent
 from daemon.ports import Claim
-from daemon.store import budgets, followups, pauses, schema
+from daemon.run import Match
+from daemon.store import budgets, followups, pauses, runs, schema
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import chunks
 from daemon.store.lanes import lane_of
@@ -125,18 +127,22 @@ def claim(
                     "wake_at": now + lease,
                     "lease_owner": owner,
                     "claimed_from": found[dispatch.id],
+                    # Of one that may have been sent it is looked for what was sent then.
+                    "sent_at": (found[dispatch.id] is State.UNSURE and dispatch.sent_at) or now,
                 }
                 for dispatch in claimed
             ],
         )
-    return Claim(tuple(claimed), tuple(expired))
+    unsure = frozenset(each.id for each in claimed if found[each.id] is State.UNSURE)
+    return Claim(tuple(claimed), tuple(expired), unsure)
 
 
 def settle(connection: Connection, settlings: Sequence[Settling]) -> list[Dispatch]:
     """Records the attempts and moves the dispatches; returns these as they stand then.
 
     What was unsure before an attempt does not become sure by one that failed, and keeps saying
-    why: it is unsure where it would be pending, and accepted with its reason.
+    why: it is unsure where it would be pending, and accepted with its reason. Without an attempt it
+    was found out what had become of it.
 
     Raises:
         StoreError: there is no such dispatch, or the table of states has no such step.
@@ -158,6 +164,8 @@ def settle(connection: Connection, settlings: Sequence[Settling]) -> list[Dispat
     if attempts := [attempt_row(each.attempt) for each in settlings if each.attempt is not None]:
         run_for_each(connection, ATTEMPTS, attempts)
     save(connection, settled.values())
+    named = [(settled[each.dispatch_id], each.settlement.run) for each in settlings]
+    runs.keep(connection, [runs.as_named(dispatch, run) for dispatch, run in named if run])
     budgets.keep(connection, {each.lane: each.spent for each in settlings if each.spent})
     return [settled[settling.dispatch_id] for settling in settlings]
 
@@ -172,13 +180,17 @@ def _settled(
     state, reason, run = settlement.state, settlement.reason, settlement.run
     if state not in TRANSITIONS[dispatch.state]:
         raise StoreError(f"{dispatch.id} is {dispatch.state} and cannot become {state}")
-    if claimed_from is State.UNSURE and state in (State.PENDING, State.ACCEPTED):
+    tried = attempt is not None
+    if tried and claimed_from is State.UNSURE and state in (State.PENDING, State.ACCEPTED):
         state = State.UNSURE if state is State.PENDING else state
         reason = dispatch.reason or reason
-    held_by = None
+    held_by = Hold.UNSURE if state is State.HELD else None
     if state is State.PENDING and (pause := paused.get(dispatch.id)):
         state, held_by, reason = State.HELD, Hold.PAUSE, f"{pause}; before: {reason}"
     waits = settlement.state in WAITING
+    match = dispatch.match
+    if state is State.ACCEPTED and match is Match.UNTRACKED and dispatch.expect_within is not None:
+        match = Match.VERIFIED if run else Match.WAITING
     return replace(
         dispatch,
         state=state,
@@ -190,6 +202,9 @@ def _settled(
         settled_at=settling.at if settlement.state.final else None,
         run_id=run.id if run else dispatch.run_id,
         run_url=run.url if run else dispatch.run_url,
+        sent_at=settlement.sent_at or dispatch.sent_at,
+        match=match,
+        diagnosis=settlement.diagnosis,
     )
 
 
@@ -256,6 +271,10 @@ def save(connection: Connection, dispatches: Collection[Dispatch]) -> None:
             "run_id": dispatch.run_id,
             "run_url": dispatch.run_url,
             "held_by": dispatch.held_by if dispatch.state is State.HELD else None,
+            "sent_at": dispatch.sent_at,
+            "match": dispatch.match,
+            "diagnosis": dispatch.diagnosis,
+            "look_at": _first_look(dispatch),
             "wake_at": dispatch.due_at if dispatch.state in WAITING else None,
             "lease_owner": None,
             "claimed_from": None,
@@ -270,6 +289,13 @@ def save(connection: Connection, dispatches: Collection[Dispatch]) -> None:
     if ended:
         set_free(connection, ended, max(ended.values()))
         followups.owe_dead(connection, dispatches)
+
+
+def _first_look(dispatch: Dispatch) -> datetime | None:
+    """When its run is looked for, which has just been accepted."""
+    if dispatch.settled_at is None or dispatch.match is not Match.WAITING:
+        return None
+    return dispatch.settled_at + FIRST_LOOK
 
 
 def _locked(connection: Connection, ids: Iterable[str]) -> dict[str, Dispatch]:

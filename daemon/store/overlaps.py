@@ -10,11 +10,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, exists, or_, select
 
 from daemon.dispatch import State
 from daemon.event import Due, Firing, Missed, Overlap
 from daemon.ports import Recording
+from daemon.run import Match
 from daemon.store import schema
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import Upsert, chunks, insert
@@ -28,6 +29,15 @@ Instant = tuple[str, datetime]  # a cron, and when it was scheduled
 events = schema.events
 dispatches = schema.dispatches
 buffered = schema.buffered
+
+UNFINISHED = or_(
+    dispatches.c.settled_at.is_(None),
+    dispatches.c.match == Match.WAITING,
+    exists().where(
+        schema.runs.c.dispatch_id == dispatches.c.id, schema.runs.c.look_at.is_not(None)
+    ),
+)
+"""Not taken by GitHub yet, or its run was not seen yet or goes on."""
 
 WAITS = dispatches.update().where(dispatches.c.id == bindparam("key"))
 BEHIND = select(buffered).where(buffered.c.behind.in_(bindparam("ended", expanding=True)))
@@ -120,12 +130,19 @@ class Overlaps:
             .limit(RECENT)
         )
         row = self._connection.execute(
-            select(dispatches.c.event_id, dispatches.c.id, dispatches.c.state)
-            .where(dispatches.c.event_id.in_(before), dispatches.c.settled_at.is_(None))
+            select(dispatches.c.event_id, dispatches.c.id, dispatches.c.state, dispatches.c.run_url)
+            .where(dispatches.c.event_id.in_(before), UNFINISHED)
             .order_by(dispatches.c.event_id.desc(), dispatches.c.id)
             .limit(1)
         ).one_or_none()
-        return None if row is None else (row[0], f"{row[1]} of the firing before is {row[2]}")
+        if row is None:
+            return None
+        goes_on = f"the run {row.run_url} of the firing before goes on"
+        looked_for = f"the run of {row.id}, of the firing before, is not seen yet"
+        unsettled = f"{row.id} of the firing before is {row.state}"
+        accepted = row.state is State.ACCEPTED
+        why = (goes_on if row.run_url else looked_for) if accepted else unsettled
+        return row.event_id, why
 
     def _waits(self, cron: str) -> str | None:
         """The event of the cron that waits already."""
@@ -139,14 +156,14 @@ class Overlaps:
 
 
 def set_free(connection: Connection, ended: Collection[str], now: datetime) -> None:
-    """Lets go what waits for one of these events, of which a dispatch has ended, unless another of
-    the same event is unfinished."""
+    """Lets go what waits for one of these events, of which a dispatch or a run has ended, unless
+    another of the same event is unfinished."""
     for some in chunks(ended):
         rows = connection.execute(BEHIND, {"ended": some}).all()
         for row in rows:
             unfinished = connection.execute(
                 select(dispatches.c.id)
-                .where(dispatches.c.event_id == row.behind, dispatches.c.settled_at.is_(None))
+                .where(dispatches.c.event_id == row.behind, UNFINISHED)
                 .limit(1)
             ).one_or_none()
             if unfinished is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, cast
@@ -128,6 +128,6 @@ def firing_of(row: Row[Any]) -> FiringRecord:
     return record if record.first != record.scheduled_at else replace(record, first=None)
 
 
-def dispatches_of(rows: Iterable[Row[Any]]) -> list[Dispatch]:
+def dispatches_of(rows: Iterable[Sequence[Any]]) -> list[Dispatch]:
     """Rows of the columns `DISPATCH` as dispatches."""
-    return [Dispatch(*cast("tuple[Any, ...]", row)) for row in rows]
+    return [Dispatch(*row) for row in rows]

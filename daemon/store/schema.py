@@ -27,10 +27,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from daemon.dispatch import Hold, State
+from daemon.dispatch import Hold, OnAmbiguous, State
 from daemon.event import FiringOutcome, Outcome
 from daemon.follow_up import Cause, Standing
 from daemon.incident import IncidentKind
+from daemon.run import Match
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -177,6 +178,15 @@ dispatches = Table(
     Column("ref", Text, nullable=False, server_default=""),
     Column("run_id", BigInteger),
     Column("run_url", Text, nullable=False, server_default=""),
+    Column("expect_within", Span),
+    Column("expect_workflow", Text, nullable=False, server_default=""),
+    Column("on_ambiguous", Word(OnAmbiguous), nullable=False, server_default=OnAmbiguous.VERIFY),
+    Column("sent_at", Instant),
+    Column("match", Word(Match), nullable=False, server_default=Match.UNTRACKED),
+    Column("diagnosis", Text, nullable=False, server_default=""),
+    Column("run_outcome", Text, nullable=False, server_default=""),
+    # When its runs are to be looked for next; null: not any more, or not yet.
+    Column("look_at", Instant),
     Column("parent_id", Text),  # may outlive what it names
     Column("depth", Integer, nullable=False, server_default="0"),
     Column("held_by", Word(Hold)),
@@ -192,8 +202,32 @@ partial(
     where=dispatches.c.wake_at.is_not(None),
 )
 
-for known in (dispatches.c.run_id, dispatches.c.parent_id):
-    partial(known, where=known.is_not(None))
+partial(dispatches.c.parent_id, where=dispatches.c.parent_id.is_not(None))
+partial(dispatches.c.repository, dispatches.c.look_at, where=dispatches.c.look_at.is_not(None))
+
+# The runs that dispatches started, as they were seen last.
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("repository", Text, primary_key=True),
+    Column("dispatch_id", ForeignKey("dispatches.id", ondelete="CASCADE"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("conclusion", Text, nullable=False),
+    Column("branch", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    # When it is to be looked at next; null: it has ended, or is followed no longer.
+    Column("look_at", Instant),
+    Index(None, "dispatch_id"),
+)
+partial(runs.c.repository, runs.c.look_at, where=runs.c.look_at.is_not(None))
 
 attempts = Table(
     "attempts",

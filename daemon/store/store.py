@@ -13,6 +13,7 @@ from functools import partial
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon.binding import Judgement
 from daemon.chain import UNGUARDED, Family, Guards
 from daemon.clockwatch import Step
 from daemon.cursors import Cursor, TakenUp
@@ -23,7 +24,17 @@ from daemon.follow_up import Follows, FollowUp, Owing, nobody
 from daemon.github_meta import HookRanges
 from daemon.incident import Incident, IncidentKind
 from daemon.pacing import Spent
-from daemon.ports import Accounted, Claim, Learned, LetGo, OwedFollowUp, Recording
+from daemon.ports import (
+    Accounted,
+    Claim,
+    Learned,
+    LetGo,
+    OwedFollowUp,
+    Pending,
+    Recording,
+    Sighting,
+)
+from daemon.run import Run
 from daemon.schedule import Schedule
 from daemon.store import (
     accounting,
@@ -41,10 +52,12 @@ from daemon.store import (
     migrate,
     outbox,
     retention,
+    tracking,
     trial,
     waits,
 )
 from daemon.store import pauses as pausing
+from daemon.store import runs as run_rows
 from daemon.store.engine import (
     Patience,
     connect,
@@ -329,6 +342,45 @@ class Store:
         already, None where nothing waits."""
         earliest = await self._reading.alone(lookups.next_due, lane)
         return None if earliest is None else max(earliest, now)
+
+    # The runs that dispatches started
+
+    async def run_agenda(self) -> dict[str, datetime]:
+        """When runs are to be looked for next, by repository."""
+        return await self._reading.alone(tracking.agenda)
+
+    async def looked_for(self, repository: str, limit: int) -> list[Pending]:
+        """Dispatches to the repository whose runs are looked for, those first that are due."""
+        return await self._reading.alone(tracking.waiting, repository, limit)
+
+    async def runs_due(self, repository: str, now: datetime, limit: int) -> list[Run]:
+        """Runs that go on and are to be looked at by now, the longest overdue first."""
+        return await self._reading.alone(run_rows.due, repository, now, limit)
+
+    async def known_runs(self, runs: Sequence[Run]) -> set[int]:
+        """Which of these are bound to a dispatch, by number."""
+        return set(await self._reading.alone(run_rows.known, runs))
+
+    async def see_runs(self, runs: Sequence[Run], now: datetime) -> list[Sighting]:
+        """Takes note of runs as GitHub tells them. Returns what is new of those that show the id of
+        a dispatch, or are bound to one; what is known already is not written again."""
+        return await self._writing.alone(tracking.see, runs, now)
+
+    async def judge_runs(
+        self, judgements: Sequence[Judgement], now: datetime
+    ) -> tuple[list[Dispatch], list[Sighting]]:
+        """Writes down what a look came to. Returns the dispatches whose match is another now, and
+        the runs that were bound. What was found meanwhile stays found."""
+        return await self._writing.alone(tracking.judge, judgements, now)
+
+    async def postpone_runs(self, looks: Sequence[tuple[Run, datetime | None]]) -> None:
+        """Has runs looked at again then (None: not any more)."""
+        if looks:
+            await self._writing.alone(tracking.postpone, looks)
+
+    async def runs(self, dispatch_ids: Collection[str]) -> dict[str, list[Run]]:
+        """The runs of each of these dispatches, oldest first."""
+        return await self._reading.alone(run_rows.of_dispatches, dispatch_ids)
 
     # Follow-ups
 

@@ -22,6 +22,7 @@ TIMES = (
     table.c.wake_at,
     table.c.expires_at,
     table.c.retry_until,
+    table.c.sent_at,
 )
 LAST = (attempts.c.dispatch_id == table.c.id) & (attempts.c.number == table.c.attempts)
 
@@ -60,6 +61,12 @@ def follow_clock(connection: Connection, now: datetime, step: Step) -> None:
         .where(unfinished)
         .values({column: _moved(column, step.by) for column in TIMES})
     )
+    for looks in (table, schema.runs):
+        connection.execute(
+            looks.update()
+            .where(looks.c.look_at.is_not(None))
+            .values(look_at=_moved(looks.c.look_at, step.by))
+        )
     deadlines = schema.deadlines
     connection.execute(deadlines.update().values(at=_moved(deadlines.c.at, step.by)))
     for other, times in NOTED:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from daemon.dispatch import Attempt, Dispatch, State
 from daemon.event import DedupeKey, Delivery, Event, Firing, Outcome, Verdict
 from daemon.ids import encode
+from daemon.run import Run
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -90,3 +91,33 @@ def attempted(dispatch: Dispatch, number: int = 1, outcome: str = "accepted") ->
 
 def as_duplicate(verdict: Verdict, first: Event) -> Verdict:
     return replace(verdict, outcome=Outcome.DUPLICATE, dispatches=(), duplicate_of=first.id)
+
+
+def a_run(
+    number: int,
+    *,
+    title: str,
+    status: str = "queued",
+    conclusion: str = "success",
+    attempt: int = 1,
+    workflow: str = "wat-factory.yml",
+    event: str = "repository_dispatch",
+    at: datetime = NOW,
+    repository: str = "octo/factory",
+) -> Run:
+    """A run as GitHub tells it at that time."""
+    return Run(
+        repository=repository,
+        id=number,
+        attempt=attempt,
+        workflow=workflow,
+        name="Factory",
+        title=title,
+        event=event,
+        status=status,
+        conclusion=conclusion if status == "completed" else "",
+        branch="main",
+        url=f"https://github.com/{repository}/actions/runs/{number}",
+        created_at=at,
+        updated_at=at,
+    )

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from daemon.binding import Judgement
 from daemon.dispatch import Dispatch, Settlement, State
 from daemon.event import Due, Event, Firing, FiringOutcome, Overlap, Pause, Verdict
+from daemon.run import Match
 from daemon.store import Store
-from tests.store.samples import DAY, HOUR, LEASE, NOW, SECOND, dispatched, fired
+from tests.store.samples import DAY, HOUR, LEASE, NOW, SECOND, a_run, dispatched, fired
 
 MINUTE = timedelta(minutes=1)
 
@@ -30,14 +32,20 @@ def event(number: int) -> Event:
     return fired(number, "hourly", at(number), at=at(number))
 
 
-def judged(number: int) -> tuple[Event, tuple[Verdict, ...]]:
-    return event(number), (dispatched(number, event(number), entry="hourly"),)
+def judged(number: int, expect: timedelta | None = None) -> tuple[Event, tuple[Verdict, ...]]:
+    verdict = dispatched(number, event(number), entry="hourly")
+    (dispatch,) = verdict.dispatches
+    return event(number), (replace(verdict, dispatches=(replace(dispatch, expect_within=expect),)),)
 
 
-async def fire(store: Store, *numbers: int, overlap: Overlap) -> list[str]:
-    """Accounts for these instants; returns the reasons for which some were missed."""
+async def fire(
+    store: Store, *numbers: int, overlap: Overlap, expect: timedelta | None = None
+) -> list[str]:
+    """Accounts for these instants, of which runs are expected or not; returns the reasons for which
+    some were missed."""
     accounted = await store.account(
-        [due(*map(event, numbers), overlap=overlap)], [judged(number) for number in numbers]
+        [due(*map(event, numbers), overlap=overlap)],
+        [judged(number, expect) for number in numbers],
     )
     assert all(missed.wanted for _, missed in accounted.missed)
     assert accounted.incidents == []
@@ -242,3 +250,39 @@ async def test_a_restart_between_loses_nothing_that_waits(tmp_path: Path) -> Non
         assert await due_now(second, at(2) + SECOND) == [event(2).id]
     finally:
         await second.close()
+
+
+async def ran(store: Store, number: int, status: str, now: datetime) -> None:
+    """GitHub tells of the firing's run."""
+    dispatch = await owed(store, number)
+    run = a_run(number, title=f"Build [{dispatch.id}]", status=status, at=now)
+    (sighting,) = await store.see_runs([run], now)
+    assert sighting.dispatch.id == dispatch.id
+
+
+@pytest.mark.parametrize("overlap", [Overlap.SKIP, Overlap.BUFFER_ONE])
+async def test_a_firing_whose_run_goes_on_is_unfinished(store: Store, overlap: Overlap) -> None:
+    await fire(store, 1, overlap=overlap, expect=5 * MINUTE)
+    await end(store, 1, at(1))
+    await ran(store, 1, "in_progress", at(1))
+    missed = await fire(store, 2, overlap=overlap, expect=5 * MINUTE)
+    if overlap is Overlap.SKIP:
+        assert missed == ["the run https://github.com/octo/factory/actions/runs/1 of the firing "
+                          "before goes on (`overlap: skip`)"]  # fmt: skip
+        await ran(store, 1, "completed", at(2))
+        assert await fire(store, 3, overlap=overlap) == []
+    else:
+        assert missed == []
+        assert await due_now(store, at(2)) == []
+        await ran(store, 1, "completed", at(2))
+        assert await due_now(store, at(2)) == [event(2).id]
+
+
+async def test_a_firing_whose_run_was_not_seen_yet_is_unfinished(store: Store) -> None:
+    await fire(store, 1, overlap=Overlap.BUFFER_ONE, expect=5 * MINUTE)
+    await end(store, 1, at(1))
+    assert await fire(store, 2, overlap=Overlap.BUFFER_ONE) == []
+    assert await due_now(store, at(2)) == []
+    dispatch = await owed(store, 1)
+    await store.judge_runs([Judgement(dispatch.id, Match.MISSING, "nothing listens")], at(2))
+    assert await due_now(store, at(2)) == [event(2).id]

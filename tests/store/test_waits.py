@@ -48,6 +48,7 @@ def moved(dispatch: Dispatch, by: timedelta) -> Dispatch:
         due_at=dispatch.due_at + by,
         expires_at=dispatch.expires_at + by,
         retry_until=dispatch.retry_until and dispatch.retry_until + by,
+        sent_at=dispatch.sent_at and dispatch.sent_at + by,
     )
 
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
@@ -20,15 +20,14 @@ def upgrade() -> None:
         op.add_column("dispatches", column)
     # Nothing else held anything up to now.
     op.execute("UPDATE dispatches SET held_by = 'pause' WHERE state = 'held'")
-    for name in ("run_id", "parent_id"):
-        known = sa.text(f"{name} IS NOT NULL")
-        op.create_index(
-            f"ix_dispatches_{name}",
-            "dispatches",
-            [name],
-            sqlite_where=known,
-            postgresql_where=known,
-        )
+    known = sa.text("parent_id IS NOT NULL")
+    op.create_index(
+        "ix_dispatches_parent_id",
+        "dispatches",
+        ["parent_id"],
+        sqlite_where=known,
+        postgresql_where=known,
+    )
     op.create_table(
         "tallies",
         sa.Column("entry", sa.Text(), nullable=False),

@@ -1,0 +1,386 @@
+"""Follows each dispatch to its run: looks for what GitHub started, by one list for all that is
+pending in a repository, until every run has ended or it is clear that there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from daemon.binding import (
+    SETTLED,
+    SLACK,
+    Audience,
+    Finding,
+    Found,
+    Judgement,
+    Unclear,
+    Unknown,
+    found_out,
+    horizon,
+    is_over,
+    judged,
+    next_look_at_run,
+    strangers,
+)
+from daemon.dispatch import Dispatch
+from daemon.errors import FetchError, StoreError
+from daemon.facts import DispatchSettled, Facts, RunNotFound, RunSeen, Trouble
+from daemon.github import Question, Reply
+from daemon.github_runs import PAGE, list_question, listed, run_question, told
+from daemon.ports import Sighting, Sightings
+from daemon.run import Match, Run
+
+PAGES_MAX = 10
+"""Pages of a list that one look reads: a thousand runs."""
+
+WAITING_MAX = 1000
+"""Dispatches that one look judges. There is another look for the rest."""
+
+SINGLES_MAX = 10
+"""Runs that one look asks for by themselves, as they are not among the newest any more."""
+
+HEARD_MAX = 1000
+"""Runs of webhooks that wait to be noted. A list tells of what is left out."""
+
+TOLD_MAX = 1000
+"""Troubles that are remembered, so as to be told once."""
+
+TICK = timedelta(seconds=5)
+BREATH = 0.2
+"""Seconds between two looks at what is due: many dispatches that are accepted at once are one."""
+REST = timedelta(seconds=1)
+"""The least between two looks at one repository."""
+BACKOFF_MAX = timedelta(minutes=5)
+
+TOO_FAR = (
+    f"more than {PAGES_MAX * PAGE:,} runs have begun in the repository since, too many to look for "
+    "its own among them"
+)
+
+
+class GitHub(Protocol):
+    """Answers within the share of requests that may be spent on looking."""
+
+    def next_at(self, repository: str) -> datetime:
+        """When something may be asked about the repository; a time that has passed: now."""
+        ...
+
+    async def ask(self, repository: str, question: Question) -> Reply:
+        """Raises FetchError."""
+        ...
+
+
+class Preflight(Protocol):
+    """Knows the workflows of repositories."""
+
+    async def listeners(self, repository: str, now: datetime, *, fresh: bool = False) -> Audience:
+        """Raises FetchError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a list told: the runs, newest first, as far back as ``since`` (None: to the first ever).
+    ``began`` is by our clock, ``at`` by GitHub's."""
+
+    runs: Sequence[Run]
+    since: datetime | None
+    began: datetime
+    at: datetime
+
+    def reaches(self, back: datetime | None) -> bool:
+        return self.since is None or back is None or self.since <= back
+
+
+Wanted = Callable[[Collection[int]], Awaitable[datetime | None]]
+"""How far back a list must reach (None: no further), asked after each page: all runs that were seen
+by then are given by number."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """A repository that is looked at. ``newest`` is the first page as it was told last, which is
+    what 304 stands for."""
+
+    etag: str = ""
+    newest: list[Run] = field(default_factory=list)
+    last: Look | None = None
+    not_before: datetime | None = None
+    failures: int = 0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    looking: asyncio.Task[None] | None = None
+
+
+class Tracker:
+    """Looks for runs where dispatches wait for theirs, and follows those that go on. Where nothing
+    is pending it asks nothing. ``clock`` gives the wall time."""
+
+    def __init__(
+        self,
+        sightings: Sightings,
+        github: GitHub,
+        preflight: Preflight,
+        *,
+        clock: Callable[[], datetime],
+        facts: Facts,
+    ) -> None:
+        self._sightings = sightings
+        self._github = github
+        self._preflight = preflight
+        self._clock = clock
+        self._facts = facts
+        self._watches: dict[str, Watch] = {}
+        self._told: dict[tuple[str, str, str], str] = {}
+        self._heard: list[Run] = []
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """There may be something to look for sooner than was thought."""
+        self._awake.set()
+
+    def hear(self, run: Run) -> None:
+        """A webhook that proved to be GitHub's tells of this run."""
+        if len(self._heard) < HEARD_MAX:
+            self._heard.append(run)
+            self.wake()
+
+    async def run(self) -> None:
+        """Until cancelled. Trouble is told and waited out."""
+        try:
+            while True:
+                self._awake.clear()
+                try:
+                    until = await self.look()
+                except StoreError as error:
+                    self._facts.publish(Trouble("tracker", f"{error}; trying again"))
+                    until = self._clock() + TICK
+                await self._sleep(until)
+        finally:
+            looking = [watch.looking for watch in self._watches.values() if watch.looking]
+            for task in looking:
+                task.cancel()
+            await asyncio.gather(*looking, return_exceptions=True)
+
+    async def look(self) -> datetime:
+        """Takes note of what was heard, and begins to look where that is due. Returns when to come
+        again. Raises StoreUnavailable."""
+        heard, self._heard = self._heard, []
+        await self._note(heard)
+        return self._begin(await self._sightings.run_agenda())
+
+    async def find(self, dispatch: Dispatch) -> Finding:
+        """What became of a dispatch whose answer was lost. Raises StoreUnavailable."""
+        last = dispatch.sent_at or dispatch.created_at
+        if self._clock() < last + SETTLED:
+            return Unknown("its run may not be listed yet", last + SETTLED)
+        attempts = await self._sightings.attempts(dispatch.id)
+        since = min([last, *(attempt.started_at for attempt in attempts)])
+        watch = self._watches.setdefault(dispatch.repository, Watch())
+        try:
+            look = await self._looked_since(dispatch.repository, watch, last + SETTLED, since)
+            if look is None:
+                ahead = self._github.next_at(dispatch.repository)
+                return Unknown("GitHub is asked for runs as often as may be", ahead)
+            audience = await self._preflight.listeners(dispatch.repository, self._clock())
+        except FetchError as error:
+            return Unknown(f"its run could not be looked for: {error}", None)
+        seen = await self._sightings.dispatch(dispatch.id)
+        if seen is not None and seen.run_id is not None:
+            return Found(seen)
+        if not look.reaches(since - SLACK):
+            return Unclear(TOO_FAR)
+        bound = await self._sightings.known_runs(look.runs)
+        return found_out(dispatch, since, strangers(look.runs, bound), audience)
+
+    async def _looked_since(
+        self, repository: str, watch: Watch, after: datetime, back: datetime
+    ) -> Look | None:
+        """A look that began after then and reaches back so far; one serves all who want it. None
+        where GitHub may not be asked now."""
+        async with watch.turn:
+            last = watch.last
+            if last is not None and last.began >= after and last.reaches(back - SLACK):
+                return last
+            if self._github.next_at(repository) > self._clock():
+                return None
+
+            async def wanted(_: Collection[int]) -> datetime:
+                return back - SLACK
+
+            return await self._look(repository, watch, wanted)
+
+    def _begin(self, agenda: Mapping[str, datetime]) -> datetime:
+        """Begins the looks that are due. Returns when to see again what is."""
+        now = self._clock()
+        until = now + TICK
+        for name in [name for name in self._watches if name not in agenda]:
+            if not self._watches[name].turn.locked():
+                del self._watches[name]
+        for name, due in agenda.items():
+            watch = self._watches.setdefault(name, Watch())
+            at = max(due, self._github.next_at(name), watch.not_before or now)
+            if watch.looking is None and at <= now:
+                looking = self._look_at(name, watch)
+                watch.looking = asyncio.create_task(looking, name=f"looking at {name}")
+            elif watch.looking is None:
+                until = min(until, at)
+        return until
+
+    async def _look_at(self, repository: str, watch: Watch) -> None:
+        """A look at a repository, for all that is pending there."""
+        try:
+            async with watch.turn:
+
+                async def wanted(seen: Collection[int]) -> datetime | None:
+                    return await self._wanted(repository, seen)
+
+                look = await self._look(repository, watch, wanted)
+                await self._judge(repository, look)
+                await self._follow(repository, look)
+            watch.failures = 0
+            watch.not_before = self._clock() + REST
+        except (FetchError, StoreError) as error:
+            watch.failures += 1
+            wait = min(REST * 2**watch.failures, BACKOFF_MAX)
+            watch.not_before = self._clock() + wait
+            if watch.failures == 1:
+                text = f"the runs of {repository} cannot be looked at: {error}; trying again"
+                self._facts.publish(Trouble("tracker", text))
+        finally:
+            watch.looking = None
+            self.wake()
+
+    async def _look(self, repository: str, watch: Watch, wanted: Wanted) -> Look:
+        """Reads the list of runs as far back as is ``wanted``, and takes note of what is in it."""
+        began = self._clock()
+        reply = await self._github.ask(repository, list_question(repository, etag=watch.etag))
+        if reply.status != 304:
+            watch.newest, watch.etag = listed(reply, repository), reply.etag
+        last = watch.newest
+        # A run that begins meanwhile moves others to the next page, where they come once more.
+        runs = {run.id: run for run in last}
+        await self._note(last)
+        for page in range(2, PAGES_MAX + 1):
+            back = await wanted(runs) if len(last) == PAGE else None
+            if back is None or last[-1].created_at < back:
+                break
+            answer = await self._github.ask(repository, list_question(repository, page))
+            last = listed(answer, repository)
+            runs |= {run.id: run for run in last}
+            await self._note(last)
+        since = last[-1].created_at if len(last) == PAGE else None
+        watch.last = Look(tuple(runs.values()), since, began, reply.at)
+        return watch.last
+
+    async def _note(self, runs: Sequence[Run]) -> None:
+        if runs:
+            self._tell(await self._sightings.see_runs(runs, self._clock()))
+
+    async def _wanted(self, repository: str, seen: Collection[int]) -> datetime | None:
+        """How far back a list must reach for what is due, of which the runs ``seen`` are none."""
+        now = self._clock()
+        pending = await self._sightings.looked_for(repository, WAITING_MAX)
+        back = horizon(each.dispatch for each in pending if each.look_at <= now)
+        due = await self._sightings.runs_due(repository, now, WAITING_MAX)
+        begun = [run.created_at for run in due if run.id not in seen]
+        if len(begun) > SINGLES_MAX:  # a list costs less than to ask for each
+            back = min([*begun, *([back] if back else [])])
+        return back
+
+    async def _judge(self, repository: str, look: Look) -> None:
+        """What the look comes to for those that have no run yet."""
+        now = self._clock()
+        pending = await self._sightings.looked_for(repository, WAITING_MAX)
+        due = {each.dispatch.id for each in pending if each.look_at <= now}
+        if not due:
+            return
+        waiting = [each.dispatch for each in pending]
+        audience = await self._audience(repository, waiting, look.at)
+        bound = await self._sightings.known_runs(look.runs)
+        within = [each for each in waiting if look.reaches(horizon([each]))]
+        free = strangers(look.runs, bound)
+        judgements = [
+            *judged(within, free, audience, at=look.at, now=now),
+            *(
+                Judgement(each.id, Match.AMBIGUOUS, TOO_FAR)
+                for each in waiting
+                if each not in within
+            ),
+        ]
+        of_due = [each for each in judgements if each.dispatch_id in due]
+        changed, sightings = await self._sightings.judge_runs(of_due, now)
+        for dispatch in changed:
+            self._facts.publish(RunNotFound(dispatch))
+        self._tell(sightings)
+        if audience is not None:
+            self._warn(audience, waiting)
+
+    async def _audience(
+        self, repository: str, waiting: Sequence[Dispatch], at: datetime
+    ) -> Audience | None:
+        """The repository's workflows, as they are now where a run ought to be there already; None
+        where they cannot be looked at."""
+        over = any(is_over(dispatch, at) for dispatch in waiting)
+        try:
+            return await self._preflight.listeners(repository, self._clock(), fresh=over)
+        except FetchError as error:
+            text = f"the workflows of {repository} cannot be looked at: {error}"
+            self._once((repository, "", ""), text)
+            return None
+
+    def _warn(self, audience: Audience, waiting: Sequence[Dispatch]) -> None:
+        """Tells at once what will start nothing, before the time is over."""
+        for dispatch in waiting:
+            why = audience.diagnosis(dispatch, dispatch.expect_workflow)
+            what = dispatch.workflow or dispatch.event_type
+            text = f"{what} to {dispatch.repository} ({dispatch.entry}): {why}" if why else ""
+            self._once((dispatch.repository, what, dispatch.expect_workflow), text)
+
+    def _once(self, about: tuple[str, str, str], text: str) -> None:
+        """Tells a trouble when it begins, and when it is another."""
+        if text and self._told.get(about) != text:
+            if len(self._told) >= TOLD_MAX:
+                self._told.clear()
+            self._told[about] = text
+            self._facts.publish(Trouble("tracker", text))
+        elif not text:
+            self._told.pop(about, None)
+
+    async def _follow(self, repository: str, look: Look) -> None:
+        """Looks at runs that go on: by themselves those that are not among the newest any more."""
+        newest = {run.id: run for run in look.runs}
+        due = await self._sightings.runs_due(repository, self._clock(), WAITING_MAX)
+        await self._look_later([newest[run.id] for run in due if run.id in newest])
+        for run in [run for run in due if run.id not in newest][:SINGLES_MAX]:
+            if self._github.next_at(repository) > self._clock():
+                return
+            reply = await self._github.ask(repository, run_question(repository, run.id))
+            if reply.status == 404:  # somebody deleted it
+                await self._sightings.postpone_runs([(run, None)])
+                continue
+            now_ = told(reply, repository)
+            await self._note([now_])
+            await self._look_later([now_])
+
+    async def _look_later(self, runs: Sequence[Run]) -> None:
+        """What was told as it was known already is to be looked at again all the same."""
+        now = self._clock()
+        await self._sightings.postpone_runs([(run, next_look_at_run(run, now)) for run in runs])
+
+    def _tell(self, sightings: Sequence[Sighting]) -> None:
+        for sighting in sightings:
+            if sighting.settled:
+                self._facts.publish(DispatchSettled(sighting.dispatch))
+            self._facts.publish(RunSeen(sighting.dispatch, sighting.run, sighting.before))
+
+    async def _sleep(self, until: datetime) -> None:
+        await asyncio.sleep(BREATH)
+        seconds = min(TICK.total_seconds(), max(0.0, (until - self._clock()).total_seconds()))
+        try:
+            async with asyncio.timeout(seconds):
+                await self._awake.wait()
+        except TimeoutError:
+            pass
