@@ -206,3 +206,48 @@ async def test_github_that_is_away_is_said_and_nothing_is_made(
         ran = await shell.run("hook", "create", "push")
         assert (ran.code, "GitHub answered 502" in ran.err) == (1, True)
         assert (await shell.run("hook", "list", "--json")).json["hooks"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"events": []}, "`events` is an array of names"),
+        ({"events": "push"}, "`events` is an array of names"),
+        ({"events": [1]}, "`events` is an array of names"),
+        ({"params": ["a"]}, "`params` is an object of texts"),
+        ({"params": {"a": 1}}, "`params` is an object of texts"),
+        ({"track": "yes"}, "`track` is true or false"),
+        ({"url": 7}, "no URL of http"),
+        ({"place": 7}, "neither owner/name nor an organisation"),
+        ({"place": "app:octo-org"}, "neither owner/name nor an organisation"),
+        ({"secret": "x"}, "means nothing here"),
+    ],
+)
+async def test_a_call_of_the_api_that_makes_no_sense_is_refused(
+    tmp_path: Path, body: object, says: str
+) -> None:
+    async with daemon(tmp_path) as serving:
+        status, answer = await serving.call("POST", "/api/v1/triggers/push/hook", json=body)
+        assert (status, says in answer["error"]) == (400, True), answer
+        assert serving.simulator.requests == 0
+
+
+async def test_where_no_place_is_named_or_given_it_is_asked_for(tmp_path: Path) -> None:
+    elsewhere = {**PUSH, "dispatch": {"event_type": "x", "repository": "acme/site"}}
+    environ = {"GH_OWNER": "", "GH_REPO": ""}
+    async with daemon(tmp_path, elsewhere, environ=environ) as serving:
+        status, answer = await serving.call("POST", "/api/v1/triggers/push/hook")
+        assert (status, "--repository OWNER/NAME" in answer["error"]) == (400, True)
+        # Dispatches do not go there, so nobody waits to hear of its runs.
+        made = await serving.call("POST", "/api/v1/triggers/push/hook", json={"place": "acme/docs"})
+        assert (made[0], made[1]["events"]) == (201, ["push"])
+
+
+async def test_only_webhooks_that_come_here_are_tried_or_deleted(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as serving:
+        url = "http://127.0.0.1:9/elsewhere"
+        _, made = await serving.call("POST", "/api/v1/triggers/push/hook", json={"url": url})
+        for act in ("ping", "delete"):
+            body = {"place": made["place"], "id": made["id"]}
+            status, answer = await serving.call("POST", f"/api/v1/hooks/{act}", json=body)
+            assert (status, "that comes here" in answer["error"]) == (404, True)
