@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -22,7 +23,7 @@ POLL = 0.002
 LOG_SHOWN = 1000
 """Bytes of a log that an error shows: the file goes away with the run."""
 
-SERVING = b'"event": "serving"'
+SERVING = re.compile(rb'"event": ?"serving"')
 
 
 class BenchError(Exception):
@@ -111,7 +112,7 @@ def _end(log: Path) -> str:
 def _told(log: Path) -> str | None:
     """The address in the log, once it stands there."""
     for line in log.read_bytes().splitlines(keepends=True):
-        if line.startswith(b"{") and line.endswith(b"\n") and SERVING in line:
+        if line.startswith(b"{") and line.endswith(b"\n") and SERVING.search(line):
             return str(json.loads(line)["addresses"][0])
     return None
 

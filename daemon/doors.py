@@ -116,7 +116,8 @@ async def _runner(
     app = web.Application(middlewares=[guarding])
     app[ROOM] = Room(facts)
     app[TRUSTED] = trusted_proxies
-    app.on_response_prepare.append(mark)
+    if headers:  # else a coroutine for each answer would do nothing
+        app.on_response_prepare.append(mark)
     routes = api.routes(trusted=trusted)
     if receiver is not None:
         routes.append(web.route("*", "/{path:.*}", receiver.handle))

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Protocol, TextIO
 
+import orjson
+
 from daemon.dispatch import State
 from daemon.event import FiringOutcome, Outcome
 from daemon.expressions import rfc3339
@@ -67,7 +69,6 @@ class JsonLines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._encode = json.JSONEncoder(ensure_ascii=False).encode
 
     def info(self, event: str, **fields: object) -> None:
         self._put("info", event, fields)
@@ -81,8 +82,15 @@ class JsonLines:
     def _put(self, level: str, event: str, fields: dict[str, object]) -> None:
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         fields |= {"event": event, "level": level, "timestamp": now.replace("+00:00", "Z")}
-        self._stream.write(self._encode(fields) + "\n")
+        self._stream.write(_encoded(fields) + "\n")
         self._stream.flush()
+
+
+def _encoded(fields: dict[str, object]) -> str:
+    try:
+        return orjson.dumps(fields).decode()
+    except TypeError:  # half of a surrogate pair, from a byte of a path that is no UTF-8
+        return json.dumps(fields)
 
 
 def _terminal(stream: TextIO) -> Log:

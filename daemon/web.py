@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
+import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -94,7 +95,10 @@ def json_response(
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:
-    return compact(dict(value)).encode(errors="replace")
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # half of a surrogate pair, or an integer of more than 64 bits
+        return compact(dict(value)).encode(errors="replace")
 
 
 def unavailable(error: StoreError) -> Refused:

@@ -139,7 +139,7 @@ class Terminal:
         async with asyncio.timeout(DEADLINE):
             while line := (await self._daemon.stdout.readline()).decode():
                 self.log.append(line)
-                if f'"event": "{event}"' in line:
+                if f'"event":"{event}"' in line:
                     return
         raise AssertionError(f"the daemon ended before {event!r}:\n{''.join(self.log)}")
 
