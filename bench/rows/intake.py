@@ -190,7 +190,7 @@ def _against_bare(
 ) -> Row:
     """The daemon and the bare handler in turns. GitHub is away, so that the dispatches wait."""
     place = plan.directory(name)
-    seconds = plan.sized(5, 0.2)
+    seconds = plan.sized(5, 0.5)
     loads: dict[int, list[Served]] = defaultdict(list)
     costs: dict[int, list[float]] = defaultdict(list)
 
