@@ -319,6 +319,19 @@ def test_a_dispatch_that_nobody_hears_is_a_failure_with_the_diagnosis() -> None:
     assert "Did you mean 'Nightly' (a.yml)?" in found.text
 
 
+def test_the_workflow_of_which_a_run_is_expected_has_to_listen() -> None:
+    def expecting(run: Any) -> listening.Sent:
+        (one,) = sending(cron_entry(dispatch={"event_type": "nightly", "expect_run": run}))
+        return one
+
+    there = listeners(workflow("a.yml", on("nightly")), workflow("b.yml", on("deploy")))
+    assert next(listening.heard(expecting({"workflow": "a.yml"}), there)).grade == "ok"
+    other = next(listening.heard(expecting({"workflow": "b.yml"}), there))
+    assert (other.grade, "What listens is: a.yml" in other.text) == ("fail", True)
+    (none,) = listening.heard(expecting(False), listeners())
+    assert (none.grade, none.text) == ("ok", "sent by cron, who expects no run of it")
+
+
 def test_inputs_that_the_workflow_does_not_declare_are_a_failure() -> None:
     by_name = {
         "via": "workflow_dispatch",

@@ -23,7 +23,8 @@ SHOW_INPUT = "${{ inputs.dispatchd }}"
 class Sent:
     """One kind of dispatch: an ``event_type``, or a ``workflow`` that is started by name with at
     least these ``inputs``, on ``refs``. ``entries`` send it; ``metadata`` says whether any of them
-    has the id sent along."""
+    has the id sent along, and ``awaited`` whether any expects a run of it, ``expected`` of which
+    workflows."""
 
     repository: str
     event_type: str
@@ -32,6 +33,8 @@ class Sent:
     refs: frozenset[str]
     entries: tuple[str, ...]
     metadata: bool
+    awaited: bool
+    expected: frozenset[str]
 
     @property
     def name(self) -> str:
@@ -58,7 +61,11 @@ def sent(config: Config) -> tuple[Sent, ...]:
 def heard(one: Sent, listeners: Listeners) -> Iterator[Finding]:
     """Whether a workflow listens to it, and whether each that does shows its id."""
     by = _names(one.entries)
-    if diagnosis := listeners.diagnosis(one):
+    if not one.awaited:
+        yield ok("listener", one.name, f"sent by {by}, who expects no run of it")
+        return
+    wanted = sorted(one.expected) or [""]
+    if diagnosis := next(filter(None, (listeners.diagnosis(one, each) for each in wanted)), ""):
         text = f"sent by {by}, and nothing runs: {diagnosis}".rstrip(".")
         yield fail("listener", one.name, text)
         return
@@ -116,6 +123,10 @@ def _each(entry: str, dispatch: DispatchSpec) -> Iterator[Sent]:
             refs=frozenset({dispatch.ref} - {""}),
             entries=(entry,),
             metadata=dispatch.inject_metadata,
+            awaited=dispatch.expected is not None,
+            expected=frozenset(
+                {dispatch.expected.workflow} - {""} if dispatch.expected is not None else ()
+            ),
         )
 
 
@@ -126,6 +137,8 @@ def _merged(one: Sent, other: Sent) -> Sent:
         inputs=one.inputs | other.inputs,
         refs=one.refs | other.refs,
         metadata=one.metadata or other.metadata,
+        awaited=one.awaited or other.awaited,
+        expected=one.expected | other.expected,
     )
 
 
