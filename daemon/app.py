@@ -40,6 +40,8 @@ from daemon.facts import (
     Fact,
     Facts,
     IncidentNoticed,
+    RunNotFound,
+    RunSeen,
     Started,
     Stopping,
     Trouble,
@@ -380,7 +382,9 @@ def _wake(dispatcher: Dispatcher, fact: Fact) -> None:
 
 
 def _wake_follow_ups(following_up: FollowingUp, fact: Fact) -> None:
-    if isinstance(fact, DispatchSettled) and fact.dispatch.state is State.DEAD:
+    dead = isinstance(fact, DispatchSettled) and fact.dispatch.state is State.DEAD
+    failed = isinstance(fact, RunSeen) and fact.run.failed
+    if dead or failed or isinstance(fact, RunNotFound):
         following_up.wake()
 
 

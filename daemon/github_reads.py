@@ -44,13 +44,14 @@ class Reads:
         self.counted = 0
         """How many requests counted against GitHub's limits."""
 
-    def next_at(self, repository: str) -> datetime:
-        """When something may be asked about the repository; a time that has passed: now."""
+    def closed_until(self, repository: str) -> datetime | None:
+        """Before when nothing may be asked about the repository; None: it may be now."""
         now = self._clock()
         name = self._lane_of(repository)
         lane = self._lanes[name]
-        closed = lane.held_up_until(now) if lane.closed(now) else None
-        return max(self._budgets[name].next_at(now), closed or now)
+        held_up = lane.held_up_until(now) if lane.closed(now) else None
+        until = max(self._budgets[name].next_at(now), held_up or now)
+        return until if until > now else None
 
     async def ask(self, repository: str, question: Question) -> Reply:
         """GitHub's answer. Raises FetchError where none comes, or one that tells to wait."""

@@ -64,8 +64,8 @@ TOO_FAR = (
 class GitHub(Protocol):
     """Answers within the share of requests that may be spent on looking."""
 
-    def next_at(self, repository: str) -> datetime:
-        """When something may be asked about the repository; a time that has passed: now."""
+    def closed_until(self, repository: str) -> datetime | None:
+        """Before when nothing may be asked about the repository; None: it may be now."""
         ...
 
     async def ask(self, repository: str, question: Question) -> Reply:
@@ -182,7 +182,7 @@ class Tracker:
         try:
             look = await self._looked_since(dispatch.repository, watch, last + SETTLED, since)
             if look is None:
-                ahead = self._github.next_at(dispatch.repository)
+                ahead = self._github.closed_until(dispatch.repository)
                 return Unknown("GitHub is asked for runs as often as may be", ahead)
             audience = await self._preflight.listeners(dispatch.repository, self._clock())
         except FetchError as error:
@@ -204,7 +204,7 @@ class Tracker:
             last = watch.last
             if last is not None and last.began >= after and last.reaches(back - SLACK):
                 return last
-            if self._github.next_at(repository) > self._clock():
+            if self._github.closed_until(repository) is not None:
                 return None
 
             async def wanted(_: Collection[int]) -> datetime:
@@ -221,7 +221,7 @@ class Tracker:
                 del self._watches[name]
         for name, due in agenda.items():
             watch = self._watches.setdefault(name, Watch())
-            at = max(due, self._github.next_at(name), watch.not_before or now)
+            at = max(due, self._github.closed_until(name) or due, watch.not_before or due)
             if watch.looking is None and at <= now:
                 looking = self._look_at(name, watch)
                 watch.looking = asyncio.create_task(looking, name=f"looking at {name}")
@@ -355,7 +355,7 @@ class Tracker:
         due = await self._sightings.runs_due(repository, self._clock(), WAITING_MAX)
         await self._look_later([newest[run.id] for run in due if run.id in newest])
         for run in [run for run in due if run.id not in newest][:SINGLES_MAX]:
-            if self._github.next_at(repository) > self._clock():
+            if self._github.closed_until(repository) is not None:
                 return
             reply = await self._github.ask(repository, run_question(repository, run.id))
             if reply.status == 404:  # somebody deleted it

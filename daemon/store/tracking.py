@@ -1,5 +1,5 @@
 """Which runs belong to which dispatch, and when each is to be looked for next. What ends the last
-run of an event lets go what waited for it."""
+run of an event lets go what waited for it, and what went wrong is owed a follow-up."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from sqlalchemy import Connection, bindparam, func, select, union_all
 
 from daemon.binding import Judgement, may_be, named, next_look_at_run
 from daemon.dispatch import Dispatch, State
+from daemon.follow_up import Cause, EndedRun, Owing
 from daemon.ports import Pending, Sighting
 from daemon.run import FOUND, Match, Run, summary
-from daemon.store import runs, schema
+from daemon.store import followups, runs, schema
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import chunks
 from daemon.store.outbox import save
@@ -107,6 +108,10 @@ def judge(
     if rows:
         run_for_each(connection, LOOKED, rows)
     sightings = _bind(connection, bound, Match.PROBABLE, now)
+    missing = [each for each in changed if each.match is Match.MISSING]
+    followups.owe(
+        connection, [Owing(each.id, Cause.MISSING, now, why=each.diagnosis) for each in missing]
+    )
     over = {each.event_id for each in changed if each.match is not Match.WAITING}
     set_free(connection, over, now)
     return changed, sightings
@@ -151,8 +156,16 @@ def _bind(connection: Connection, news: NEWS, match: Match, now: datetime) -> li
     run_for_each(connection, LOOKED, rows)
     if looked:
         run_for_each(connection, LOOKED, looked)
+    failed = [each for each in sightings if each.run.failed]
+    followups.owe(connection, [_owing(each, now) for each in failed])
     set_free(connection, {dispatch.event_id for dispatch in news}, now)
     return sightings
+
+
+def _owing(sighting: Sighting, now: datetime) -> Owing:
+    run = sighting.run
+    ended = EndedRun(run.id, run.attempt, run.name or run.workflow, run.conclusion, run.url)
+    return Owing(sighting.dispatch.id, Cause.FAILED, now, ended)
 
 
 def _with_runs(dispatch: Dispatch, mine: Sequence[Run], match: Match) -> Dispatch:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from daemon.binding import FIRST_LOOK, Judgement
 from daemon.dispatch import Dispatch, RunNamed, Settlement, State
+from daemon.follow_up import Cause
 from daemon.run import Match
 from daemon.store import Store
 from tests.store.samples import (
@@ -261,3 +263,30 @@ async def test_runs_go_with_their_dispatch(store: Store) -> None:
     while await store.prune(NOW + timedelta(days=90), 10):
         pass
     assert await store.runs([dispatch.id]) == {dispatch.id: []}
+
+
+async def test_what_goes_wrong_is_owed_a_follow_up_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.sqlite"
+    store = Store.open(url, owner="tests", now=NOW, follows=lambda entry, cause: entry == "push")
+    try:
+        failing, missing = await taken(store, 1, 2)
+        title = f"Build [{failing.id}]"
+        ended = a_run(7, title=title, status="completed", conclusion="failure")
+        await store.see_runs([ended], NOW)
+        await store.see_runs([ended], NOW)
+        again = replace(ended, attempt=2)
+        await store.see_runs([again], NOW)
+        lost = Judgement(missing.id, Match.MISSING, "nothing listens")
+        await store.judge_runs([lost], NOW)
+        await store.judge_runs([lost], NOW)
+        owed = {id_: await store.follow_ups(id_) for id_ in (failing.id, missing.id)}
+    finally:
+        await store.close()
+    assert [(each.cause, each.run_attempt) for each in owed[failing.id]] == [
+        (Cause.FAILED, 1),
+        (Cause.FAILED, 2),
+    ]
+    assert owed[failing.id][0].run_url == ended.url
+    assert [(each.cause, each.why) for each in owed[missing.id]] == [
+        (Cause.MISSING, "nothing listens")
+    ]
