@@ -33,6 +33,9 @@ from daemon.telling_pace import Limit, TellingPace
 EVERY = 5.0
 """Seconds between two looks, where nothing wakes it before."""
 
+REST = 0.1
+"""Seconds between two looks at least, however often it is woken."""
+
 BATCH = 500
 """Follow-ups that are read at a time."""
 
@@ -112,6 +115,7 @@ class FollowingUp:
                 self._tell_of(error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), EVERY)
+                await asyncio.sleep(REST)
         raise self._broken
 
     async def stop(self, within: timedelta) -> None:
@@ -182,6 +186,12 @@ class FollowingUp:
     async def _tell_all(self, url: Secret, asked: Sequence[Asked]) -> None:
         """Tells what is asked for, as far as the pace of the URL allows: one by one while there is
         room, and all that is left in the last message."""
+        # First: where nothing can be written nothing is told, which nobody would know of later. And
+        # while it is being told nobody reads it again.
+        leased = self._clock() + LEASE
+        await self._book.change_follow_ups(
+            [replace(each.owed.follow_up, wake_at=leased) for each in asked]
+        )
         pace = await self._pace(url)
         room = pace.room(self._clock())
         alone = len(asked) if len(asked) <= room else max(0, room - 1)
@@ -200,18 +210,14 @@ class FollowingUp:
     async def _told(self, url: Secret, pace: TellingPace, message: Sequence[Asked]) -> bool:
         """Sends one message, and keeps what came of it."""
         notice = joined([each.notice() for each in message])
-        now = self._clock()
         follow_ups = [
             replace(
                 each.owed.follow_up,
                 attempts=each.owed.follow_up.attempts + 1,
-                wake_at=now + LEASE,
                 target=url.reference,
             )
             for each in message
         ]
-        # First: where nothing can be written nothing is told, which nobody would know of later.
-        await self._book.change_follow_ups(follow_ups)
         failed: NotTold | None = None
         try:
             await self._tell(url, replace(notice, title=f"{self._prefix}{notice.title}"))

@@ -427,7 +427,6 @@ class TestFailures:
         world.now += LEASE
         await world.look()
         assert len(world.told) == 1
-        assert (await world.follow_up(1)).attempts == 2
 
     async def test_where_nothing_can_be_written_nothing_is_told(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -448,6 +447,25 @@ class TestFailures:
         assert "the disk is full" in trouble.message
         await world.look()
         assert len(world.told) == 1
+
+    async def test_what_is_being_told_is_not_read_again(self, world: World) -> None:
+        """However often the loop is woken meanwhile: a payload can be 64 KB."""
+        hung, begun = asyncio.Event(), asyncio.Event()
+
+        async def tell(where: Secret, notice: Notice) -> None:
+            begun.set()
+            await hung.wait()
+
+        world.tell = tell  # type: ignore[method-assign]
+        world.restart()
+        for number in range(3):
+            await world.dead(number)
+        assert await world.loop.look() == 3
+        await begun.wait()
+        assert await world.loop.look() == 0
+        hung.set()
+        await world.loop.stop(MINUTE)
+        assert set(await world.states(range(3))) == {Standing.NOTIFIED}
 
     async def test_a_slow_url_holds_up_no_other(self, world: World) -> None:
         hung, told, order = asyncio.Event(), asyncio.Event(), list[str]()
