@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from daemon.facts import RunSeen
 from daemon.simulator import ReceivedDispatch
 from tests.inprocess import Serving, serving
 from tests.specs import SECRET
@@ -200,20 +201,30 @@ class TestFromEndToEnd:
             stage.runner.secrets["GH_WEBHOOK_SECRET"] = SECRET
             yield daemon
 
-    async def started(self, stage: Stage, count: int) -> ReceivedDispatch:
-        """The newest of ``count`` dispatches, for which a run was started under its id."""
+    async def started(self, stage: Stage, daemon: Serving, count: int) -> ReceivedDispatch:
+        """The newest of ``count`` dispatches, for which a run was started under its id, which the
+        daemon has seen."""
         async with asyncio.timeout(30):
             await stage.simulator.until(lambda: len(stage.simulator.received) == count)
         received, run = stage.simulator.received[-1], stage.simulator.runs[-1]
         carried: Any = received.client_payload
-        assert run.display_title == f"wat-factory {carried['dispatchd']['id']}"
+        id_ = carried["dispatchd"]["id"]
+        assert run.display_title == f"wat-factory {id_}"
+        async with asyncio.timeout(30):
+            await daemon.until(
+                lambda fact: (
+                    isinstance(fact, RunSeen) and (fact.dispatch.id, fact.run.id) == (id_, run.id)
+                )
+            )
+        _, record = await daemon.call("GET", f"/api/v1/dispatches/{id_}")
+        assert record["match"] == "verified"
         return received
 
     async def test_a_merged_plan_has_its_system_built(self, stage: Stage, daemon: Serving) -> None:
         job = {"job": "Plan the web scraper"}
         status, answer = await daemon.call("POST", "/webhook", json=job)
         assert status == 200
-        first = await self.started(stage, 1)
+        first = await self.started(stage, daemon, 1)
         assert first.client_payload["job_id"] == answer["job_id"]
 
         event = {"action": first.event_type, "client_payload": first.client_payload}
@@ -227,7 +238,7 @@ class TestFromEndToEnd:
         ran = await stage.notify(merged)
         assert ran.conclusion == "success", ran.log
         assert '"matched":["auto-chain"]' in ran.log
-        second = await self.started(stage, 2)
+        second = await self.started(stage, daemon, 2)
         payload = dict(second.client_payload)
         assert payload.pop("dispatchd")
         job_id = payload.pop("job_id")
@@ -237,6 +248,11 @@ class TestFromEndToEnd:
             "prp": "PRPs/web-scraper.md",
             "parent_job_id": answer["job_id"],
         }
+        _, chain = await daemon.call("GET", f"/api/v1/dispatches/{answer['job_id']}/tree")
+        assert [(each["id"], each["depth"]) for each in chain["dispatches"]] == [
+            (answer["job_id"], 0),
+            (job_id, 1),
+        ]
         status, ref = await stage.ask("GET", f"/git/ref/heads/job/{job_id}")
         assert (status, ref["ref"]) == (200, f"refs/heads/job/{job_id}")
 
@@ -277,7 +293,7 @@ class TestFromEndToEnd:
         await stage.work()
         ran = await stage.notify(await stage.merged("job/7"))
         assert ran.conclusion == "success", ran.log
-        received = await self.started(stage, 1)
+        received = await self.started(stage, daemon, 1)
         assert received.client_payload["system"] == "web-scraper"
 
     async def test_a_trigger_that_is_not_enabled_is_told(
