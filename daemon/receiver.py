@@ -143,6 +143,7 @@ class Receiver:
         judged = judge_delivery(
             event, delivery, body, believing, lambda: self._ids.dispatch(arrival.at)
         )
+        del body  # several times as large as it came, and others come while this is committed
         by_name = {judgement.verdict.entry: judgement for judgement in judged}
         judgements = [
             by_name.get(trigger.name) or _unauthorized(trigger.name, doubts)
