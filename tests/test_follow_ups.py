@@ -9,13 +9,21 @@ from typing import Any
 
 import pytest
 
+from daemon.app import wall_clock
 from daemon.facts import DispatchSettled, FollowUpSettled, IncidentNoticed
-from daemon.simulator import Fault, FaultKind
+from daemon.simulator import Fault, FaultKind, Simulator
+from daemon.simulator.workflows import Listener
 from tests.follow_ups import receiving
 from tests.inprocess import Serving, serving
 from tests.shell import Shell
 from tests.specs import SIGNED, trigger_entry
 
+BUILD = Listener(
+    "build.yml",
+    "Build",
+    frozenset({"push-build"}),
+    "Build [${{ github.event.client_payload.dispatchd.id }}]",
+)
 PROMPT = 4.0
 """Seconds: less than the loop waits where nothing wakes it."""
 
@@ -123,3 +131,45 @@ async def test_follow_ups_of_follow_ups_end_at_the_depth_of_a_chain(tmp_path: Pa
         assert family == [(0, "dead"), (1, "dead"), (2, "dead"), (3, "held")]
         parents = [each["parent_id"] for each in listed["dispatches"]]
         assert parents == [*(each["id"] for each in listed["dispatches"][1:]), None]
+
+
+async def test_a_run_that_failed_is_told_with_its_address(tmp_path: Path) -> None:
+    async with receiving() as receiver:
+        text = "{{ run.name }} {{ run.conclusion }} {{ run.url }} {{ cause }}"
+        github = Simulator(wall_clock, listeners={"octo-org/octo-repo": [BUILD]})
+        async with serving(
+            tmp_path,
+            triggers=[entry(on_failure={"notify": "env:HOOK", "text": text})],
+            environ={"HOOK": receiver.url},
+            simulator=github,
+        ) as daemon:
+            course = {"queued_for": 0, "running_for": 0, "conclusion": "failure"}
+            await daemon.session.patch(f"{github.url}/_simulator/settings", json=course)
+            _, answer = await daemon.deliver("/hook", {"after": "c0ffee"})
+            async with asyncio.timeout(20):
+                await receiver.until(lambda: bool(receiver.bodies))
+            (run,) = github.runs
+            address = f"{github.url}/octo-org/octo-repo/actions/runs/{run.id}"
+            assert receiver.bodies[0]["message"] == f"Build failure {address} failed"
+            assert receiver.bodies[0]["title"] == "push: run ended with failure"
+            (about,) = receiver.bodies[0]["dispatchd"]["follow_ups"]
+            assert (about["run_id"], about["run_url"]) == (run.id, address)
+            await daemon.until(lambda fact: isinstance(fact, FollowUpSettled))
+            _, shown = await daemon.call("GET", f"/api/v1/dispatches/{answer['dispatches'][0]}")
+            assert shown["follow_ups"][0]["run_url"] == address
+
+
+async def test_a_run_that_never_came_is_told_with_the_diagnosis(tmp_path: Path) -> None:
+    async with receiving() as receiver:
+        github = Simulator(wall_clock, listeners={"octo-org/octo-repo": []})
+        spec = entry(on_missing={"notify": "env:HOOK"}, on_failure={"event_type": "no"})
+        spec["dispatch"] |= {"expect_run": {"within": "1s"}}
+        async with serving(
+            tmp_path, triggers=[spec], environ={"HOOK": receiver.url}, simulator=github
+        ) as daemon:
+            await daemon.deliver("/hook", {"after": "c0ffee"})
+            async with asyncio.timeout(20):
+                await receiver.until(lambda: bool(receiver.bodies))
+            assert receiver.bodies[0]["title"] == "push: no run"
+            assert "and no run followed: " in receiver.bodies[0]["message"]
+            assert len(github.received) == 1

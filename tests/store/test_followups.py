@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from daemon.binding import Judgement
 from daemon.chain import Breaker, Guards
-from daemon.dispatch import Hold, Settlement, State
+from daemon.dispatch import Dispatch, Hold, Settlement, State
 from daemon.errors import StoreError
 from daemon.event import Outcome, Pause, Verdict
 from daemon.follow_up import Cause, EndedRun, FollowUp, Owing, Standing
 from daemon.incident import IncidentKind
+from daemon.run import Match, Run
 from daemon.store import Store
 from tests.store.samples import (
     DAY,
@@ -20,6 +22,7 @@ from tests.store.samples import (
     LEASE,
     NOW,
     SECOND,
+    a_run,
     delivered,
     dispatched,
     id_of,
@@ -253,3 +256,69 @@ async def test_a_store_that_nobody_wants_follow_ups_of_writes_none(store_url: st
     assert await store.owe([Owing(dispatch_id, Cause.MISSING, NOW)]) == 0
     assert await store.follow_ups(dispatch_id) == []
     await store.close()
+
+
+async def taken(store: Store, **expectation: object) -> Dispatch:
+    """A dispatch that GitHub took."""
+    dispatch = replace(owed(1, delivered(1)), **expectation)  # type: ignore[arg-type]
+    await store.record(delivered(1), [Verdict("push", Outcome.DISPATCHED, "", (dispatch,))])
+    await store.claim(NOW, 1, LEASE)
+    return await store.settle(dispatch.id, None, Settlement(State.ACCEPTED, sent_at=NOW), NOW)
+
+
+def ended(dispatch: Dispatch, conclusion: str, number: int = 7, **changes: object) -> Run:
+    run = a_run(number, title=f"Build [{dispatch.id}]", status="completed", conclusion=conclusion)
+    return replace(run, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("conclusion", ["failure", "timed_out", "startup_failure"])
+async def test_a_run_that_failed_owes_one_and_so_does_its_next_attempt(
+    store: Store, conclusion: str
+) -> None:
+    dispatch = await taken(store)
+    run = ended(dispatch, conclusion)
+    for _ in range(2):
+        await store.see_runs([run], NOW)
+        (found,) = await store.follow_ups(dispatch.id)
+    assert (found.cause, found.run_id, found.run_attempt) == (Cause.FAILED, 7, 1)
+    assert (found.run_conclusion, found.run_url) == (conclusion, run.url)
+    await store.see_runs([replace(run, attempt=2, updated_at=NOW + HOUR)], NOW + HOUR)
+    attempts = [each.run_attempt for each in await store.follow_ups(dispatch.id)]
+    assert attempts == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "conclusion", ["success", "cancelled", "skipped", "neutral", "action_required", "stale"]
+)
+async def test_no_other_end_of_a_run_owes_one(store: Store, conclusion: str) -> None:
+    dispatch = await taken(store)
+    await store.see_runs([ended(dispatch, conclusion)], NOW)
+    assert await store.follow_ups(dispatch.id) == []
+
+
+async def test_of_several_runs_each_that_failed_owes_one(store: Store) -> None:
+    dispatch = await taken(store)
+    await store.see_runs(
+        [
+            ended(dispatch, "failure", 7),
+            ended(dispatch, "success", 8, workflow="lint.yml"),
+            ended(dispatch, "failure", 9, workflow="docs.yml"),
+        ],
+        NOW,
+    )
+    assert [each.run_id for each in await store.follow_ups(dispatch.id)] == [7, 9]
+
+
+async def test_a_run_that_was_not_found_owes_one_with_the_diagnosis(store: Store) -> None:
+    dispatch = await taken(store)
+    for _ in range(2):
+        await store.judge_runs([Judgement(dispatch.id, Match.MISSING, "nothing listens")], NOW)
+        (found,) = await store.follow_ups(dispatch.id)
+    assert (found.cause, found.why, found.run_id) == (Cause.MISSING, "nothing listens", 0)
+
+
+@pytest.mark.parametrize("match", [Match.WAITING, Match.AMBIGUOUS])
+async def test_as_long_as_a_run_may_be_there_none_is_owed(store: Store, match: Match) -> None:
+    dispatch = await taken(store)
+    await store.judge_runs([Judgement(dispatch.id, match, "several could be it")], NOW)
+    assert await store.follow_ups(dispatch.id) == []
