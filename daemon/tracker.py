@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from daemon.binding import (
@@ -221,16 +222,21 @@ class Tracker:
                 del self._watches[name]
         for name, due in agenda.items():
             watch = self._watches.setdefault(name, Watch())
-            at = max(due, self._github.closed_until(name) or due, watch.not_before or due)
+            rest = watch.not_before
+            if rest is None or rest > now + BACKOFF_MAX:  # the clock was set back since
+                rest = due
+            at = max(due, self._github.closed_until(name) or due, rest)
             if watch.looking is None and at <= now:
                 looking = self._look_at(name, watch)
                 watch.looking = asyncio.create_task(looking, name=f"looking at {name}")
+                watch.looking.add_done_callback(partial(self._looked, watch))
             elif watch.looking is None:
                 until = min(until, at)
         return until
 
     async def _look_at(self, repository: str, watch: Watch) -> None:
         """A look at a repository, for all that is pending there."""
+        watch.not_before = self._clock() + BACKOFF_MAX  # unless it comes to an end that is known
         try:
             async with watch.turn:
 
@@ -249,9 +255,12 @@ class Tracker:
             if watch.failures == 1:
                 text = f"the runs of {repository} cannot be looked at: {error}; trying again"
                 self._facts.publish(Trouble("tracker", text))
-        finally:
-            watch.looking = None
-            self.wake()
+
+    def _looked(self, watch: Watch, task: asyncio.Task[None]) -> None:
+        watch.looking = None
+        self.wake()
+        if not task.cancelled() and (error := task.exception()):  # a fault of ours
+            self._facts.publish(Trouble("tracker", f"{task.get_name()}: {error!r}"))
 
     async def _look(self, repository: str, watch: Watch, wanted: Wanted) -> Look:
         """Reads the list of runs as far back as is ``wanted``, and takes note of what is in it."""

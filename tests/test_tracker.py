@@ -13,6 +13,7 @@ import pytest
 
 from daemon.binding import Absent, Found, Unclear, Unknown
 from daemon.client import GitHub
+from daemon.clockwatch import Step
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.event import Event, Firing, Outcome, Verdict
 from daemon.facts import Fact, Facts, RunNotFound, RunSeen, Trouble
@@ -32,6 +33,7 @@ from daemon.store import Store
 from daemon.tracker import Tracker
 from tests.github_caller import Clock
 
+HOUR = timedelta(hours=1)
 REPOSITORY = "acme/shop"
 SHOWN = "Build [${{ github.event.client_payload.dispatchd.id }}]"
 BUILD = Listener("build.yml", "Build", frozenset({"build"}), SHOWN)
@@ -421,3 +423,33 @@ async def test_what_cannot_be_looked_for_is_not_known() -> None:
         finding = await it.tracker.find(dispatch)
         assert isinstance(finding, Unknown)
         assert "502" in finding.reason
+
+
+async def test_a_clock_that_is_set_back_holds_up_no_look() -> None:
+    async with world(BUILD) as it:
+        dispatch = await it.dispatch()
+        it.simulator.inject(Fault(FaultKind.STATUS, status=502, on=FaultPlace.READ))
+        await it.pass_(2)
+        assert (await it.state(dispatch)).match is Match.WAITING
+        await it.store.follow_clock(it.clock() - HOUR, Step(-HOUR, timedelta()))
+        it.clock.move(-3600)
+        await it.pass_(10)
+        assert (await it.state(dispatch)).match is Match.VERIFIED
+
+
+async def test_a_fault_of_our_own_is_told_and_does_not_ask_github_all_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("daemon.tracker.listed", broken)
+    async with world(BUILD) as it:
+        await it.dispatch()
+        it.clock.move(2)
+        with pytest.raises(ZeroDivisionError):
+            await it.look()
+        await it.pass_(60)
+        (trouble,) = it.told(Trouble)
+        assert "ZeroDivisionError" in str(trouble)
+        assert len(it.asked) == 1
