@@ -193,6 +193,31 @@ async def world(
         await store.close()
 
 
+async def test_its_word_that_it_works_waits_for_a_store_that_is_stuck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path) as it:
+        async with asyncio.timeout(10):
+            await it.dispatcher.turn()
+            await it.dispatcher.turn()
+        stuck, claim = asyncio.Event(), it.store.claim
+
+        async def claim_late(*args: Any, **options: Any) -> Claim:
+            await stuck.wait()
+            return await claim(*args, **options)
+
+        monkeypatch.setattr(it.store, "claim", claim_late)
+        async with asyncio.timeout(10):
+            await it.dispatcher.turn()  # which begins, and gets no further
+        word = asyncio.create_task(it.dispatcher.turn())
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not word.done()
+        stuck.set()
+        async with asyncio.timeout(10):
+            await word
+
+
 async def test_what_is_owed_is_sent_and_settled(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await w.owe("a", "b")
