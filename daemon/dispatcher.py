@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from daemon.binding import Absent, Finding, Found, Unclear, Unknown
+from daemon.binding import Absent, Finding, Found, Hidden, Unclear, Unknown
 from daemon.clockwatch import ClockWatch
 from daemon.dispatch import Attempt, Dispatch, OnAmbiguous, Settlement, State
 from daemon.errors import StoreError, StoreUnavailable
@@ -269,6 +269,8 @@ class Dispatcher:
         match finding:
             case Found():
                 return Settlement(State.ACCEPTED)
+            case Hidden():
+                return None
             case Absent():
                 # Claimed anew, so that it is on disk when it went out last.
                 return Settlement(State.PENDING, "sent again: GitHub had started nothing for it")

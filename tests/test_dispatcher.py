@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from daemon.binding import Absent, Finding, Found, Unclear, Unknown
+from daemon.binding import Absent, Finding, Found, Hidden, Unclear, Unknown
 from daemon.clockwatch import Step
 from daemon.dispatch import Attempt, Dispatch, OnAmbiguous, Settlement, State
 from daemon.dispatcher import CLAIMED_LEAST, IN_FLIGHT_MAX, Dispatcher
@@ -867,3 +867,12 @@ class TestALostAnswer:
             await w.settled("a")
             await w.owe("b")
             await w.settled("b")  # the second write of the two in an hour
+
+    async def test_it_is_sent_again_where_nobody_may_look_and_says_so(self, tmp_path: Path) -> None:
+        async with world(tmp_path, retry=SOON) as w:
+            await self.lost(w)
+            w.findings["a"] = [Hidden()]
+            w.move(seconds=5)
+            await w.attempts(2)
+            settled = await w.state("a")
+            assert (settled.state, settled.reason) == (State.ACCEPTED, "the answer was lost")
