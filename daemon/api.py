@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from aiohttp import web
 
 from daemon.arming import Arming
+from daemon.branches import Branches
 from daemon.by_hand import ByHand
 from daemon.dispatch import Dispatch, State
 from daemon.errors import Refused, StoreError
@@ -68,8 +69,8 @@ class Overseer(Protocol):
 class Api:
     """The daemon's own routes. ``dispatch`` answers the calls of ``POST /dispatch``, ``arming``
     those about secrets that senders hand over, ``pausing`` those about entries that rest,
-    ``by_hand`` those that fire cron entries, ``hooking`` those about webhooks at GitHub, and
-    ``releasing`` those that let go what is held."""
+    ``by_hand`` those that fire cron entries, ``hooking`` those about webhooks at GitHub,
+    ``releasing`` those that let go what is held, and ``branches`` those about what runs push."""
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class Api:
         by_hand: ByHand,
         hooking: Hooking,
         releasing: Releasing,
+        branches: Branches,
         intake: Intake,
         records: Records,
         overseer: Overseer,
@@ -96,6 +98,7 @@ class Api:
         self._by_hand = by_hand
         self._hooking = hooking
         self._releasing = releasing
+        self._branches = branches
 
     def routes(self, *, trusted: bool) -> list[web.RouteDef]:
         """Behind the Unix socket everybody is ``trusted``: who can open it is an admin."""
@@ -114,6 +117,7 @@ class Api:
             web.get("/api/v1/dispatches", keyed(self._dispatches)),
             web.get("/api/v1/dispatches/{id}", keyed(self._one_dispatch)),
             web.get("/api/v1/dispatches/{id}/tree", keyed(self._tree)),
+            web.get("/api/v1/dispatches/{id}/branch", keyed(self._branches.look)),
             web.get("/api/v1/firings", keyed(self._firings)),
             web.get("/api/v1/incidents", keyed(self._incidents)),
             web.post("/api/v1/crons/{name}/fire", keyed(self._by_hand.fire)),

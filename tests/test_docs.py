@@ -18,6 +18,7 @@ from daemon import app, catching_up, dispatcher, janitor, scheduler, spec
 from daemon.api import LISTED_BY_DEFAULT, LISTED_MAX, Api
 from daemon.arming import Arming
 from daemon.body import DEPTH_MAX, FORM_FIELDS_MAX
+from daemon.branches import Branches
 from daemon.by_hand import ByHand
 from daemon.cli.commands import app as command_line
 from daemon.client import REDIRECTS_MAX
@@ -151,6 +152,7 @@ def test_the_routes_listed_are_those_that_are_served() -> None:
         ByHand(unused, unused),
         Hooking(Config((), (), unused), unused, unused, unused, unused),
         Releasing(Config((), (), unused), unused, unused, unused),
+        Branches(unused, unused, unused),
         unused,
         unused,
         unused,
