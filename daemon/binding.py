@@ -53,7 +53,10 @@ class Listener(Protocol):
 
 
 class Audience(Protocol):
-    """The workflows of a repository."""
+    """The workflows of a repository, as they were ``at`` that time."""
+
+    @property
+    def at(self) -> datetime: ...
 
     def hearing(self, call: Dispatch) -> Sequence[Listener]:
         """Those that a dispatch starts."""
@@ -92,12 +95,7 @@ class Unknown:
     until: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Hidden:
-    """Nobody may look, so that it is as if nobody could: it is sent again rather than lost."""
-
-
-Finding = Found | Absent | Unclear | Unknown | Hidden
+Finding = Found | Absent | Unclear | Unknown
 """What became of a request whose answer was lost."""
 
 
