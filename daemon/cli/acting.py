@@ -47,11 +47,8 @@ def fire_cron(target: Target, name: str, at: str | None, *, as_json: bool) -> No
 def send_dispatch(
     target: Target, event_type: str, payload: str, repository: str | None, *, as_json: bool
 ) -> None:
-    """Raises UsageError for a payload that is no JSON object; exits with 1 where GitHub refused."""
-    try:
-        client_payload = json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--payload is not JSON: {error}") from None
+    """Raises UsageError for a payload that is no JSON; exits with 1 where GitHub refused."""
+    client_payload = read_payload(payload)
     body = {"event_type": event_type, "client_payload": client_payload}
     if repository:
         body["repository"] = repository
@@ -70,6 +67,14 @@ def send_dispatch(
         else f"queued; `dispatchd dispatches {queued}` shows why it is not settled yet"
     )
     show(answer, as_json, f"{event_type}: {took}")
+
+
+def read_payload(text: str) -> Any:
+    """Raises UsageError for what is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--payload is not JSON: {error}") from None
 
 
 def replay_ids(target: Target, ids: list[str], *, as_json: bool) -> None:

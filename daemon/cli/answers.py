@@ -24,6 +24,17 @@ _HOOK: Mapping[str, Shape] = {
 }  # fmt: skip
 
 ARMED: Shape = {"path": str, "armed_until": str}
+AWAITED: Shape = {
+    "id": str, "repository": str, "state": str, "reason": object, "match": str,
+    "diagnosis": object, "run_outcome": object, "tries": [{"status": object}],
+    "runs": [
+        {
+            "id": int, "url": object, "workflow": str, "title": str, "attempt": int,
+            "status": str, "conclusion": object,
+        }
+    ],
+}  # fmt: skip
+BRANCH: Shape = {"name": str, "found": bool, "sha": object}
 CANCELLED: Shape = {}
 DISPATCH: Shape = {"id": str, "event_id": str, "client_payload": str}
 FAMILY: Shape = {

@@ -100,9 +100,23 @@ class Connection:
         return await self._ask("GET", path, shape, query=query)
 
     async def post(
-        self, path: str, shape: Shape, body: Mapping[str, Any] | None = None
+        self,
+        path: str,
+        shape: Shape,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        return await self._ask("POST", path, shape, body=body)
+        return await self._ask("POST", path, shape, body=body, headers=headers)
+
+    async def reconnect(self) -> None:
+        """To the same address, where a daemon that was restarted answers again; what else does
+        there gets no key. Raises NoDaemon."""
+        if self._session is None or self._address is None:
+            raise RuntimeError("not connected")
+        try:
+            await _greet(self._session, self._address)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise NoDaemon(f"no daemon answers: {_silence(self._address, error)}") from None
 
     async def _ask(
         self,
@@ -112,6 +126,7 @@ class Connection:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """The answer's JSON object, which is of that shape; ``path`` is percent-encoded. Raises
         Answered for 4xx and 5xx, NoDaemon where the answer is lost, DispatchdError where it is
@@ -125,7 +140,7 @@ class Connection:
                 address.url.joinpath(path.lstrip("/"), encoded=True),
                 params=query,
                 json=body,
-                headers={"x-api-key": address.key.reveal()} if address.key else {},
+                headers={**(headers or {}), **_key(address)},
                 allow_redirects=False,  # the key is for this address alone
             ) as response:
                 answer = _read(await response.read())
@@ -192,6 +207,10 @@ async def _greet(session: aiohttp.ClientSession, address: Address) -> bool:
     if response.status != 200 or not isinstance(answer, dict) or answer.get("message") != "Pong!":
         raise NoDaemon(f"something else answers at {address}: {_told(response)}")
     return SIMULATION_HEADER in response.headers
+
+
+def _key(address: Address) -> dict[str, str]:
+    return {"x-api-key": address.key.reveal()} if address.key else {}
 
 
 def _silence(address: Address, error: Exception) -> str:

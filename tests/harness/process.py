@@ -141,10 +141,6 @@ class Daemon:
             await self.kill()
 
     @property
-    def command_path(self) -> str:
-        return _command()
-
-    @property
     def pid(self) -> int:
         return self._running.pid
 

@@ -20,6 +20,20 @@ def dispatch(
     repository: Annotated[
         str | None, typer.Option(metavar="OWNER/NAME", help="Default: GH_OWNER/GH_REPO.")
     ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for its run too, and for the run to succeed.")
+    ] = False,
+    expect_branch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --wait: and for this branch. {key} stands for that key of the payload, "
+            "as in job/{job_id}, and {dispatch_id} for the id.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="With --wait: how long; default 30m.")
+    ] = None,
     config_dir: ConfigDir = None,
     database: Database = None,
     url: Url = None,
@@ -29,9 +43,19 @@ def dispatch(
     from daemon.cli.acting import send_dispatch
     from daemon.cli.target import Target
 
-    send_dispatch(
-        Target(config_dir, database, url), event_type, payload, repository, as_json=as_json
-    )
+    target = Target(config_dir, database, url)
+    if wait:
+        from daemon.cli.acting import read_payload
+        from daemon.cli.awaiting import wanted
+        from daemon.cli.waiting import send_and_wait
+
+        given = read_payload(payload)
+        what = wanted(event_type, given, repository, expect_branch, timeout or "30m")
+        send_and_wait(target, what, as_json=as_json)
+    elif expect_branch is not None or timeout is not None:
+        raise typer.BadParameter("--expect-branch and --timeout go with --wait")
+    else:
+        send_dispatch(target, event_type, payload, repository, as_json=as_json)
 
 
 @command()
