@@ -70,11 +70,13 @@ from daemon.receiver import Receiver
 from daemon.recovery import Recovery
 from daemon.redelivering import Redeliverer
 from daemon.releasing import Releasing
+from daemon.reporter import Reporter
 from daemon.retry import RetryPolicy
 from daemon.scheduler import Scheduler
 from daemon.secret import Secret
 from daemon.spec import Config, Settings
 from daemon.store import Store
+from daemon.systemd import Notifier, watchdog_seconds
 from daemon.tracker import Tracker
 
 DRAIN = timedelta(seconds=8)
@@ -82,6 +84,8 @@ DRAIN = timedelta(seconds=8)
 
 TOLD_AT_LAST = timedelta(seconds=1)
 """How long notices on their way may take beside that."""
+
+NOT_RELOADED = "SIGHUP came, and the config is as it was: restart the daemon to have it read anew"
 
 
 def wall_clock() -> datetime:
@@ -109,6 +113,8 @@ async def serve(config: Config, facts: Facts, surroundings: Surroundings) -> Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    # Its default would end the daemon, and who sends it wants the config read.
+    loop.add_signal_handler(signal.SIGHUP, lambda: facts.publish(Trouble("config", NOT_RELOADED)))
     async with running(config, facts, surroundings):
         await stop.wait()
 
@@ -279,6 +285,15 @@ async def running(
         janitor = Janitor(store, settings.retention, clock=clock, facts=facts)
         deadlines = DeadlineWatch(store, clock=clock, facts=facts)
 
+        reporter = Reporter(
+            Notifier(surroundings.environ),
+            {"store": store.ping, "dispatcher": dispatcher.turn},
+            store.counts,
+            watchdog=watchdog_seconds(surroundings.environ),
+            facts=facts,
+        )
+        stack.callback(facts.subscribe(reporter.hear))
+
         runners = await open_doors(
             stack,
             settings,
@@ -305,6 +320,7 @@ async def running(
                 if asks_for_github
                 else None
             )
+            reporting = tasks.create_task(reporter.run(), name="reporter")
             await scheduler.start()
             facts.publish(
                 Started(
@@ -321,6 +337,7 @@ async def running(
                 yield config
             finally:
                 facts.publish(Stopping(dispatcher.in_flight))
+                reporting.cancel()
                 store.hurry()
                 for runner in runners:
                     for site in list(runner.sites):

@@ -95,7 +95,12 @@ class Unknown:
     until: datetime | None
 
 
-Finding = Found | Absent | Unclear | Unknown
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Nobody may look, so that it is as if nobody could: it is sent again rather than lost."""
+
+
+Finding = Found | Absent | Unclear | Unknown | Hidden
 """What became of a request whose answer was lost."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from daemon.binding import Absent, Finding, Found, Unclear, Unknown
+from daemon.binding import Absent, Finding, Found, Hidden, Unclear, Unknown
 from daemon.clockwatch import ClockWatch
 from daemon.dispatch import Attempt, Dispatch, OnAmbiguous, Settlement, State
 from daemon.errors import StoreError, StoreUnavailable
@@ -96,6 +96,7 @@ class Dispatcher:
         self._in_flight: dict[str, asyncio.Task[None]] = {}
         self._turns: dict[tuple[str, str], Turn] = {}
         self._awake = asyncio.Event()
+        self._turned = asyncio.Event()
         self._stopping = False
 
     @property
@@ -105,6 +106,12 @@ class Dispatcher:
     def wake(self) -> None:
         """Something may be due sooner than was thought."""
         self._awake.set()
+
+    async def turn(self) -> None:
+        """Returns once it has begun to look anew for what is due: its word that it works."""
+        turned = self._turned
+        self.wake()
+        await turned.wait()
 
     async def run(self) -> None:
         """Until ``stop``. Trouble with the store is told and waited out, never fatal."""
@@ -139,6 +146,8 @@ class Dispatcher:
     async def _send_due(self) -> datetime | None:
         """Starts all that may go now. Returns when to look again; None: when woken."""
         while not self._stopping:
+            self._turned.set()
+            self._turned = asyncio.Event()
             began, looks = False, list[datetime | None]()
             for lane in self._lanes.values():
                 if self._stopping:
@@ -260,6 +269,8 @@ class Dispatcher:
         match finding:
             case Found():
                 return Settlement(State.ACCEPTED)
+            case Hidden():
+                return None
             case Absent():
                 # Claimed anew, so that it is on disk when it went out last.
                 return Settlement(State.PENDING, "sent again: GitHub had started nothing for it")

@@ -17,11 +17,12 @@ from daemon.api import Api
 from daemon.connections import Connections, Limits
 from daemon.errors import UsageError
 from daemon.facts import Facts, Trouble
-from daemon.http_server import PublicSite, Runner, permitted
+from daemon.http_server import InheritedSite, PublicSite, Runner, permitted
 from daemon.places import admin_socket
 from daemon.reading import ROOM, Room
 from daemon.receiver import Receiver
 from daemon.spec import Settings
+from daemon.systemd import inherited_sockets
 from daemon.web import NOBODY, SIMULATION_HEADER, TRUSTED, encourage, error_response, http_log
 
 PUBLIC = Limits()
@@ -42,8 +43,9 @@ async def open_doors(
     *,
     simulated: bool,
 ) -> list[web.AppRunner]:
-    """Listens for everybody on ``DISPATCHD_LISTEN``, and for admins on the Unix socket. The runners
-    are cleaned up by ``stack``. Raises UsageError where one of them cannot be opened."""
+    """Listens for everybody on the sockets that systemd handed over, else on ``DISPATCHD_LISTEN``,
+    and for admins on the Unix socket. The runners are cleaned up by ``stack``. Raises UsageError
+    where one of them cannot be opened."""
     headers = {SIMULATION_HEADER: "1"} if simulated else {}
     limits = replace(PUBLIC, connections=permitted(PUBLIC.connections))
     public = await _runner(
@@ -57,8 +59,12 @@ async def open_doors(
         trusted_proxies=settings.trusted_proxies,
     )
     host, port = settings.listen
+    handed_over = inherited_sockets(environ)
+    for each in handed_over:
+        await InheritedSite(public, each).start()
     try:
-        await PublicSite(public, host, port).start()
+        if not handed_over:
+            await PublicSite(public, host, port).start()
     except OSError as error:
         raise UsageError(
             f"cannot listen on {host}:{port}: {error.strerror or error}; free the port, or choose "

@@ -93,6 +93,10 @@ class CredentialError(FetchError):
     """Mend the credential: GitHub gives no token for it, so that nothing can be asked with it."""
 
 
+class NotPermitted(FetchError):
+    """It will not be told as things are: a right is missing, or what is asked for is not there."""
+
+
 class StoreError(DispatchdError):
     """The database cannot be used as it is: locked by another daemon, too new, corrupt."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import orjson
 
-from daemon.errors import FetchError
+from daemon.errors import FetchError, NotPermitted
 from daemon.event import Delivery
 from daemon.github import Question, Reply, one_line, refusal
 from daemon.instants import instant
@@ -36,7 +36,8 @@ def run_question(repository: str, run_id: int) -> Question:
 
 
 def listed(reply: Reply, repository: str) -> list[Run]:
-    """The runs of an answer, newest first. Raises FetchError where it is no list of runs."""
+    """The runs of an answer, newest first. Raises FetchError where it is no list of runs, as
+    NotPermitted where there will be none."""
     document = _answered(reply, f"/repos/{repository}/actions/runs")
     runs = document.get("workflow_runs")
     if not isinstance(runs, list):
@@ -64,6 +65,8 @@ def heard(delivery: Delivery) -> Run | None:
 
 
 def _answered(reply: Reply, path: str) -> Mapping[str, object]:
+    if reply.status in (403, 404):  # a rate limit is told apart before
+        raise NotPermitted(f"{refusal(reply, path, reply.at)}. To look at runs takes actions: read")
     if reply.status != 200:
         raise FetchError(refusal(reply, path, reply.at))
     return _document(reply.body)

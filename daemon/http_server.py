@@ -44,9 +44,25 @@ class PublicSite(web.TCPSite):
 
     async def start(self) -> None:
         await super().start()
-        for each in self._server.sockets if isinstance(self._server, asyncio.Server) else ():
-            with socket.socket(fileno=os.dup(each.fileno())) as listening:
-                listening.listen(QUEUED)
+        _queue_more(self._server)
+
+
+class InheritedSite(web.SockSite):
+    """The same on a socket that listens already. Where others have it too, it goes on to queue
+    connections when this site has stopped."""
+
+    def __init__(self, runner: web.BaseRunner, listening: socket.socket) -> None:
+        super().__init__(runner, listening, backlog=ACCEPTED_AT_ONCE)
+
+    async def start(self) -> None:
+        await super().start()
+        _queue_more(self._server)
+
+
+def _queue_more(server: asyncio.AbstractServer | None) -> None:
+    for each in server.sockets if isinstance(server, asyncio.Server) else ():
+        with socket.socket(fileno=os.dup(each.fileno())) as listening:
+            listening.listen(QUEUED)
 
 
 class Runner(web.AppRunner):

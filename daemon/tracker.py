@@ -16,6 +16,7 @@ from daemon.binding import (
     Audience,
     Finding,
     Found,
+    Hidden,
     Judgement,
     Unclear,
     Unknown,
@@ -27,7 +28,7 @@ from daemon.binding import (
     strangers,
 )
 from daemon.dispatch import Dispatch
-from daemon.errors import FetchError, StoreError
+from daemon.errors import FetchError, NotPermitted, StoreError
 from daemon.facts import DispatchSettled, Facts, RunNotFound, RunSeen, Trouble
 from daemon.github import Question, Reply
 from daemon.github_runs import PAGE, list_question, listed, run_question, told
@@ -186,6 +187,8 @@ class Tracker:
                 ahead = self._github.closed_until(dispatch.repository)
                 return Unknown("GitHub is asked for runs as often as may be", ahead)
             audience = await self._preflight.listeners(dispatch.repository, self._clock())
+        except NotPermitted:
+            return Hidden()
         except FetchError as error:
             return Unknown(f"its run could not be looked for: {error}", None)
         seen = await self._sightings.dispatch(dispatch.id)
@@ -249,12 +252,28 @@ class Tracker:
             watch.failures = 0
             watch.not_before = self._clock() + REST
         except (FetchError, StoreError) as error:
+            if isinstance(error, NotPermitted):
+                await self._give_up(repository, str(error))
             watch.failures += 1
             wait = min(REST * 2**watch.failures, BACKOFF_MAX)
             watch.not_before = self._clock() + wait
             if watch.failures == 1:
                 text = f"the runs of {repository} cannot be looked at: {error}; trying again"
                 self._facts.publish(Trouble("tracker", text))
+
+    async def _give_up(self, repository: str, why: str) -> None:
+        """Nobody may look at the repository's runs: what ought to have one is not waited for, nor
+        is the end of those that go on. Others may wait for these."""
+        now = self._clock()
+        pending = await self._sightings.looked_for(repository, WAITING_MAX)
+        over = [each.dispatch.id for each in pending if is_over(each.dispatch, now)]
+        changed, _ = await self._sightings.judge_runs(
+            [Judgement(id_, Match.UNTRACKED, why) for id_ in over], now
+        )
+        for dispatch in changed:
+            self._facts.publish(RunNotFound(dispatch))
+        due = await self._sightings.runs_due(repository, now, WAITING_MAX)
+        await self._sightings.postpone_runs([(run, None) for run in due])
 
     def _looked(self, watch: Watch, task: asyncio.Task[None]) -> None:
         watch.looking = None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from daemon.binding import Absent, Finding, Found, Unclear, Unknown
+from daemon.binding import Absent, Finding, Found, Hidden, Unclear, Unknown
 from daemon.clockwatch import Step
 from daemon.dispatch import Attempt, Dispatch, OnAmbiguous, Settlement, State
 from daemon.dispatcher import CLAIMED_LEAST, IN_FLIGHT_MAX, Dispatcher
@@ -191,6 +191,31 @@ async def world(
             await made.dispatcher.stop(timedelta(seconds=5))
     finally:
         await store.close()
+
+
+async def test_its_word_that_it_works_waits_for_a_store_that_is_stuck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path) as it:
+        async with asyncio.timeout(10):
+            await it.dispatcher.turn()
+            await it.dispatcher.turn()
+        stuck, claim = asyncio.Event(), it.store.claim
+
+        async def claim_late(*args: Any, **options: Any) -> Claim:
+            await stuck.wait()
+            return await claim(*args, **options)
+
+        monkeypatch.setattr(it.store, "claim", claim_late)
+        async with asyncio.timeout(10):
+            await it.dispatcher.turn()  # which begins, and gets no further
+        word = asyncio.create_task(it.dispatcher.turn())
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not word.done()
+        stuck.set()
+        async with asyncio.timeout(10):
+            await word
 
 
 async def test_what_is_owed_is_sent_and_settled(tmp_path: Path) -> None:
@@ -842,3 +867,12 @@ class TestALostAnswer:
             await w.settled("a")
             await w.owe("b")
             await w.settled("b")  # the second write of the two in an hour
+
+    async def test_it_is_sent_again_where_nobody_may_look_and_says_so(self, tmp_path: Path) -> None:
+        async with world(tmp_path, retry=SOON) as w:
+            await self.lost(w)
+            w.findings["a"] = [Hidden()]
+            w.move(seconds=5)
+            await w.attempts(2)
+            settled = await w.state("a")
+            assert (settled.state, settled.reason) == (State.ACCEPTED, "the answer was lost")

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.binding import Absent, Found, Unclear, Unknown
+from daemon.binding import Absent, Found, Hidden, Unclear, Unknown
 from daemon.client import GitHub
 from daemon.clockwatch import Step
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
@@ -453,3 +453,30 @@ async def test_a_fault_of_our_own_is_told_and_does_not_ask_github_all_the_time(
         (trouble,) = it.told(Trouble)
         assert "ZeroDivisionError" in str(trouble)
         assert len(it.asked) == 1
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_where_nobody_may_look_nothing_waits_for_that(status: int) -> None:
+    """A cron whose firings may not overlap would never fire again."""
+    async with world(BUILD) as it:
+        dispatch = await it.dispatch()
+        refused = Fault(FaultKind.STATUS, times=None, status=status, on=FaultPlace.READ)
+        it.simulator.inject(refused)
+        await it.pass_(290)
+        assert (await it.state(dispatch)).match is Match.WAITING
+        await it.pass_(320)
+        after = await it.state(dispatch)
+        assert after.match is Match.UNTRACKED
+        assert "actions: read" in after.diagnosis
+        it.asked.clear()
+        await it.pass_(3600)
+        assert it.asked == []
+
+
+async def test_a_lost_request_that_nobody_may_look_for_is_sent_again() -> None:
+    async with world(BUILD) as it:
+        dispatch = await it.dispatch(arrives=False)
+        it.clock.move(10)
+        refused = Fault(FaultKind.STATUS, status=403, on=FaultPlace.READ)
+        it.simulator.inject(refused)
+        assert isinstance(await it.tracker.find(dispatch), Hidden)

@@ -141,6 +141,10 @@ class Daemon:
             await self.kill()
 
     @property
+    def command_path(self) -> str:
+        return _command()
+
+    @property
     def pid(self) -> int:
         return self._running.pid
 
