@@ -66,6 +66,10 @@ class Overseer(Protocol):
     async def status(self) -> Mapping[str, Any]: ...
 
 
+Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
+"""The metrics, and their content type, as an ``Accept`` header wants them."""
+
+
 class Api:
     """The daemon's own routes. ``dispatch`` answers the calls of ``POST /dispatch``, ``arming``
     those about secrets that senders hand over, ``pausing`` those about entries that rest,
@@ -85,12 +89,14 @@ class Api:
         intake: Intake,
         records: Records,
         overseer: Overseer,
+        scrape: Scrape,
         facts: Facts,
     ) -> None:
         self._api_key = api_key
         self._intake = intake
         self._records = records
         self._overseer = overseer
+        self._scrape = scrape
         self._facts = facts
         self._dispatch = dispatch
         self._arming = arming
@@ -103,14 +109,15 @@ class Api:
     def routes(self, *, trusted: bool) -> list[web.RouteDef]:
         """Behind the Unix socket everybody is ``trusted``: who can open it is an admin."""
 
-        def keyed(handler: Handler) -> Handler:
-            return self._answering(handler if trusted else self._with_key(handler))
+        def keyed(handler: Handler, *, bearer: bool = False) -> Handler:
+            return self._answering(handler if trusted else self._with_key(handler, bearer=bearer))
 
         own = [
             web.get("/ping", self._ping),
             web.get("/healthz", self._healthz),
             web.get("/readyz", self._readyz),
             web.post(API_ENTRY, keyed(self._dispatch)),
+            web.get("/metrics", keyed(self._metrics, bearer=True)),
             web.get("/api/v1/status", keyed(self._status)),
             web.get("/api/v1/events", keyed(self._events)),
             web.get("/api/v1/events/{id}", keyed(self._event)),
@@ -155,6 +162,10 @@ class Api:
         if troubles:
             return json_response(503, {"status": "not ready", "reasons": list(troubles)})
         return json_response(200, {"status": "ready"})
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, content_type = await self._scrape(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     # /api/v1
 
@@ -250,10 +261,16 @@ class Api:
 
     # Around every handler
 
-    def _with_key(self, handler: Handler) -> Handler:
+    def _with_key(self, handler: Handler, *, bearer: bool) -> Handler:
+        """``bearer`` takes the key as a bearer token as well: Prometheus sends no other header."""
+
         async def checked(request: web.Request) -> web.Response:
             key = self._api_key
-            if not _is_key(request.headers.get("x-api-key", ""), key):
+            given = request.headers.get("x-api-key", "")
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            if bearer and not given and scheme.lower() == "bearer":
+                given = token.strip()
+            if not _is_key(given, key):
                 why = "" if key else "API_KEY is not set, so nobody is let in over HTTP"
                 raise Refused(401, "Unauthorized", why=why or "a wrong or missing x-api-key")
             return await handler(request)

@@ -60,6 +60,7 @@ from daemon.intake import Intake
 from daemon.janitor import Janitor
 from daemon.lane import Lane
 from daemon.learning import Learning
+from daemon.metrics import Counting, LoopLag, Reading, Scrape
 from daemon.own_hooks import OwnUrls, apps_of, repositories_named
 from daemon.pacing import Budget, Spent
 from daemon.pauses import Pauses
@@ -144,6 +145,8 @@ async def running(
                 "`dispatchd run --simulate`"
             )
         ids = IdSource()
+        counting = Counting(config, clock)
+        stack.callback(facts.subscribe(counting.hear))
 
         store = Store.open(
             settings.database_url,
@@ -265,6 +268,16 @@ async def running(
             facts=facts,
             simulated=surroundings.simulate,
         )
+        lag = LoopLag()
+        reading = Reading(
+            config,
+            store,
+            dispatcher.lanes,
+            lag,
+            pauses=pauses.standing,
+            clock=clock,
+            simulated=surroundings.simulate,
+        )
         dispatch_route = DispatchRoute(
             settings, intake.record, store, ids=ids, clock=clock, facts=facts
         )
@@ -280,6 +293,7 @@ async def running(
             intake,
             store,
             health,
+            Scrape(counting, reading).text,
             facts,
         )
         janitor = Janitor(store, settings.retention, clock=clock, facts=facts)
@@ -314,6 +328,7 @@ async def running(
             tracking = tasks.create_task(tracker.run(), name="tracker")
             resting = tasks.create_task(pauses.run(), name="pauses")
             recovering = tasks.create_task(recovery.run(), name="recovery")
+            lagging = tasks.create_task(lag.run(), name="loop lag")
             following = tasks.create_task(following_up.run(), name="follow-ups")
             refreshing = (
                 tasks.create_task(hook_ranges.run(), name="hook_ranges")
@@ -357,6 +372,7 @@ async def running(
                 tracking.cancel()
                 resting.cancel()
                 recovering.cancel()
+                lagging.cancel()
                 if refreshing is not None:
                     refreshing.cancel()
                 await sending

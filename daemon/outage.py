@@ -22,16 +22,19 @@ class Outage:
         self._cap = cap
         self._failures = 0
         self._until: datetime | None = None
+        self.since: datetime | None = None
+        """When the first request found no connection, of those that did since the last answer."""
 
     def unreachable(self, now: datetime) -> None:
         """A request found no connection. Those that were on their way together count as one."""
+        self.since = self.since or now
         if self.paused_until(now) is None:
             self._failures += 1
             self._until = now + min(self._cap, self._base * 2 ** min(self._failures - 1, 16))
 
     def reached(self) -> None:
         """GitHub had a request, whatever it made of it."""
-        self._failures, self._until = 0, None
+        self._failures, self._until, self.since = 0, None, None
 
     def paused_until(self, now: datetime) -> datetime | None:
         """The end of the pause, while it lasts; else None. A clock that was set back ends it."""

@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 UNLIMITED = 1_000_000
 """What ``allowance`` answers where no limit is set: more than anyone claims at once."""
 
+CORE = "core"
+"""What GitHub calls the requests to its REST API, but for searches and the like."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SECOND = 1_000_000
@@ -67,6 +70,8 @@ class Budget:
         self._blocked_until = 0
         self._throttles = 0
         self._seen = 0
+        self.told: Limits | None = None
+        """What GitHub said last of the requests that writes count among."""
 
     @property
     def spent(self) -> Spent:
@@ -83,6 +88,11 @@ class Budget:
         self._full_at = min(spent.full_at, max(spent.seen, spent.blocked_until) + self._depth)
         self._throttles = spent.throttles
         self._slots = deque(spent.writes if self._per_hour else ())
+
+    @property
+    def per_hour(self) -> int:
+        """The most writes in any 60 minutes; 0 means no limit."""
+        return self._per_hour
 
     @property
     def throttles(self) -> int:
@@ -173,6 +183,8 @@ class Budget:
     def observe(self, now: datetime, limits: Limits) -> None:
         """Heeds GitHub's own count: with nothing left, nothing goes before it starts anew."""
         self._advance(now)
+        if limits.resource == CORE:
+            self.told = limits
         if limits.remaining <= 0:
             self._block(limits.reset)
 

@@ -24,6 +24,7 @@ from daemon.event import (
 )
 from daemon.follow_up import FollowUp
 from daemon.incident import Incident, IncidentKind
+from daemon.measures import Histogram
 from daemon.pacing import Spent
 from daemon.run import Run
 from daemon.schedule import Schedule
@@ -73,6 +74,16 @@ class Pending:
 
     dispatch: Dispatch
     look_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Commits:
+    """What the transactions of the store were like: how many operations each had, the seconds that
+    it took, and how many the database did not take."""
+
+    sizes: Histogram
+    durations: Histogram
+    failures: int
 
 
 class Outbox(Protocol):
@@ -365,6 +376,14 @@ class Records(Protocol):
     async def incident_counts(self) -> Mapping[tuple[str, IncidentKind], int]:
         """How many instants there ever were in incidents, by entry and kind."""
         ...
+
+    async def due_since(self, lanes: Sequence[str]) -> datetime | None:
+        """Since when the dispatch of these lanes is due that has been so for longest; it may still
+        be to come. None where nothing waits."""
+        ...
+
+    @property
+    def commits(self) -> Commits: ...
 
     async def ping(self) -> None:
         """Raises StoreUnavailable when nothing can be written."""

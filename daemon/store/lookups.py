@@ -192,3 +192,9 @@ def next_due(connection: Connection, lane: str) -> datetime | None:
         for urgent in (True, False)
     )
     return min((end for end in ends if end is not None), default=None)
+
+
+def due_since(connection: Connection, lanes: Sequence[str]) -> datetime | None:
+    """The same of several lanes."""
+    ends = (next_due(connection, lane) for lane in lanes)
+    return min((end for end in ends if end is not None), default=None)

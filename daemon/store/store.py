@@ -27,6 +27,7 @@ from daemon.pacing import Spent
 from daemon.ports import (
     Accounted,
     Claim,
+    Commits,
     Learned,
     LetGo,
     OwedFollowUp,
@@ -549,6 +550,17 @@ class Store:
         with all that hangs on them; likewise keys that expired and cron instants. Returns how many
         of these went in all; 0 when there is none left."""
         return await self._writing.aside(retention.prune, before, limit)
+
+    @property
+    def commits(self) -> Commits:
+        """What the transactions were like since the start."""
+        writer = self._writing
+        return Commits(writer.sizes, writer.durations, writer.failures)
+
+    async def due_since(self, lanes: Sequence[str]) -> datetime | None:
+        """Since when the dispatch of these lanes is due that has been so for longest; it may still
+        be to come. None where nothing waits."""
+        return await self._reading.alone(lookups.due_since, lanes)
 
     async def ping(self) -> None:
         """Commits a write that means nothing. Raises StoreUnavailable when that fails, or when

@@ -14,6 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine
 
 from daemon.errors import StoreUnavailable
+from daemon.measures import Histogram
 from daemon.store.engine import Patience, explained, locked, unavailable, writing
 
 MAX_WAITING = 4096  # operations; at 3,000 a second the last one waits a good second
@@ -30,6 +31,10 @@ or to buffer writes."""
 
 RECOVERY = 10.0
 """Seconds for which all is left to the thread after that."""
+
+SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+"""By which transactions are counted: operations in one, and how long it took."""
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -96,6 +101,10 @@ class Writer:
         self._aside_until = 0.0  # on the monotonic clock
         self.failure: Failure | None = None
         """The last one; None once it is known to be over."""
+        self.sizes = Histogram(SIZES)
+        self.durations = Histogram(SECONDS)
+        self.failures = 0
+        """Of the transactions: operations, seconds, and how many the database did not take."""
 
     async def together(
         self,
@@ -183,6 +192,8 @@ class Writer:
     async def _outcomes(self, batch: Sequence[_Operation]) -> _Outcomes:
         """What came of each operation, once the batch is on disk or has failed."""
         on_thread = asyncio.get_running_loop().run_in_executor
+        began = time.monotonic()
+        self.sizes.observe(len(batch))
         try:
             self._check()
             begun = None if self._is_long(batch) else self._begun_here(batch)
@@ -193,8 +204,11 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it was, the waiters must hear of it
             explanations = [explained(error, self._place) for _ in batch]
             if batch and unavailable(error):
+                self.failures += 1
                 self.failure = Failure(time.monotonic(), str(explanations[0]))
             return explanations
+        finally:
+            self.durations.observe(time.monotonic() - began)
         return outcomes
 
     def _is_long(self, batch: Sequence[_Operation]) -> bool:

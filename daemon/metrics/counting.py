@@ -1,0 +1,162 @@
+"""Counts the facts. Each costs a few additions; whatever else there is to do is done when the
+figures are asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import product
+
+from daemon.dispatch import Dispatch, State
+from daemon.event import API_ENTRY, Delivery, Event, FiringOutcome, Outcome, Verdict
+from daemon.facts import (
+    AttemptMade,
+    DispatchAdded,
+    DispatchSettled,
+    EventRecorded,
+    Fact,
+    FiringAccounted,
+    FollowUpSettled,
+    IncidentNoticed,
+    RequestRefused,
+    RunNotFound,
+    RunSeen,
+    Started,
+    Trouble,
+)
+from daemon.incident import IncidentKind
+from daemon.measures import Histogram
+from daemon.metrics import families, labels
+from daemon.metrics.families import Measured
+from daemon.metrics.labels import Known
+from daemon.run import Run
+from daemon.spec import Config
+
+QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+LATENESS = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
+ANSWER = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)
+WAIT = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 86400.0)
+START = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+
+NONE = timedelta()
+
+Counts = Counter[tuple[str, ...]]
+
+
+class Counting:
+    """Subscribes to the facts. What matters most of an entry is there from the start, as 0: of a
+    series that begins with 1, Prometheus sees no increase."""
+
+    def __init__(self, config: Config, clock: Callable[[], datetime]) -> None:
+        self._known = known = Known(config)
+        self._clock = clock
+        self._generation = 0
+        triggers, crons = (*known.triggers, API_ENTRY), known.crons
+        entries = (*crons, *triggers)
+        self._deliveries = _zeros(triggers, (Outcome.DISPATCHED, Outcome.ERROR))
+        self._refused = _zeros(("400", "401", "403", "404", "413", "429", "503"))
+        self._firings = _zeros(crons, FiringOutcome)
+        self._incidents = _zeros(crons, (IncidentKind.MISSED, IncidentKind.LATE))
+        self._made = _zeros(entries)
+        self._settled = _zeros(entries, (State.ACCEPTED, State.DEAD))
+        self._attempts = Counts({("accepted", "204"): 0})
+        self._follow_ups = Counts()
+        self._matches = _zeros(("verified", "probable", "ambiguous", "missing"))
+        self._runs = _zeros(entries, ("success", "failure"))
+        self._troubles = _zeros(("dispatcher", "http", "scheduler", "store"))
+        self._intake = Histogram(QUICK)
+        self._lateness = Histogram(LATENESS)
+        self._attempt_duration = Histogram(ANSWER)
+        self._acceptance = Histogram(WAIT)
+        self._run_start = Histogram(START)
+
+    def hear(self, fact: Fact) -> None:
+        match fact:
+            case EventRecorded(event=event, verdicts=verdicts):
+                self._record(event, verdicts)
+            case DispatchAdded(dispatch=dispatch):
+                self._made[self._known.entry(dispatch.entry),] += 1
+            case RequestRefused(status=status):
+                self._refused[labels.status(status),] += 1
+            case FiringAccounted():
+                self._firings[self._known.entry(fact.cron), fact.outcome.value] += fact.count
+            case IncidentNoticed(incident=incident):
+                entry = self._known.entry(incident.entry)
+                self._incidents[entry, incident.kind.value] += incident.count
+            case AttemptMade(attempt=attempt):
+                self._attempts[attempt.outcome, labels.status(attempt.status)] += 1
+                self._attempt_duration.observe(attempt.duration.total_seconds())
+            case DispatchSettled(dispatch=dispatch):
+                self._settle(dispatch)
+            case FollowUpSettled(follow_up=done):
+                self._follow_ups[done.cause.value, done.state.value] += 1
+            case RunSeen(dispatch=dispatch, run=run, before=before):
+                self._see(dispatch, run, before)
+            case RunNotFound(dispatch=dispatch):
+                self._matches[dispatch.match.value,] += 1
+            case Trouble(part=part):
+                self._troubles[labels.part(part),] += 1
+            case Started():
+                self._generation += 1
+            case _:
+                pass
+
+    def _record(self, event: Event, verdicts: tuple[Verdict, ...]) -> None:
+        cause, known = event.cause, self._known
+        if isinstance(cause, Delivery):
+            for verdict in verdicts:
+                self._deliveries[known.entry(verdict.entry), verdict.outcome.value] += 1
+            self._intake.observe(_seconds(self._clock() - cause.received_at))
+        elif not cause.catch_up and not cause.by_hand and event.replay_of is None:
+            self._lateness.observe(_seconds(self._clock() - cause.scheduled_at))
+        for verdict in verdicts:
+            if verdict.dispatches:
+                self._made[known.entry(verdict.entry),] += len(verdict.dispatches)
+            if verdict.supersedes:
+                superseded = (known.entry(verdict.entry), State.SUPERSEDED.value)
+                self._settled[superseded] += len(verdict.supersedes)
+
+    def _settle(self, dispatch: Dispatch) -> None:
+        self._settled[self._known.entry(dispatch.entry), dispatch.state.value] += 1
+        if dispatch.state is State.ACCEPTED and dispatch.settled_at is not None:
+            self._acceptance.observe(_seconds(dispatch.settled_at - dispatch.created_at))
+
+    def _see(self, dispatch: Dispatch, run: Run, before: Run | None) -> None:
+        if before is None:
+            self._matches[dispatch.match.value,] += 1
+            self._run_start.observe(_seconds(run.created_at - dispatch.created_at))
+        if run.ended and (before is None or not before.ended or before.attempt != run.attempt):
+            entry = self._known.entry(dispatch.entry)
+            self._runs[entry, labels.conclusion(run.conclusion)] += 1
+
+    def measured(self) -> list[Measured]:
+        """All that was counted up to now."""
+        return [
+            (families.DELIVERIES, self._deliveries),
+            (families.REFUSED, self._refused),
+            (families.INTAKE, {(): self._intake}),
+            (families.FIRINGS, self._firings),
+            (families.LATENESS, {(): self._lateness}),
+            (families.INCIDENTS, self._incidents),
+            (families.MADE, self._made),
+            (families.SETTLED, self._settled),
+            (families.ATTEMPTS, self._attempts),
+            (families.ATTEMPT_DURATION, {(): self._attempt_duration}),
+            (families.ACCEPTANCE, {(): self._acceptance}),
+            (families.FOLLOW_UPS, self._follow_ups),
+            (families.RUN_MATCHES, self._matches),
+            (families.RUNS, self._runs),
+            (families.RUN_START, {(): self._run_start}),
+            (families.TROUBLES, self._troubles),
+            (families.GENERATION, {(): self._generation}),
+        ]
+
+
+def _zeros(*values: tuple[str, ...] | type[FiringOutcome]) -> Counts:
+    return Counts({tuple(str(each) for each in several): 0 for several in product(*values)})
+
+
+def _seconds(span: timedelta) -> float:
+    """A clock that was set back makes no negative time."""
+    return max(span, NONE).total_seconds()

@@ -1,0 +1,110 @@
+"""How things stand at the moment that the metrics are asked for: the queue, GitHub's limits and our
+own, the config."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from daemon import __version__
+from daemon.errors import StoreError
+from daemon.event import Pause
+from daemon.lane import Lane
+from daemon.metrics import families
+from daemon.metrics.families import Measured
+from daemon.metrics.loop_lag import LoopLag
+from daemon.ports import Records
+from daemon.spec import Config
+
+READ_WITHIN = 3.0
+"""Seconds that the store has to answer; Prometheus waits for ten as a rule."""
+
+
+class Reading:
+    """Reads the gauges. ``pauses`` are those of entries that rest."""
+
+    def __init__(
+        self,
+        config: Config,
+        records: Records,
+        lanes: Sequence[Lane],
+        lag: LoopLag,
+        *,
+        pauses: Mapping[str, Pause],
+        clock: Callable[[], datetime],
+        simulated: bool,
+    ) -> None:
+        self._config = config
+        self._records = records
+        self._lanes = [lane for lane in lanes if lane.name]
+        self._lag = lag
+        self._pauses = pauses
+        self._clock = clock
+        self._simulated = simulated
+
+    async def measured(self) -> list[Measured]:
+        """All of them. What the store does not tell in time is left out: the rest is wanted then
+        more than ever."""
+        queue: list[Measured] = []
+        try:
+            async with asyncio.timeout(READ_WITHIN):
+                queue = await self._queue()
+        except (StoreError, TimeoutError):
+            pass
+        return [*self._standing(), *queue, *self._ways(), *self._inside()]
+
+    def _standing(self) -> list[Measured]:
+        simulated = "true" if self._simulated else "false"
+        enabled = {
+            ("cron",): sum(each.enabled for each in self._config.crons),
+            ("trigger",): sum(each.enabled for each in self._config.triggers),
+        }
+        return [
+            (families.BUILD, {(__version__, simulated): 1}),
+            (families.ENTRIES, enabled),
+            (families.PAUSED, {(): len(self._pauses)}),
+        ]
+
+    async def _queue(self) -> list[Measured]:
+        counts = await self._records.counts()
+        oldest = await self._records.oldest_waiting()
+        due = await self._records.due_since([lane.name for lane in self._lanes])
+        now = self._clock()
+        return [
+            (families.UNFINISHED, {(state.value,): n for state, n in counts.items()}),
+            (families.OLDEST, {(): _seconds(now - oldest) if oldest else 0}),
+            (families.OVERDUE, {(): _seconds(now - due) if due else 0}),
+        ]
+
+    def _ways(self) -> list[Measured]:
+        """What is known of each way to GitHub."""
+        now = self._clock()  # of this very moment: a budget takes an older one for a clock set back
+        told = {(lane.name,): lane.budget.told for lane in self._lanes}
+        limits = {name: each for name, each in told.items() if each is not None}
+        waits = {(lane.name,): lane.budget.blocked_until(now) for lane in self._lanes}
+        away = {(lane.name,): lane.outage.since for lane in self._lanes}
+        return [
+            (families.RATE_LIMIT, {name: each.limit for name, each in limits.items()}),
+            (families.RATE_REMAINING, {name: each.remaining for name, each in limits.items()}),
+            (families.RATE_RESET, {name: each.reset.timestamp() for name, each in limits.items()}),
+            (families.IMPOSED, {n: _seconds(at - now) if at else 0 for n, at in waits.items()}),
+            (families.WRITES, {(each.name,): each.budget.in_hour(now) for each in self._lanes}),
+            (families.WRITES_MAX, {(each.name,): each.budget.per_hour for each in self._lanes}),
+            (families.UNREACHABLE, {n: _seconds(now - at) if at else 0 for n, at in away.items()}),
+            (families.UNACCEPTED, {(each.name,): bool(each.refused) for each in self._lanes}),
+            (families.IN_FLIGHT, {(each.name,): len(each.in_flight) for each in self._lanes}),
+        ]
+
+    def _inside(self) -> list[Measured]:
+        commits = self._records.commits
+        return [
+            (families.COMMIT_SIZE, {(): commits.sizes}),
+            (families.COMMIT_DURATION, {(): commits.durations}),
+            (families.COMMIT_FAILURES, {(): commits.failures}),
+            (families.LOOP_LAG, {(): self._lag.seen}),
+        ]
+
+
+def _seconds(span: timedelta) -> float:
+    return max(span.total_seconds(), 0.0)
