@@ -23,7 +23,7 @@ from daemon.facts import Facts
 from daemon.hooking import Hooking
 from daemon.instants import instant
 from daemon.pausing import Pausing
-from daemon.ports import Records
+from daemon.ports import Condition, Records
 from daemon.releasing import Releasing
 from daemon.secret import Secret
 from daemon.views import (
@@ -59,9 +59,7 @@ class Intake(Protocol):
 class Overseer(Protocol):
     """Knows how the daemon as a whole is doing."""
 
-    async def troubles(self) -> Sequence[str]:
-        """Why the daemon is not ready; empty when it is."""
-        ...
+    async def condition(self) -> Condition: ...
 
     async def status(self) -> Mapping[str, Any]: ...
 
@@ -158,10 +156,12 @@ class Api:
         return json_response(200, {"status": "alive"})
 
     async def _readyz(self, request: web.Request) -> web.Response:
-        troubles = await self._overseer.troubles()
-        if troubles:
-            return json_response(503, {"status": "not ready", "reasons": list(troubles)})
-        return json_response(200, {"status": "ready"})
+        now = await self._overseer.condition()
+        if not now.reasons:
+            return json_response(200, {"status": "ready"})
+        # What is not well without keeping deliveries out must not have a proxy keep them out.
+        status, told = (200, "degraded") if now.ready else (503, "not ready")
+        return json_response(status, {"status": told, "reasons": list(now.reasons)})
 
     async def _metrics(self, request: web.Request) -> web.Response:
         body, content_type = await self._scrape(request.headers.get("Accept", ""))

@@ -51,6 +51,7 @@ from daemon.following_up import FollowingUp
 from daemon.github_reads import Reads
 from daemon.github_runs import heard
 from daemon.health import Health
+from daemon.heartbeat import Heartbeat
 from daemon.hook_places import HookPlaces
 from daemon.hook_ranges import RangeRefresher
 from daemon.hooking import Hooking
@@ -263,6 +264,7 @@ async def running(
             config,
             store,
             dispatcher.lanes,
+            behind=scheduler.behind,
             pauses=pauses.standing,
             clock=clock,
             facts=facts,
@@ -296,6 +298,12 @@ async def running(
             Scrape(counting, reading).text,
             facts,
         )
+        # What is simulated must not cover up for a daemon that is dead.
+        heartbeat = (
+            Heartbeat(settings.heartbeat_url, teller.call, health.condition, facts)
+            if settings.heartbeat_url and not surroundings.simulate
+            else None
+        )
         janitor = Janitor(store, settings.retention, clock=clock, facts=facts)
         deadlines = DeadlineWatch(store, clock=clock, facts=facts)
 
@@ -328,6 +336,7 @@ async def running(
             tracking = tasks.create_task(tracker.run(), name="tracker")
             resting = tasks.create_task(pauses.run(), name="pauses")
             recovering = tasks.create_task(recovery.run(), name="recovery")
+            beating = tasks.create_task(heartbeat.run(), name="heartbeat") if heartbeat else None
             lagging = tasks.create_task(lag.run(), name="loop lag")
             following = tasks.create_task(following_up.run(), name="follow-ups")
             refreshing = (
@@ -373,6 +382,8 @@ async def running(
                 resting.cancel()
                 recovering.cancel()
                 lagging.cancel()
+                if beating is not None:
+                    beating.cancel()
                 if refreshing is not None:
                     refreshing.cancel()
                 await sending

@@ -1,4 +1,5 @@
-"""How the daemon as a whole is doing: ready or why not, and the figures of ``dispatchd status``."""
+"""How the daemon as a whole is doing: ready, what is not well, the figures of ``dispatchd
+status``."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from daemon.event import Pause
 from daemon.expressions import rfc3339
 from daemon.facts import Facts, Trouble
 from daemon.lane import Lane
-from daemon.ports import Records
+from daemon.ports import Condition, Records
 from daemon.spec import Config
 from daemon.views import pause_view
 
@@ -20,8 +21,19 @@ FRESH = timedelta(seconds=1)
 """How long the last look at the database counts."""
 
 
+SCHEDULES_LATE = timedelta(seconds=30)
+"""The scheduler looks through the schedules every five seconds, or says that it could not."""
+
+GITHUB_AWAY = timedelta(minutes=1)
+"""A connection that fails now and then is tried again; this long it is none of those."""
+
+OVERDUE = timedelta(minutes=15)
+"""How long what is due may wait for the pacing."""
+
+
 class Health:
-    """Answers ``/readyz`` and ``/api/v1/status``."""
+    """Answers ``/readyz`` and ``/api/v1/status``. ``behind`` says since when the schedules wait to
+    be looked through."""
 
     def __init__(
         self,
@@ -29,6 +41,7 @@ class Health:
         records: Records,
         lanes: Sequence[Lane],
         *,
+        behind: Callable[[], timedelta],
         pauses: Mapping[str, Pause],
         clock: Callable[[], datetime],
         facts: Facts,
@@ -37,29 +50,46 @@ class Health:
         self._config = config
         self._records = records
         self._lanes = lanes
+        self._behind = behind
         self._pauses = pauses
         self._clock = clock
         self._facts = facts
         self._simulated = simulated
         self._started_at = clock()
         self._looked_at: datetime | None = None
-        self._troubles: Sequence[str] = []
+        self._condition = Condition()
 
-    async def troubles(self) -> Sequence[str]:
-        """Why nothing can be taken in; empty when all is well."""
-        # Anybody may ask, and each look is a write: no more than one a second.
+    async def condition(self) -> Condition:
+        """Whether deliveries are taken, and all that is not well. It names nothing of the config:
+        anybody may ask."""
+        # And each look is a write: no more than one a second.
         if self._looked_at is None or abs(self._clock() - self._looked_at) >= FRESH:
             self._looked_at = self._clock()
-            self._troubles = await self._look()
-        return self._troubles
+            self._condition = await self._look()
+        return self._condition
 
-    async def _look(self) -> Sequence[str]:
+    async def _look(self) -> Condition:
+        reasons = []
+        due: datetime | None = None
         try:
             await self._records.ping()
+            due = await self._records.due_since([lane.name for lane in self._lanes])
         except StoreError as error:
             self._facts.publish(Trouble("store", str(error)))
-            return ["the database does not take writes; the daemon's log says why"]
-        return []
+            reasons.append("the database does not take writes; the daemon's log says why")
+        ready = not reasons
+        if (behind := self._behind()) > SCHEDULES_LATE:
+            reasons.append(f"no cron instant was looked for in {_span(behind)}; the log says why")
+        now = self._clock()
+        away = max((now - at for each in self._lanes if (at := each.outage.since)), default=None)
+        if away is not None and away > GITHUB_AWAY:
+            reasons.append(f"GitHub has not been reached for {_span(away)}")
+        if any(lane.refused for lane in self._lanes):
+            reasons.append("GitHub does not take a credential; `dispatchd status` says which")
+        if due is not None and now - due > OVERDUE:
+            text = f"dispatches have been due for {_span(now - due)}: more comes in than may go out"
+            reasons.append(text)
+        return Condition(ready, tuple(reasons))
 
     async def status(self) -> dict[str, Any]:
         """Durations are in seconds; ``oldest_waiting`` is when the oldest unfinished dispatch
@@ -67,6 +97,7 @@ class Health:
         GitHub imposed, and the latest of these stands at the top; ``incidents`` counts all that
         there ever were."""
         now = self._clock()
+        condition = await self.condition()
         oldest = await self._records.oldest_waiting()
         credentials = self._credentials()
         limits = [each["limited_until"] for each in credentials if each["limited_until"]]
@@ -75,7 +106,8 @@ class Health:
             "simulation": self._simulated,
             "started_at": rfc3339(self._started_at),
             "uptime": round((now - self._started_at).total_seconds()),
-            "ready": not await self.troubles(),
+            "ready": condition.ready,
+            "reasons": list(condition.reasons),
             "github": self._config.settings.gh_api_url,
             "repository": self._config.settings.default_repository,
             "dispatches": {k.value: n for k, n in (await self._records.counts()).items()},
@@ -127,3 +159,9 @@ class Health:
             if lane.name:
                 views.append(view)
         return views
+
+
+def _span(span: timedelta) -> str:
+    """A span for people, as ``40 s`` or ``12 min``."""
+    seconds = round(span.total_seconds())
+    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"

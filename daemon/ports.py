@@ -86,6 +86,15 @@ class Commits:
     failures: int
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the daemon as a whole is doing: whether it takes deliveries (``ready``), and all that is
+    not well, in words that anybody may read."""
+
+    ready: bool = True
+    reasons: tuple[str, ...] = ()
+
+
 class Outbox(Protocol):
     """What is owed to GitHub, as the dispatcher works through it."""
 

@@ -57,11 +57,13 @@ class Scheduler:
         self._begun = asyncio.Event()
         self._stopping = False
         self._last_wake: datetime | None = None
+        self._through: datetime | None = None
 
     async def start(self) -> None:
         """Begins; what is owed from before is accounted for at once, in the background."""
         now = self._clock()
         self._agenda.put(await asyncio.to_thread(entries_at, self._crons, self._cursors, now))
+        self._through = now
         self._begun.set()
         self._scheduler.add_job(
             self._wake,
@@ -123,6 +125,14 @@ class Scheduler:
             finally:
                 self._agenda.put(waiting)  # what was recorded of them is not recorded again
             now = self._clock()
+            self._through = now  # of a long backlog each batch counts
+        self._through = now
+
+    def behind(self) -> timedelta:
+        """For how long the schedules have not been looked through; a tick is usual."""
+        if self._through is None:
+            return timedelta()
+        return max(self._clock() - self._through, timedelta())
 
     async def catch_up(self) -> None:
         """Accounts for all that is owed up to now, as the next tick would. Raises what ``account``

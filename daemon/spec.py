@@ -204,7 +204,8 @@ class Settings:
     ``public_url`` is what senders put before the daemon's paths, without a slash at its end, or
     empty. ``credentials`` has owners and repositories in lower case. ``ca_file`` holds certificate
     authorities that are trusted beside the system's, or is empty. ``recover`` says whether missed
-    deliveries of GitHub's webhooks are looked for at a start.
+    deliveries of GitHub's webhooks are looked for at a start. ``heartbeat_url`` is called while all
+    is well.
     """
 
     gh_token: Secret | None
@@ -224,6 +225,7 @@ class Settings:
     recover: bool = True
     max_chain_depth: int = DEFAULT_CHAIN_DEPTH
     breaker: Breaker = DEFAULT_BREAKER
+    heartbeat_url: Secret | None = None
 
     @property
     def guards(self) -> Guards:

@@ -81,7 +81,11 @@ class Receiver:
             await self.heard.wait()
 
     async def take(self, request: web.Request) -> web.Response:
-        self.bodies.append(json.loads(await request.read()))
+        body = await request.read()
+        if request.method == "POST":
+            self.bodies.append(json.loads(body))
+        else:
+            assert body == b""
         self.headers.append(dict(request.headers))
         self.paths.append(request.raw_path)
         self.heard.set()
@@ -94,6 +98,7 @@ async def receiving() -> AsyncIterator[Receiver]:
     app = web.Application()
     receiver = Receiver("")
     app.router.add_post("/{path:.*}", receiver.take)
+    app.router.add_get("/{path:.*}", receiver.take)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -118,6 +118,22 @@ class Rounds:
 # What is owed
 
 
+async def test_how_long_the_schedules_were_not_looked_through_is_known() -> None:
+    clock, book = Clock(NOON), Book(fails=1)
+    scheduler = Scheduler([cron("a")], {"a": NOON}, book.account, clock, Facts())
+    assert scheduler.behind() == timedelta()
+    await scheduler.start()
+    clock.now = NOON + MINUTE
+    with pytest.raises(OSError, match="disk full"):
+        await scheduler.catch_up()
+    assert scheduler.behind() == MINUTE
+    await scheduler.catch_up()
+    assert scheduler.behind() == timedelta()
+    clock.now = NOON - MINUTE  # a clock that was set back
+    assert scheduler.behind() == timedelta()
+    await scheduler.stop()
+
+
 async def test_ten_thousand_entries_due_in_one_second_are_recorded_in_batches() -> None:
     """Each once, and never so many at a time that the event loop has to wait for long."""
     crons = [cron(f"cron-{number}", "0 12 * * *") for number in range(10_000)]

@@ -57,7 +57,7 @@ def test_a_dispatch_key_of_later_is_refused(key: str) -> None:
     assert said == [f"crons[0].dispatch[1].{key}: not supported yet (remove it)"]
 
 
-@pytest.mark.parametrize("key", ["notify", "heartbeat_url"])
+@pytest.mark.parametrize("key", ["notify"])
 def test_a_setting_of_later_is_refused(key: str) -> None:
     assert faults("daemon", {key: None}) == [f"2: {key}: not supported yet (remove it)"]
 

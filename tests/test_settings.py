@@ -197,8 +197,33 @@ class TestSources:
     def test_a_guard_that_would_hold_everything_is_refused(self, tmp_path: Path, text: str) -> None:
         assert only_fault(tmp_path, {}, text + "\n")
 
+    def test_the_heartbeat_goes_where_a_reference_leads(self, tmp_path: Path) -> None:
+        found = settings(
+            tmp_path, {"BEAT": "https://hc.example.com/1\n"}, "heartbeat_url: env:BEAT\n"
+        )
+        assert found.heartbeat_url is not None
+        assert found.heartbeat_url.reveal().strip() == "https://hc.example.com/1"
+        assert "hc.example" not in repr(found)
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("env:BEAT", "is not set"),
+            ("env:FTP", "what is at env:FTP is no http or https URL"),
+            ("http://hc.example.com/1", "is not https"),
+            ("https://?x", "is no URL"),
+            ("hc.example.com", "must be an http or https URL, or a reference to one"),
+        ],
+    )
+    def test_a_heartbeat_that_could_not_be_made_is_refused(
+        self, tmp_path: Path, text: str, said: str
+    ) -> None:
+        fault = only_fault(tmp_path, {"FTP": "ftp://x.example/"}, f"heartbeat_url: {text}\n")
+        assert fault.startswith("DAEMON.yaml:1:16: heartbeat_url: ")
+        assert said in fault
+
     def test_a_setting_of_a_later_version_is_not_supported_yet(self, tmp_path: Path) -> None:
-        assert "not supported yet" in only_fault(tmp_path, {}, "heartbeat_url: https://x.example\n")
+        assert "not supported yet" in only_fault(tmp_path, {}, "notify: https://x.example\n")
 
     def test_the_settings_alone_load_whatever_is_wrong_with_the_entries(
         self, tmp_path: Path

@@ -41,6 +41,16 @@ async def test_a_notice_is_one_post_of_json(receiver: Receiver) -> None:
     assert "Cookie" not in headers
 
 
+async def test_a_call_is_a_get_that_says_nothing_more(receiver: Receiver) -> None:
+    receiver.answers = [(200, {}, "OK"), (404, {}, "no such check")]
+    async with Teller("", lambda: NOW, lambda secret: secret) as teller:
+        await teller.call(Secret(f"{receiver.url}/ping/1?x=y", "env:URL"))
+        with pytest.raises(NotTold, match=r"^answered 404: no such check$"):
+            await teller.call(Secret(f"{receiver.url}/ping/2", "env:URL"))
+    assert receiver.paths == ["/ping/1?x=y", "/ping/2"]
+    assert "X-Title" not in receiver.headers[0]
+
+
 async def test_a_user_in_the_url_is_sent_as_basic_auth_and_not_as_part_of_it(
     receiver: Receiver,
 ) -> None:

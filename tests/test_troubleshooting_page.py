@@ -152,7 +152,7 @@ def of_the_config(home: Path) -> Iterator[str]:
     (home / "TRIGGERS.json").write_text(json.dumps(triggers))
     (home / "CRONS.json").write_text(json.dumps(crons))
     yield from sayings(lambda: load(home, {}, secrets=Secrets.REQUIRED))
-    later = {"heartbeat_url": "https://hc.example.com"}
+    later = {"notify": "https://ntfy.example.com"}
     yield from sayings(lambda: config(settings=later))
     older = {"name": "old", "watch_path": "/old", "actions": [{"job": "Look"}]}
     yield from config([older]).warnings

@@ -293,6 +293,8 @@ def _status_rows(answer: Answer) -> Fields:
         if answer.get(key) not in (None, ""):
             unit = " s" if key == "uptime" else ""
             rows.add(key, plain(f"{answer[key]}{unit}"))
+    for reason in answer.get("reasons", []):
+        rows.add("not well", plain(reason))
     unfinished = ", ".join(f"{n} {state}" for state, n in answer["dispatches"].items() if n)
     rows.add("unfinished", unfinished or "nothing")
     if answer.get("oldest_waiting"):

@@ -3,7 +3,7 @@ keeps a notice from arriving comes back in words that hold nothing of the URL.""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Self
 
@@ -61,20 +61,27 @@ class Teller:
         """Raises NotTold."""
         url = self._reread(where).reveal().strip()
         if url.startswith(("http://", "https://")):
-            await self._post(url, notice)
+            await self._request("POST", url, HEADERS, body(notice))
         else:
             await tell_through_apprise(url, notice)
 
-    async def _post(self, url: str, notice: Notice) -> None:
+    async def call(self, where: Secret) -> None:
+        """A GET, which says all by being made. Raises NotTold."""
+        await self._request("GET", self._reread(where).reveal().strip(), {}, None)
+
+    async def _request(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None
+    ) -> None:
         if self._session is None:
             raise RuntimeError("Teller is used outside its 'async with' block")
         words = bytearray()
         try:
             proxy, proxy_headers = proxy_for(url)
-            async with self._session.post(
+            async with self._session.request(
+                method,
                 URL(url, encoded=True),
-                data=body(notice),
-                headers={**HEADERS, "Accept-Encoding": "identity", "User-Agent": "dispatchd"},
+                data=data,
+                headers={**headers, "Accept-Encoding": "identity", "User-Agent": "dispatchd"},
                 allow_redirects=False,  # the body would go to whom nobody has named
                 proxy=proxy,
                 proxy_headers=proxy_headers,

@@ -3,6 +3,7 @@ systemd, DAEMON.yaml."""
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -31,10 +32,13 @@ from daemon.durations import written
 from daemon.errors import Fault
 from daemon.expressions import JSON
 from daemon.github import API_VERSION
+from daemon.notice import is_local, url_fault
 from daemon.secret import SHORTEST, Secret
 from daemon.spec import DEFAULT_BREAKER, DEFAULT_CHAIN_DEPTH, Credential, Pace, Settings
 
 T = TypeVar("T")
+
+_HTTP = re.compile(r"https?://", re.IGNORECASE)
 
 DEFAULT_CONFIG_DIR = "config"
 DEFAULT_API_URL = "https://api.github.com"
@@ -137,6 +141,7 @@ class SettingsReader:
                 else DEFAULT_CHAIN_DEPTH
             ),
             breaker=self._breaker(retention),
+            heartbeat_url=self._heartbeat_url(),
         )
         settings = replace(settings, credentials=self._credentials(settings))
         self._report_unreachable(settings)
@@ -170,6 +175,33 @@ class SettingsReader:
         for member in place.each() if place is not None and settings.credentials else ():
             if isinstance(member.value, str) and not settings.credential_for(member.value):
                 member.unready(*no_credential(member.value))
+
+    def _heartbeat_url(self) -> Secret | None:
+        place = self._yaml.child("heartbeat_url") if self._yaml else None
+        if place is None or not isinstance(place.value, str) or place.misshapen():
+            return None
+        given = place.value
+        if _HTTP.match(given):
+            if fault := url_fault(given):
+                place.fault(fault)
+                return None
+            if not is_local(given):
+                place.warn(
+                    "whoever knows this URL can have it seem that all is well",
+                    "set a variable to it, and write env:NAME here",
+                )
+            return Secret(given, "`heartbeat_url`")
+        try:
+            found = self._keyring.resolve(given)
+        except SecretError as error:
+            place.unready(str(error), error.hint)
+            return None
+        url = found.secret.reveal().strip()
+        fault = url_fault(url) if _HTTP.match(url) else "is no http or https URL"
+        if fault:
+            place.unready(f"what is at {given} {fault}")
+            return None
+        return found.secret
 
     def _ca_file(self) -> str:
         place = self._yaml.child("ca_file") if self._yaml else None
