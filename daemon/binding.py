@@ -16,6 +16,9 @@ SLACK = timedelta(seconds=120)
 """A run may seem this much older than its dispatch: GitHub writes whole seconds, and a lost answer
 leaves us with our own clock."""
 
+CLOCKS = timedelta(days=1)
+"""How far GitHub's clock and ours may be apart where a run shows the id."""
+
 EARLY = timedelta(seconds=5)
 """The same where only the time tells runs apart, which GitHub's clock has stamped then."""
 
@@ -127,12 +130,12 @@ def named(run: Run) -> str:
 
 def may_be(run: Run, dispatch: Dispatch) -> bool:
     """Whether the run that shows the dispatch's id can be its own: of the repository and the kind,
-    and not from before it was sent."""
+    and not from before it was made, by whatever clock."""
     return (
         dispatch.sent_at is not None
         and run.event == event_of(dispatch)
         and run.repository.lower() == dispatch.repository.lower()
-        and run.created_at >= dispatch.created_at - SLACK
+        and run.created_at >= dispatch.created_at - CLOCKS
     )
 
 
@@ -147,11 +150,11 @@ def next_look(dispatch: Dispatch, at: datetime, now: datetime) -> datetime | Non
     if dispatch.sent_at is None or dispatch.expect_within is None:
         return None
     age = at - dispatch.sent_at
-    looks = sorted({*LOOKS, dispatch.expect_within, max(LAST_LOOK, dispatch.expect_within)})
-    if dispatch.expect_within > LOOKS[-1]:
-        steps = range(LOOKS[-1].seconds, int(dispatch.expect_within.total_seconds()), 300)
-        looks = sorted({*looks, *(timedelta(seconds=step) for step in steps)})
-    following = next((look for look in looks if look > age), None)
+    within = dispatch.expect_within
+    looks = [*LOOKS, within, max(LAST_LOOK, within)]
+    if (step := (age // LOOKS[-1] + 1) * LOOKS[-1]) < within:  # every five minutes until then
+        looks.append(step)
+    following = min((look for look in looks if look > age), default=None)
     return None if following is None else now + (following - age)
 
 
@@ -205,7 +208,8 @@ def candidates(dispatch: Dispatch, runs: Iterable[Run], audience: Audience | Non
 def found_out(
     dispatch: Dispatch, since: datetime, runs: Iterable[Run], audience: Audience
 ) -> Absent | Unclear:
-    """What became of a request that was sent at ``since`` or later, of which no run shows the id.
+    """What became of a request that was sent at ``since`` or later, by GitHub's clock, of which no
+    run shows the id.
     ``runs`` are `strangers` from then on."""
     hidden = [each for each in audience.hearing(dispatch) if not each.shows(dispatch)]
     if not hidden:

@@ -56,11 +56,19 @@ class Hold(StrEnum):
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
+    # From pending or held to accepted: a run with its id was seen, so an earlier request had
+    # arrived.
     State.PENDING: frozenset(
-        {State.SENDING, State.HELD, State.DEAD, State.SUPERSEDED, State.CANCELLED}
+        {
+            State.SENDING,
+            State.ACCEPTED,
+            State.HELD,
+            State.DEAD,
+            State.SUPERSEDED,
+            State.CANCELLED,
+        }
     ),
     State.SENDING: frozenset({State.ACCEPTED, State.PENDING, State.HELD, State.UNSURE, State.DEAD}),
-    # From held to accepted: a run with its id was seen, so an earlier request had arrived.
     State.HELD: frozenset(
         {State.PENDING, State.ACCEPTED, State.DEAD, State.SUPERSEDED, State.CANCELLED}
     ),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
@@ -24,6 +25,19 @@ EVENT_HEADER = "x-github-event"
 EVENT = "workflow_run"
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer's ``runs``, newest first, and whether the list may go on after them."""
+
+    runs: list[Run]
+    full: bool
+
+    @property
+    def since(self) -> datetime | None:
+        """How far back the list reaches by then; None: to the first run ever."""
+        return min(run.created_at for run in self.runs) if self.full else None
+
+
 def list_question(repository: str, page: int = 1, etag: str = "") -> Question:
     """Asks for the newest runs. Without a filter: filtered lists come from an index that lags
     behind."""
@@ -35,14 +49,18 @@ def run_question(repository: str, run_id: int) -> Question:
     return Question(f"/repos/{repository}/actions/runs/{run_id}")
 
 
-def listed(reply: Reply, repository: str) -> list[Run]:
-    """The runs of an answer, newest first. Raises FetchError where it is no list of runs, as
-    NotPermitted where there will be none."""
+def listed(reply: Reply, repository: str) -> Page:
+    """The runs of an answer. What is no run among them counts all the same: a page is not the last
+    for it. Raises FetchError where it is no list of runs, as NotPermitted where there will be
+    none."""
     document = _answered(reply, f"/repos/{repository}/actions/runs")
     runs = document.get("workflow_runs")
     if not isinstance(runs, list):
         raise FetchError("what was answered for the list of runs is not GitHub's")
-    return [run for each in runs if (run := _run(each, repository)) is not None]
+    read = [run for each in runs if (run := _run(each, repository)) is not None]
+    if runs and not read:
+        raise FetchError("what was answered for the list of runs names none")
+    return Page(read, full=len(runs) >= PAGE)
 
 
 def told(reply: Reply, repository: str) -> Run:

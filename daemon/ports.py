@@ -171,8 +171,10 @@ class Sightings(Protocol):
         the runs that were bound."""
         ...
 
-    async def postpone_runs(self, looks: Sequence[tuple[Run, datetime | None]]) -> None:
-        """Has runs looked at again then (None: not any more)."""
+    async def postpone_runs(
+        self, looks: Sequence[tuple[Run, datetime | None]], now: datetime
+    ) -> None:
+        """Has runs looked at again then (None: not any more, so that nothing waits for them)."""
         ...
 
     async def dispatch(self, dispatch_id: str) -> Dispatch | None: ...

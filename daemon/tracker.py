@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
 from daemon.binding import (
+    LAST_LOOK,
     SETTLED,
     SLACK,
     Audience,
@@ -31,8 +32,8 @@ from daemon.dispatch import Dispatch
 from daemon.errors import FetchError, NotPermitted, StoreError
 from daemon.facts import DispatchSettled, Facts, RunNotFound, RunSeen, Trouble
 from daemon.github import Question, Reply
-from daemon.github_runs import PAGE, list_question, listed, run_question, told
-from daemon.ports import Sighting, Sightings
+from daemon.github_runs import PAGE, Page, list_question, listed, run_question, told
+from daemon.ports import Pending, Sighting, Sightings
 from daemon.run import Match, Run
 
 PAGES_MAX = 10
@@ -56,6 +57,9 @@ BREATH = 0.2
 REST = timedelta(seconds=1)
 """The least between two looks at one repository."""
 BACKOFF_MAX = timedelta(minutes=5)
+
+GIVE_UP_AFTER = timedelta(days=1)
+"""How long a repository whose runs cannot be looked at is asked for those of a dispatch."""
 
 TOO_FAR = (
     f"more than {PAGES_MAX * PAGE:,} runs have begun in the repository since, too many to look for "
@@ -93,13 +97,18 @@ class Look:
     began: datetime
     at: datetime
 
+    @property
+    def ahead(self) -> timedelta:
+        """How much GitHub's clock is ahead of ours."""
+        return self.at - self.began
+
     def reaches(self, back: datetime | None) -> bool:
         return self.since is None or back is None or self.since <= back
 
 
-Wanted = Callable[[Collection[int]], Awaitable[datetime | None]]
-"""How far back a list must reach (None: no further), asked after each page: all runs that were seen
-by then are given by number."""
+Wanted = Callable[[Collection[int], timedelta], Awaitable[datetime | None]]
+"""How far back a list must reach by GitHub's clock (None: no further), asked after each page: all
+runs that were seen by then are given by number, and how much that clock is ahead of ours."""
 
 
 @dataclass(slots=True)
@@ -108,7 +117,7 @@ class Watch:
     what 304 stands for."""
 
     etag: str = ""
-    newest: list[Run] = field(default_factory=list)
+    newest: Page = field(default_factory=lambda: Page([], full=False))
     last: Look | None = None
     not_before: datetime | None = None
     failures: int = 0
@@ -194,6 +203,7 @@ class Tracker:
         seen = await self._sightings.dispatch(dispatch.id)
         if seen is not None and seen.run_id is not None:
             return Found(seen)
+        since += look.ahead
         if not look.reaches(since - SLACK):
             return Unclear(TOO_FAR)
         bound = await self._sightings.known_runs(look.runs)
@@ -202,17 +212,19 @@ class Tracker:
     async def _looked_since(
         self, repository: str, watch: Watch, after: datetime, back: datetime
     ) -> Look | None:
-        """A look that began after then and reaches back so far; one serves all who want it. None
-        where GitHub may not be asked now."""
+        """A look that began after then and reaches back so far, by our clock; one serves all who
+        want it. None where GitHub may not be asked now."""
         async with watch.turn:
             last = watch.last
-            if last is not None and last.began >= after and last.reaches(back - SLACK):
+            # One that is still to come was before the clock was set back.
+            recent = last is not None and after <= last.began <= self._clock()
+            if last is not None and recent and last.reaches(back + last.ahead - SLACK):
                 return last
             if self._github.closed_until(repository) is not None:
                 return None
 
-            async def wanted(_: Collection[int]) -> datetime:
-                return back - SLACK
+            async def wanted(_: Collection[int], ahead: timedelta) -> datetime:
+                return back + ahead - SLACK
 
             return await self._look(repository, watch, wanted)
 
@@ -221,7 +233,9 @@ class Tracker:
         now = self._clock()
         until = now + TICK
         for name in [name for name in self._watches if name not in agenda]:
-            if not self._watches[name].turn.locked():
+            last = self._watches[name].last
+            recent = last is not None and abs(now - last.began) < BACKOFF_MAX
+            if not recent and not self._watches[name].turn.locked():
                 del self._watches[name]
         for name, due in agenda.items():
             watch = self._watches.setdefault(name, Watch())
@@ -243,7 +257,7 @@ class Tracker:
         try:
             async with watch.turn:
 
-                async def wanted(seen: Collection[int]) -> datetime | None:
+                async def wanted(seen: Collection[int], _: timedelta) -> datetime | None:
                     return await self._wanted(repository, seen)
 
                 look = await self._look(repository, watch, wanted)
@@ -251,15 +265,20 @@ class Tracker:
                 await self._follow(repository, look)
             watch.failures = 0
             watch.not_before = self._clock() + REST
-        except (FetchError, StoreError) as error:
+        except FetchError as error:
+            self._failed(repository, watch, str(error))
+            await self._without_a_look(repository, error)
+        except StoreError as error:
+            self._failed(repository, watch, str(error))
+
+    async def _without_a_look(self, repository: str, error: FetchError) -> None:
+        try:
             if isinstance(error, NotPermitted):
                 await self._give_up(repository, str(error))
-            watch.failures += 1
-            wait = min(REST * 2**watch.failures, BACKOFF_MAX)
-            watch.not_before = self._clock() + wait
-            if watch.failures == 1:
-                text = f"the runs of {repository} cannot be looked at: {error}; trying again"
-                self._facts.publish(Trouble("tracker", text))
+            else:
+                await self._in_the_dark(repository, str(error))
+        except StoreError as fault:
+            self._facts.publish(Trouble("tracker", f"{fault}; trying again"))
 
     async def _give_up(self, repository: str, why: str) -> None:
         """Nobody may look at the repository's runs: what ought to have one is not waited for, nor
@@ -273,7 +292,7 @@ class Tracker:
         for dispatch in changed:
             self._facts.publish(RunNotFound(dispatch))
         due = await self._sightings.runs_due(repository, now, WAITING_MAX)
-        await self._sightings.postpone_runs([(run, None) for run in due])
+        await self._sightings.postpone_runs([(run, None) for run in due], now)
 
     def _looked(self, watch: Watch, task: asyncio.Task[None]) -> None:
         watch.looking = None
@@ -281,26 +300,50 @@ class Tracker:
         if not task.cancelled() and (error := task.exception()):  # a fault of ours
             self._facts.publish(Trouble("tracker", f"{task.get_name()}: {error!r}"))
 
+    def _failed(self, repository: str, watch: Watch, why: str) -> None:
+        watch.failures += 1
+        wait = min(REST * 2 ** min(watch.failures, 10), BACKOFF_MAX)
+        watch.not_before = self._clock() + wait
+        if watch.failures == 1:
+            text = f"the runs of {repository} cannot be looked at: {why}; trying again"
+            self._facts.publish(Trouble("tracker", text))
+
+    async def _in_the_dark(self, repository: str, why: str) -> None:
+        """What it comes to that runs cannot be looked at now: each dispatch says so, and in the end
+        nothing waits for it any more, though it is found where they can be again."""
+        now = self._clock()
+        text = f"the runs of {repository} cannot be looked at: {why}"
+        pending = await self._sightings.looked_for(repository, WAITING_MAX)
+        judgements = [_unseen(each, text, now) for each in pending if each.look_at <= now]
+        changed, _ = await self._sightings.judge_runs(judgements, now)
+        for dispatch in changed:
+            self._facts.publish(RunNotFound(dispatch))
+        runs = await self._sightings.runs_due(repository, now, WAITING_MAX)
+        over = [run for run in runs if next_look_at_run(run, now) is None]
+        await self._sightings.postpone_runs([(run, None) for run in over], now)
+
     async def _look(self, repository: str, watch: Watch, wanted: Wanted) -> Look:
         """Reads the list of runs as far back as is ``wanted``, and takes note of what is in it."""
         began = self._clock()
         reply = await self._github.ask(repository, list_question(repository, etag=watch.etag))
-        if reply.status != 304:
+        # Not modified says something only to who asked whether it was.
+        if reply.status != 304 or not watch.etag:
             watch.newest, watch.etag = listed(reply, repository), reply.etag
         last = watch.newest
         # A run that begins meanwhile moves others to the next page, where they come once more.
-        runs = {run.id: run for run in last}
-        await self._note(last)
+        runs = {run.id: run for run in last.runs}
+        await self._note(last.runs)
         for page in range(2, PAGES_MAX + 1):
-            back = await wanted(runs) if len(last) == PAGE else None
-            if back is None or last[-1].created_at < back:
+            if last.since is None:
+                break
+            back = await wanted(runs, reply.at - began)
+            if back is None or last.since < back:
                 break
             answer = await self._github.ask(repository, list_question(repository, page))
             last = listed(answer, repository)
-            runs |= {run.id: run for run in last}
-            await self._note(last)
-        since = last[-1].created_at if len(last) == PAGE else None
-        watch.last = Look(tuple(runs.values()), since, began, reply.at)
+            runs |= {run.id: run for run in last.runs}
+            await self._note(last.runs)
+        watch.last = Look(tuple(runs.values()), last.since, began, reply.at)
         return watch.last
 
     async def _note(self, runs: Sequence[Run]) -> None:
@@ -322,11 +365,13 @@ class Tracker:
         """What the look comes to for those that have no run yet."""
         now = self._clock()
         pending = await self._sightings.looked_for(repository, WAITING_MAX)
-        due = {each.dispatch.id for each in pending if each.look_at <= now}
+        # What has become due since may need a list that reaches back further than this one.
+        due = {each.dispatch.id for each in pending if each.look_at <= look.began}
         if not due:
             return
         waiting = [each.dispatch for each in pending]
-        audience = await self._audience(repository, waiting, look.at)
+        judged_now = [each for each in waiting if each.id in due]
+        audience = await self._audience(repository, judged_now, look.at)
         bound = await self._sightings.known_runs(look.runs)
         within = [each for each in waiting if look.reaches(horizon([each]))]
         free = strangers(look.runs, bound)
@@ -347,18 +392,18 @@ class Tracker:
             self._warn(audience, waiting)
 
     async def _audience(
-        self, repository: str, waiting: Sequence[Dispatch], at: datetime
+        self, repository: str, due: Sequence[Dispatch], at: datetime
     ) -> Audience | None:
         """The repository's workflows, as they are now where a run ought to be there already, or
         where what is remembered speaks against one: they may have been mended since. None where
         they cannot be looked at."""
-        over = any(is_over(dispatch, at) for dispatch in waiting)
+        over = any(is_over(each, at) and each.match is Match.WAITING for each in due)
         try:
             audience = await self._preflight.listeners(repository, self._clock(), fresh=over)
             if not over and any(
                 audience.at < dispatch.created_at
                 and audience.diagnosis(dispatch, dispatch.expect_workflow)
-                for dispatch in waiting
+                for dispatch in due
             ):
                 audience = await self._preflight.listeners(repository, self._clock(), fresh=True)
             return audience
@@ -393,18 +438,25 @@ class Tracker:
         for run in [run for run in due if run.id not in newest][:SINGLES_MAX]:
             if self._github.closed_until(repository) is not None:
                 return
-            reply = await self._github.ask(repository, run_question(repository, run.id))
-            if reply.status == 404:  # somebody deleted it
-                await self._sightings.postpone_runs([(run, None)])
+            try:
+                reply = await self._github.ask(repository, run_question(repository, run.id))
+                if reply.status == 404 and look.at - run.created_at > SLACK:  # it was deleted
+                    await self._sightings.postpone_runs([(run, None)], self._clock())
+                    continue
+                now_ = told(reply, repository)
+            except FetchError as error:  # others can be looked at all the same
+                text = f"the run {run.id} of {repository} cannot be looked at: {error}"
+                self._once((repository, str(run.id), ""), text)
+                await self._look_later([run])
                 continue
-            now_ = told(reply, repository)
             await self._note([now_])
-            await self._look_later([now_])
+            await self._look_later([replace(run, status=now_.status)])
 
     async def _look_later(self, runs: Sequence[Run]) -> None:
         """What was told as it was known already is to be looked at again all the same."""
         now = self._clock()
-        await self._sightings.postpone_runs([(run, next_look_at_run(run, now)) for run in runs])
+        looks = [(run, next_look_at_run(run, now)) for run in runs]
+        await self._sightings.postpone_runs(looks, now)
 
     def _tell(self, sightings: Sequence[Sighting]) -> None:
         for sighting in sightings:
@@ -420,3 +472,14 @@ class Tracker:
                 await self._awake.wait()
         except TimeoutError:
             pass
+
+
+def _unseen(pending: Pending, why: str, now: datetime) -> Judgement:
+    """How it stands with a dispatch whose runs cannot be looked at."""
+    dispatch = pending.dispatch
+    age = now - (dispatch.settled_at or now)
+    if age < max(LAST_LOOK, dispatch.expect_within or LAST_LOOK):
+        return Judgement(dispatch.id, dispatch.match, why, pending.look_at)
+    again = now + BACKOFF_MAX if age < GIVE_UP_AFTER else None
+    match = Match.AMBIGUOUS if dispatch.match is Match.WAITING else dispatch.match
+    return Judgement(dispatch.id, match, why, again)

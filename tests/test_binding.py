@@ -283,7 +283,7 @@ def test_whatever_github_answers_becomes_runs_or_is_refused(document: object) ->
         return
     reply = Reply(200, {}, body, None, T0)
     try:
-        found = listed(reply, "acme/shop")
+        found = listed(reply, "acme/shop").runs
     except FetchError:
         found = []
     with suppress(FetchError):

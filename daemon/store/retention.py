@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, delete, or_, select, tuple_
 
 from daemon.dispatch import UNFINISHED
 from daemon.store import schema
@@ -14,12 +14,19 @@ from daemon.store import schema
 def prune(connection: Connection, before: datetime, limit: int) -> int:
     """Deletes up to ``limit`` rows of each kind that ended before ``before``; returns how many in
     all, 0 when none is left. An event goes with all that hangs on it, and stays while any of its
-    dispatches is unfinished or owes a follow-up, or a sticky key that has not ended leads to it:
-    who comes with that key is answered from its dispatch."""
+    dispatches is unfinished, is followed or owes a follow-up, or a sticky key that has not ended
+    leads to it: who comes with that key is answered from its dispatch."""
     events, dispatches = schema.events, schema.dispatches
     dedupe, firings = schema.dedupe, schema.firings
     unfinished = select(dispatches.c.id).where(
-        dispatches.c.event_id == events.c.id, dispatches.c.state.in_(UNFINISHED)
+        dispatches.c.event_id == events.c.id,
+        or_(dispatches.c.state.in_(UNFINISHED), dispatches.c.look_at.is_not(None)),
+    )
+    runs = schema.runs
+    followed = (
+        select(runs.c.id)
+        .join(dispatches, dispatches.c.id == runs.c.dispatch_id)
+        .where(dispatches.c.event_id == events.c.id, runs.c.look_at.is_not(None))
     )
     follow_ups = schema.follow_ups
     owing = (
@@ -32,7 +39,13 @@ def prune(connection: Connection, before: datetime, limit: int) -> int:
     )
     old_events = (
         select(events.c.id)
-        .where(events.c.at < before, ~unfinished.exists(), ~owing.exists(), ~promised.exists())
+        .where(
+            events.c.at < before,
+            ~unfinished.exists(),
+            ~followed.exists(),
+            ~owing.exists(),
+            ~promised.exists(),
+        )
         .order_by(events.c.at)
         .limit(limit)
     )

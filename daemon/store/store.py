@@ -374,10 +374,12 @@ class Store:
         the runs that were bound. What was found meanwhile stays found."""
         return await self._writing.alone(tracking.judge, judgements, now)
 
-    async def postpone_runs(self, looks: Sequence[tuple[Run, datetime | None]]) -> None:
-        """Has runs looked at again then (None: not any more)."""
+    async def postpone_runs(
+        self, looks: Sequence[tuple[Run, datetime | None]], now: datetime
+    ) -> None:
+        """Has runs looked at again then (None: not any more, so that nothing waits for them)."""
         if looks:
-            await self._writing.alone(tracking.postpone, looks)
+            await self._writing.alone(tracking.postpone, looks, now)
 
     async def runs(self, dispatch_ids: Collection[str]) -> dict[str, list[Run]]:
         """The runs of each of these dispatches, oldest first."""

@@ -31,7 +31,7 @@ FOLLOWED = schema.runs.update().where(
 NEWS = Mapping[Dispatch, Sequence[tuple[Run, Run | None]]]
 """Runs by their dispatch, each with what was known of it before."""
 
-_PASSED_ON = frozenset({State.UNSURE, State.HELD})
+_PASSED_ON = frozenset({State.UNSURE, State.HELD, State.PENDING})
 """What a run that was seen makes accepted: GitHub did act on the request."""
 
 
@@ -98,6 +98,8 @@ def judge(
             continue
         after = replace(before, match=judgement.match, diagnosis=judgement.diagnosis)
         free = [run for run in judgement.runs if run.id not in taken]
+        if judgement.runs and not free:
+            continue  # they were bound meanwhile: the next look says what that leaves
         if free:
             taken.update(run.id for run in free)
             bound[after] = [(run, None) for run in free]
@@ -117,11 +119,18 @@ def judge(
     return changed, sightings
 
 
-def postpone(connection: Connection, looks: Sequence[tuple[Run, datetime | None]]) -> None:
+def postpone(
+    connection: Connection, looks: Sequence[tuple[Run, datetime | None]], now: datetime
+) -> None:
     """Has runs looked at again then (None: not any more), and lets go what waited for the end of
     those that are not."""
     rows = [{"run": run.id, "of": run.repository, "look_at": at} for run, at in looks]
     run_for_each(connection, FOLLOWED, rows)
+    given_up = [run for run, at in looks if at is None]
+    owners = _dispatches(
+        connection, {owner for _, owner in runs.known(connection, given_up).values()}
+    )
+    set_free(connection, {each.event_id for each in owners.values()}, now)
 
 
 def _bind(connection: Connection, news: NEWS, match: Match, now: datetime) -> list[Sighting]:
@@ -145,6 +154,8 @@ def _bind(connection: Connection, news: NEWS, match: Match, now: datetime) -> li
         settled = dispatch.state in _PASSED_ON
         if settled:
             after = replace(after, state=State.ACCEPTED, reason="", settled_at=now)
+            if after.match is Match.UNTRACKED and after.expect_within is not None:
+                after = replace(after, match=Match.WAITING)  # it was another workflow's run
             acted_on.append(after)
         seen = {"key": after.id, "run_id": after.run_id, "run_url": after.run_url}
         rows.append(seen | {"run_outcome": after.run_outcome})

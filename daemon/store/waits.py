@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Connection, bindparam, select, type_coerce
 
+from daemon.binding import LAST_LOOK
 from daemon.clockwatch import Step
 from daemon.cursors import AHEAD
 from daemon.store import schema
@@ -100,6 +101,14 @@ def rewind(connection: Connection, now: datetime) -> int:
             tried.append({"key": row.id, "last": row.attempts, "started_at": now})
     for other, _ in NOTED:
         connection.execute(other.delete().where(other.c.at > now + AHEAD))
+    connection.execute(
+        table.update()
+        .where(table.c.look_at > now + LAST_LOOK)
+        .values(look_at=now, sent_at=now, settled_at=now)
+    )
+    connection.execute(
+        schema.runs.update().where(schema.runs.c.look_at > now + LAST_LOOK).values(look_at=now)
+    )
     if moves:
         run_for_each(connection, update, moves)
     if tried:

@@ -286,3 +286,14 @@ async def test_a_firing_whose_run_was_not_seen_yet_is_unfinished(store: Store) -
     dispatch = await owed(store, 1)
     await store.judge_runs([Judgement(dispatch.id, Match.MISSING, "nothing listens")], at(2))
     assert await due_now(store, at(2)) == [event(2).id]
+
+
+async def test_what_waits_goes_when_the_run_before_was_deleted(store: Store) -> None:
+    await fire(store, 1, overlap=Overlap.BUFFER_ONE, expect=5 * MINUTE)
+    await end(store, 1, at(1))
+    await ran(store, 1, "in_progress", at(1))
+    assert await fire(store, 2, overlap=Overlap.BUFFER_ONE) == []
+    assert await due_now(store, at(2)) == []
+    (run,) = await store.runs_due("octo/factory", at(2), 10)
+    await store.postpone_runs([(run, None)], at(2))
+    assert await due_now(store, at(2)) == [event(2).id]

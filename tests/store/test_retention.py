@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from daemon.binding import Judgement
 from daemon.dispatch import Settlement, State
 from daemon.event import Due, Missed, Outcome, Verdict
+from daemon.run import Match
 from daemon.store import Store
 from tests.store.samples import (
     DAY,
@@ -29,7 +31,9 @@ async def test_an_old_event_goes_with_all_that_hangs_on_it(store: Store) -> None
     await store.record(event, [dispatched(1, event, dedupe=key("k", until=LONG_AGO + DAY))])
     [dispatch] = (await store.claim(LONG_AGO, 1, LEASE)).dispatches
     await store.settle(dispatch.id, attempted(dispatch), Settlement(State.ACCEPTED), LONG_AGO)
-    assert await store.prune(LIMIT, 100) == 2  # the event, and its key
+    assert await store.prune(LIMIT, 100) == 1  # the key: its run is still looked for
+    await store.judge_runs([Judgement(dispatch.id, Match.MISSING)], LONG_AGO)
+    assert await store.prune(LIMIT, 100) == 1  # the event
     assert await store.event(event.id) is None
     assert await store.verdicts([event.id]) == {event.id: ()}
     assert await store.dispatch(dispatch.id) is None

@@ -133,7 +133,7 @@ async def test_a_run_of_another_workflow_than_expected_is_bound_and_not_enough(
         {"event": "pull_request"},
         {"event": "workflow_dispatch"},  # this one was a repository_dispatch
         {"repository": "mallory/factory"},
-        {"at": NOW - timedelta(hours=1)},
+        {"at": NOW - timedelta(days=2)},
     ],
 )
 async def test_an_id_in_a_title_binds_nothing_that_cannot_be_its_own(
@@ -244,7 +244,7 @@ async def test_runs_that_are_due_are_told_until_they_are_put_off(store: Store) -
     await store.see_runs([run], NOW)
     assert await store.runs_due("octo/factory", NOW, 10) == []
     assert await store.runs_due("octo/factory", NOW + MINUTE, 10) == [run]
-    await store.postpone_runs([(run, None)])
+    await store.postpone_runs([(run, None)], NOW)
     assert await store.runs_due("octo/factory", NOW + MINUTE, 10) == []
 
 
@@ -254,6 +254,51 @@ async def test_what_is_due_first_is_looked_for_first(store: Store) -> None:
     await store.judge_runs([later], NOW)
     pending = await store.looked_for("octo/factory", 1)
     assert [each.dispatch.id for each in pending] == [second.id]
+
+
+async def test_what_was_to_be_sent_again_is_not_once_its_run_is_seen(store: Store) -> None:
+    verdict = dispatched(1, delivered(1))
+    (dispatch,) = verdict.dispatches
+    await store.record(delivered(1), [verdict])
+    await store.claim(NOW, 100, LEASE)
+    await store.settle(dispatch.id, None, Settlement(State.PENDING, "GitHub had nothing"), NOW)
+    await store.see_runs([a_run(7, title=f"Build [{dispatch.id}]")], NOW)
+    after = await now_is(store, dispatch)
+    assert (after.match, after.state, after.reason) == (Match.VERIFIED, State.ACCEPTED, "")
+    claim = await store.claim(NOW + MINUTE, 100, LEASE)
+    assert claim.dispatches == ()
+
+
+async def test_a_lost_request_seen_by_another_workflow_is_looked_for_still(store: Store) -> None:
+    verdict = dispatched(1, delivered(1))
+    lost = replace(verdict.dispatches[0], expect_workflow="deploy.yml")
+    await store.record(delivered(1), [replace(verdict, dispatches=(lost,))])
+    await store.claim(NOW, 100, LEASE)
+    unsure = Settlement(State.UNSURE, "the answer was lost", due_at=NOW)
+    await store.settle(lost.id, attempted(lost), unsure, NOW)
+    await store.see_runs([a_run(7, title=f"Build [{lost.id}]", workflow="lint.yml")], NOW)
+    after = await now_is(store, lost)
+    assert (after.match, after.state) == (Match.WAITING, State.ACCEPTED)
+    assert [each.dispatch.id for each in await store.looked_for("octo/factory", 10)] == [lost.id]
+
+
+async def test_a_run_that_another_got_meanwhile_leaves_nothing_probable(store: Store) -> None:
+    first, second = await taken(store, 1, 2)
+    run = a_run(7, title="Build")
+    for dispatch in (first, second):
+        await store.judge_runs([Judgement(dispatch.id, Match.PROBABLE, "", None, (run,))], NOW)
+    assert (await now_is(store, first)).match is Match.PROBABLE
+    assert (await now_is(store, second)).match is Match.WAITING
+    assert [each.dispatch.id for each in await store.looked_for("octo/factory", 10)] == [second.id]
+
+
+async def test_what_is_followed_is_kept_however_old_it_is(store: Store) -> None:
+    waiting, going_on = await taken(store, 1, 2)
+    await store.see_runs([a_run(7, title=f"Build [{going_on.id}]", status="in_progress")], NOW)
+    while await store.prune(NOW + timedelta(days=90), 10):
+        pass
+    assert await store.dispatch(waiting.id) is not None
+    assert await store.dispatch(going_on.id) is not None
 
 
 async def test_runs_go_with_their_dispatch(store: Store) -> None:

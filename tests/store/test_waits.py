@@ -132,6 +132,18 @@ async def test_what_was_in_flight_while_the_clock_was_ahead_may_be_reclaimed(sto
     assert (left.state, left.due_at, left.expires_at) == (State.UNSURE, NOW, NOW + DAY)
 
 
+async def test_a_run_is_looked_for_though_its_dispatch_was_sent_while_the_clock_was_ahead(
+    store: Store,
+) -> None:
+    ahead = NOW + 3650 * DAY
+    dispatch = await owe(store, 1, at=ahead)
+    await store.claim(ahead, 1, LEASE)
+    await store.settle(dispatch.id, None, Settlement(State.ACCEPTED, sent_at=ahead), ahead)
+    await store.rewind_waits(NOW)
+    (pending,) = await store.looked_for(dispatch.repository, 10)
+    assert (pending.look_at, pending.dispatch.sent_at) == (NOW, NOW)
+
+
 async def test_a_wait_that_began_by_the_right_clock_stays(store: Store) -> None:
     """GitHub may impose an hour; and a clock may be a little off."""
     throttled = await retried(store, await owe(store, 1, at=NOW - MINUTE), at=NOW, wait=HOUR)
