@@ -155,6 +155,10 @@ class Sightings(Protocol):
         """Runs that go on and are to be looked at by now."""
         ...
 
+    async def certain_runs(self, runs: Sequence[Run]) -> Collection[int]:
+        """Which of these are bound for certain, and not only probably, by number."""
+        ...
+
     async def known_runs(self, runs: Sequence[Run]) -> Collection[int]:
         """Which of these are bound to a dispatch, by number."""
         ...

@@ -179,7 +179,8 @@ class Tracker:
         """Takes note of what was heard, and begins to look where that is due. Returns when to come
         again. Raises StoreUnavailable."""
         heard, self._heard = self._heard, []
-        await self._note(heard)
+        for start in range(0, len(heard), PAGE):  # many at once would hold up all else
+            await self._note(heard[start : start + PAGE])
         return self._begin(await self._sightings.run_agenda())
 
     async def find(self, dispatch: Dispatch) -> Finding:
@@ -206,7 +207,8 @@ class Tracker:
         since += look.ahead
         if not look.reaches(since - SLACK):
             return Unclear(TOO_FAR)
-        bound = await self._sightings.known_runs(look.runs)
+        # One that is another's by its time alone may be of this request.
+        bound = await self._sightings.certain_runs(look.runs)
         return found_out(dispatch, since, strangers(look.runs, bound), audience)
 
     async def _looked_since(

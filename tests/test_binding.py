@@ -92,6 +92,7 @@ class Listening:
 @dataclass(frozen=True)
 class Workflows:
     listening: tuple[Listening, ...]
+    at: datetime = T0
 
     def hearing(self, call: Dispatch) -> tuple[Listening, ...]:
         return self.listening

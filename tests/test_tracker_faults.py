@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from daemon.binding import Absent, Found, Unclear, Unknown
+from daemon.dispatch import Settlement, State
 from daemon.github import Question, Reply
 from daemon.run import Match, Run
 from tests.test_tracker import BUILD, PLAIN, REPOSITORY, World, somebody_elses, world
@@ -170,3 +171,17 @@ async def test_what_becomes_due_during_a_look_is_left_to_the_next() -> None:
         await it.pass_(4)
         assert (await it.state(missing)).match is Match.MISSING
         assert await it.store.looked_for(REPOSITORY, 10) == []
+
+
+async def test_a_run_that_is_probably_anothers_may_be_of_a_lost_request() -> None:
+    async with world(PLAIN) as it:
+        lost = await it.dispatch(accepted=False)
+        await it.store.claim(it.clock(), 100, timedelta(minutes=2))
+        other = await it.dispatch(arrives=False)
+        await it.store.claim(it.clock(), 100, timedelta(minutes=2))
+        await it.store.settle(
+            other.id, None, Settlement(State.ACCEPTED, sent_at=it.clock()), it.clock()
+        )
+        await it.pass_(30)
+        assert (await it.state(other)).match is Match.PROBABLE
+        assert isinstance(await it.tracker.find(lost), Unclear)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from daemon.binding import FIRST_LOOK
 from daemon.dispatch import Dispatch, RunNamed
-from daemon.run import Run
+from daemon.run import Match, Run
 from daemon.store import schema
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import Upsert, chunks, insert
@@ -64,6 +64,21 @@ def known(connection: Connection, runs: Iterable[Run]) -> dict[int, tuple[Run, s
             if run.repository.lower() == hosts[run.id].repository.lower():
                 found[run.id] = (run, row.dispatch_id)
     return found
+
+
+def certain(connection: Connection, runs: Iterable[Run]) -> dict[int, str]:
+    """Those of which it is certain whose they are, by number, with the dispatch."""
+    bound = {id_: owner for id_, (_, owner) in known(connection, runs).items()}
+    dispatches = schema.dispatches
+    sure: set[str] = set()
+    for some in chunks(set(bound.values())):
+        rows = connection.execute(
+            select(dispatches.c.id).where(
+                dispatches.c.id.in_(some), dispatches.c.match != Match.PROBABLE
+            )
+        )
+        sure.update(row.id for row in rows)
+    return {id_: owner for id_, owner in bound.items() if owner in sure}
 
 
 def of_dispatches(connection: Connection, ids: Collection[str]) -> dict[str, list[Run]]:

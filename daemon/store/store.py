@@ -362,6 +362,10 @@ class Store:
         """Which of these are bound to a dispatch, by number."""
         return set(await self._reading.alone(run_rows.known, runs))
 
+    async def certain_runs(self, runs: Sequence[Run]) -> set[int]:
+        """Which of these are bound for certain, and not only probably, by number."""
+        return set(await self._reading.alone(run_rows.certain, runs))
+
     async def see_runs(self, runs: Sequence[Run], now: datetime) -> list[Sighting]:
         """Takes note of runs as GitHub tells them. Returns what is new of those that show the id of
         a dispatch, or are bound to one; what is known already is not written again."""
