@@ -56,10 +56,7 @@ class Listener(Protocol):
 
 
 class Audience(Protocol):
-    """The workflows of a repository, as they were ``at`` that time."""
-
-    @property
-    def at(self) -> datetime: ...
+    """The workflows of a repository."""
 
     def hearing(self, call: Dispatch) -> Sequence[Listener]:
         """Those that a dispatch starts."""

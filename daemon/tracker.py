@@ -79,10 +79,17 @@ class GitHub(Protocol):
         ...
 
 
+class Workflows(Audience, Protocol):
+    """The workflows of a repository, as they were ``at`` that time."""
+
+    @property
+    def at(self) -> datetime: ...
+
+
 class Preflight(Protocol):
     """Knows the workflows of repositories."""
 
-    async def listeners(self, repository: str, now: datetime, *, fresh: bool = False) -> Audience:
+    async def listeners(self, repository: str, now: datetime, *, fresh: bool = False) -> Workflows:
         """Raises FetchError."""
         ...
 

@@ -295,6 +295,7 @@ def ended(*conclusions: str) -> list[dict[str, Any]]:
         ({"match": "missing", "runs": [], "diagnosis": "why"}, "its run is missing: why"),
         ({"match": "ambiguous", "runs": [], "diagnosis": "two"}, "its run is ambiguous: two"),
         ({"match": "untracked", "runs": []}, "the payload carries no id"),
+        ({"match": "untracked", "runs": [], "diagnosis": "no right"}, "looked for: no right"),
         ({}, ""),
         ({"match": "probable"}, ""),
         ({"runs": ended("success")}, ""),

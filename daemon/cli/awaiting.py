@@ -174,7 +174,7 @@ def _no_run(dispatch: Answer, accepted_for: float) -> str:
     """Why no run is to be expected, if that is so."""
     match, diagnosis = dispatch["match"], dispatch["diagnosis"]
     if match == Match.UNTRACKED:
-        return "its run is not looked for: the payload carries no id"
+        return f"its run is not looked for: {diagnosis or 'the payload carries no id'}"
     if match in (Match.MISSING, Match.AMBIGUOUS):
         return f"its run is {match}: {diagnosis}"
     if diagnosis and accepted_for >= UNHEARD_AFTER:
