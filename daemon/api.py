@@ -24,6 +24,7 @@ from daemon.hooking import Hooking
 from daemon.instants import instant
 from daemon.pausing import Pausing
 from daemon.ports import Condition, Records
+from daemon.refusals import Refusals
 from daemon.releasing import Releasing
 from daemon.secret import Secret
 from daemon.views import (
@@ -36,6 +37,7 @@ from daemon.views import (
     firing_view,
     incident_view,
     recorded_view,
+    refusal_view,
 )
 from daemon.web import answered, json_response, not_allowed, unavailable
 
@@ -87,6 +89,7 @@ class Api:
         intake: Intake,
         records: Records,
         overseer: Overseer,
+        refusals: Refusals,
         scrape: Scrape,
         facts: Facts,
     ) -> None:
@@ -94,6 +97,7 @@ class Api:
         self._intake = intake
         self._records = records
         self._overseer = overseer
+        self._refusals = refusals
         self._scrape = scrape
         self._facts = facts
         self._dispatch = dispatch
@@ -119,6 +123,7 @@ class Api:
             web.get("/api/v1/status", keyed(self._status)),
             web.get("/api/v1/events", keyed(self._events)),
             web.get("/api/v1/events/{id}", keyed(self._event)),
+            web.get("/api/v1/refused", keyed(self._refused)),
             web.get("/api/v1/dispatches", keyed(self._dispatches)),
             web.get("/api/v1/dispatches/{id}", keyed(self._one_dispatch)),
             web.get("/api/v1/dispatches/{id}/tree", keyed(self._tree)),
@@ -194,6 +199,10 @@ class Api:
         dispatches = await self._records.dispatches(LISTED_MAX, event_id=event_id)
         view["dispatches"] = [dispatch_view(dispatch) for dispatch in dispatches]
         return json_response(200, view)
+
+    async def _refused(self, request: web.Request) -> web.Response:
+        newest = self._refusals.newest(_limit(request.query))
+        return json_response(200, {"refused": [refusal_view(each) for each in newest]})
 
     async def _dispatches(self, request: web.Request) -> web.Response:
         query = request.query

@@ -71,6 +71,7 @@ from daemon.preflight import Preflight
 from daemon.receiver import Receiver
 from daemon.recovery import Recovery
 from daemon.redelivering import Redeliverer
+from daemon.refusals import Refusals
 from daemon.releasing import Releasing
 from daemon.reporter import Reporter
 from daemon.retry import RetryPolicy
@@ -148,6 +149,8 @@ async def running(
         ids = IdSource()
         counting = Counting(config, clock)
         stack.callback(facts.subscribe(counting.hear))
+        refusals = Refusals(clock)
+        stack.callback(facts.subscribe(refusals.hear))
 
         store = Store.open(
             settings.database_url,
@@ -295,6 +298,7 @@ async def running(
             intake,
             store,
             health,
+            refusals,
             Scrape(counting, reading).text,
             facts,
         )

@@ -13,6 +13,7 @@ from daemon.event import Delivery, Event, FiringRecord, Pause, Verdict
 from daemon.expressions import JSON, rfc3339
 from daemon.follow_up import FollowUp
 from daemon.incident import Incident
+from daemon.refusals import Refusal
 from daemon.run import Run
 
 FAMILY_MAX = 1000
@@ -174,6 +175,20 @@ def incident_view(incident: Incident) -> dict[str, JSON]:
         "count": incident.count,
         "at": rfc3339(incident.at),
         "text": incident.text,
+    }
+
+
+def refusal_view(refusal: Refusal) -> dict[str, JSON]:
+    request = refusal.request
+    return {
+        "first": rfc3339(refusal.first),
+        "last": rfc3339(refusal.last),
+        "count": refusal.count,
+        "status": request.status,
+        "method": request.method,
+        "path": request.path,
+        "client_ip": request.client_ip,
+        "reason": request.reason,
     }
 
 

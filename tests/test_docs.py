@@ -158,6 +158,7 @@ def test_the_routes_listed_are_those_that_are_served() -> None:
         unused,
         unused,
         unused,
+        unused,
     )
     served = {(route.method, route.path) for route in api.routes(trusted=True)}
     text = (DOCS / "http.md").read_text(encoding="utf-8")

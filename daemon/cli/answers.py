@@ -88,6 +88,14 @@ RECOVERY: Shape = {
     ],
     "errors": [{"place": str, "reason": str}],
 }  # fmt: skip
+REFUSED: Shape = {
+    "refused": [
+        {
+            "first": str, "last": str, "count": int, "status": int, "method": str, "path": str,
+            "client_ip": str, "reason": str,
+        }
+    ]
+}  # fmt: skip
 RESUMED: Shape = {"resumed": [{"entry": str, "released": int}]}
 RELEASED: Shape = {"id": str, "state": str}
 RELEASED_ENTRY: Shape = {"entry": str, "released": int, "paused": int}

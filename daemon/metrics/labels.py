@@ -24,7 +24,7 @@ CONCLUSIONS = frozenset(
 )
 PARTS = frozenset(
     {"admin_socket", "deadlines", "dispatcher", "heartbeat", "hook_places", "hook_ranges", "http"}
-    | {"janitor", "pauses", "recovery", "scheduler", "store", "systemd", "tracker", "trigger"}
+    | {"janitor", "pauses", "recovery", "scheduler", "store", "tracker", "trigger", "watchdog"}
 )
 
 

@@ -66,16 +66,26 @@ def events(
         str | None, typer.Option(help="Only with such a verdict, as unmatched or error.")
     ] = None,
     source: Annotated[str | None, typer.Option(help="Only of this route or cron entry.")] = None,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="What was turned away lately instead, and why.")
+    ] = False,
     config_dir: ConfigDir = None,
     database: Database = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what came in, newest first, and what became of it."""
+    from daemon.cli.refused import show_refused
     from daemon.cli.showing import show_events
     from daemon.cli.target import Target
 
-    show_events(Target(config_dir, database, url), event, limit, outcome, source, as_json=as_json)
+    target = Target(config_dir, database, url)
+    if not refused:
+        show_events(target, event, limit, outcome, source, as_json=as_json)
+    elif event is not None or outcome is not None or source is not None:
+        raise typer.BadParameter("--refused shows what is no event: give --limit alone with it")
+    else:
+        show_refused(target, limit, as_json=as_json)
 
 
 @command()
