@@ -331,24 +331,21 @@ async def running(
         )
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
-            cleaning = tasks.create_task(janitor.run(), name="janitor")
-            watching = (
-                tasks.create_task(deadlines.run(), name="deadlines")
-                if any(cron.alert_after for cron in config.crons)
-                else None
-            )
-            tracking = tasks.create_task(tracker.run(), name="tracker")
-            resting = tasks.create_task(pauses.run(), name="pauses")
-            recovering = tasks.create_task(recovery.run(), name="recovery")
-            beating = tasks.create_task(heartbeat.run(), name="heartbeat") if heartbeat else None
-            lagging = tasks.create_task(lag.run(), name="loop lag")
-            following = tasks.create_task(following_up.run(), name="follow-ups")
-            refreshing = (
-                tasks.create_task(hook_ranges.run(), name="hook_ranges")
-                if asks_for_github
-                else None
-            )
             reporting = tasks.create_task(reporter.run(), name="reporter")
+            following = tasks.create_task(following_up.run(), name="follow-ups")
+            beside = [
+                tasks.create_task(loop.run(), name=type(loop).__name__)
+                for loop in (
+                    tracker,
+                    recovery,
+                    pauses,
+                    janitor,
+                    lag,
+                    *([deadlines] if any(cron.alert_after for cron in config.crons) else ()),
+                    *([hook_ranges] if asks_for_github else ()),
+                    *([heartbeat] if heartbeat else ()),
+                )
+            ]
             await scheduler.start()
             facts.publish(
                 Started(
@@ -379,17 +376,8 @@ async def running(
                 dispatch_route.release()
                 for runner in runners:
                     await runner.cleanup()
-                cleaning.cancel()
-                if watching is not None:
-                    watching.cancel()
-                tracking.cancel()
-                resting.cancel()
-                recovering.cancel()
-                lagging.cancel()
-                if beating is not None:
-                    beating.cancel()
-                if refreshing is not None:
-                    refreshing.cancel()
+                for task in beside:
+                    task.cancel()
                 await sending
 
 

@@ -51,6 +51,9 @@ HEARD_MAX = 1000
 TOLD_MAX = 1000
 """Troubles that are remembered, so as to be told once."""
 
+REFUSED_FOR = timedelta(minutes=2)
+"""How long after a request a refusal to show runs may be a passing one."""
+
 TICK = timedelta(seconds=5)
 BREATH = 0.2
 """Seconds between two looks at what is due: many dispatches that are accepted at once are one."""
@@ -204,8 +207,10 @@ class Tracker:
                 ahead = self._github.closed_until(dispatch.repository)
                 return Unknown("GitHub is asked for runs as often as may be", ahead)
             audience = await self._preflight.listeners(dispatch.repository, self._clock())
-        except NotPermitted:
-            return Hidden()
+        except NotPermitted as error:
+            if self._clock() >= last + REFUSED_FOR:
+                return Hidden()
+            return Unknown(f"its run could not be looked for: {error}", None)
         except FetchError as error:
             return Unknown(f"its run could not be looked for: {error}", None)
         seen = await self._sightings.dispatch(dispatch.id)

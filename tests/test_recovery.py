@@ -245,7 +245,8 @@ async def test_a_look_costs_a_request_for_each_place_and_each_webhook_and_then_n
         await daemon.until(looked)
         assert stage.simulator.requests == before + 2
         names = {task.get_name() for task in asyncio.all_tasks()}
-        assert "recovery" not in names
+        assert "Tracker" in names
+        assert "Recovery" not in names
 
 
 async def test_many_pages_of_deliveries_are_looked_through(stage: Stage) -> None:
