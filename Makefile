@@ -6,14 +6,18 @@ ONCE ?=
 BENCH ?=
 TORTURE ?=
 FUZZ ?=
+SYSTEMD ?=
 
-.PHONY: demo test check bench torture fuzz format clean
+.PHONY: demo test test-systemd check bench torture fuzz format clean
 
 demo: .venv/installed  ## the main job against a stand-in for GitHub; ONCE=1 ends by itself
 	@$(BIN)/python -m daemon.demo $(if $(ONCE),--once)
 
 test: .venv/test  ## the whole suite, two tests at a time
 	$(BIN)/python -m pytest -n 2
+
+test-systemd: .venv/test  ## under a real systemd, in a container: wants root and systemd-nspawn
+	$(BIN)/python -m tests.systemd $(SYSTEMD)
 
 check: .venv/dev  ## exactly what CI runs
 	$(BIN)/ruff check

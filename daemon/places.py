@@ -51,6 +51,13 @@ def simulation_database(database_url: str) -> str:
     return f"sqlite:///{file.with_name(f'{file.stem}-simulation{file.suffix}')}"
 
 
+def service_socket() -> Path | None:
+    """The admin socket of the machine's service, for those who are not it; None where there is no
+    such service, or it does not run."""
+    socket = Path("/run/dispatchd/admin.sock")
+    return socket if socket.parent.is_dir() else None
+
+
 def admin_socket(database_url: str, environ: Mapping[str, str]) -> Path | None:
     """The Unix socket that the command line finds its daemon by: in systemd's runtime directory,
     else beside the SQLite file, else in the user's state directory. None where the path would be

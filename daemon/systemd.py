@@ -9,6 +9,10 @@ from collections.abc import Mapping
 
 from daemon.errors import UsageError
 
+SECRETS = "secrets"
+"""By this name the units load a directory of credentials: each of its files is handed over under
+its own name with ``secrets_`` before it (systemd.exec(5), LoadCredential=)."""
+
 FIRST_SOCKET = 3
 """The descriptor of the first socket that is handed over."""
 

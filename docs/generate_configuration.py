@@ -119,7 +119,7 @@ Secrets are never written into these files, only where to find them:
 |---|---|
 | `env:NAME` | the environment variable `NAME` |
 | `file:/path` | that file, without the newline at its end |
-| `credential:NAME` | what systemd's `LoadCredential=` hands over under `NAME` |
+| `credential:NAME` | `NAME` of what systemd [hands over](service.md#secrets) |
 
 A list of them in `auth.secret` holds several secrets that are all valid, so that one can be
 replaced without a gap: `["env:SECRET_NEW", "env:SECRET_OLD"]`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import gc
 import os
 import sys
@@ -32,6 +33,7 @@ def run_daemon(
         if not environ.get("GH_REPO"):
             environ |= SIMULATED_REPOSITORY
         environ.setdefault("GH_TOKEN", "simulated")
+    faulthandler.enable()  # where it is stuck, the watchdog's signal has it say where
     gc.disable()  # a large config is hundreds of thousands of objects, and they all stay
     loaded = config.load(
         config.config_directory(config_dir, environ),

@@ -13,7 +13,7 @@ from typing import TypeVar
 from daemon import config
 from daemon.cli.connection import Connection, addresses
 from daemon.cli.tables import warn
-from daemon.places import admin_socket, simulation_database
+from daemon.places import admin_socket, service_socket, simulation_database
 from daemon.spec import Settings
 
 T = TypeVar("T")
@@ -42,6 +42,8 @@ class Target:
         # That of a simulation beside the real one as well.
         databases = [settings.database_url, simulation_database(settings.database_url)]
         sockets = [admin_socket(url, os.environ) for url in databases]
+        if self.database is None and not os.environ.get("DISPATCHD_DATABASE_URL"):
+            sockets.append(service_socket())
         # Where a database is named, what listens at the usual port may have another one.
         listen = settings.listen if self.database is None else None
         places = addresses(sockets, listen, self.url, settings.api_key)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from daemon.errors import DispatchdError
 from daemon.secret import SHORTEST, Secret
+from daemon.systemd import SECRETS
 
 LARGEST_FILE = 64 * 1024
 
@@ -81,7 +82,10 @@ class Keyring:
                     f"the credential {rest} is not here: $CREDENTIALS_DIRECTORY is not set",
                     "systemd sets it for a unit with LoadCredential=",
                 )
-            value, _ = _contents(Path(directory, rest))
+            given = Path(directory, rest)
+            of_directory = Path(directory, f"{SECRETS}_{rest}")
+            direct = given.exists() or not of_directory.exists()
+            value, _ = _contents(given if direct else of_directory)
         else:
             # What stands here may be the secret itself, written out by mistake.
             raise SecretError(

@@ -7,6 +7,7 @@ from tests.harness.balance import Balance, dispatch_id_of
 from tests.harness.process import (
     API_KEY,
     DELIVERY,
+    GH_TOKEN,
     PUSH,
     SECRETS,
     WEBHOOK_SECRET,
@@ -21,6 +22,7 @@ from tests.harness.surroundings import reserved_port, stand_in, wall_clock
 __all__ = [
     "API_KEY",
     "DELIVERY",
+    "GH_TOKEN",
     "PUSH",
     "SECRETS",
     "WEBHOOK_SECRET",

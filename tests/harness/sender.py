@@ -43,11 +43,15 @@ async def post(session: aiohttp.ClientSession, url: str, name: str) -> int:
 
 class Sender:
     """Sends push deliveries and remembers the answers: ``answers`` holds the status of each by the
-    delivery's name, None where none came."""
+    delivery's name, None where none came. Without ``keep_alive`` each has a connection of its own.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_alive: bool = True) -> None:
         self.answers: dict[str, int | None] = {}
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SEND_DEADLINE))
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=not keep_alive),
+            timeout=aiohttp.ClientTimeout(total=SEND_DEADLINE),
+        )
 
     async def __aenter__(self) -> Self:
         return self

@@ -3,7 +3,24 @@ Each module is a panel of the help, in the order of their names."""
 
 from __future__ import annotations
 
-from daemon.cli.commands import configuring, dispatches, entries, running, schedules, webhooks
+from daemon.cli.commands import (
+    configuring,
+    dispatches,
+    entries,
+    running,
+    schedules,
+    service,
+    webhooks,
+)
 from daemon.cli.commands.program import app
 
-__all__ = ["app", "configuring", "dispatches", "entries", "running", "schedules", "webhooks"]
+__all__ = [
+    "app",
+    "configuring",
+    "dispatches",
+    "entries",
+    "running",
+    "schedules",
+    "service",
+    "webhooks",
+]
