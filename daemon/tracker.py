@@ -131,6 +131,8 @@ class Watch:
     last: Look | None = None
     not_before: datetime | None = None
     failures: int = 0
+    failed: int = 0
+    put_off_until: datetime | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     looking: asyncio.Task[None] | None = None
 
@@ -204,7 +206,7 @@ class Tracker:
         try:
             look = await self._looked_since(dispatch.repository, watch, last + SETTLED, since)
             if look is None:
-                ahead = self._github.closed_until(dispatch.repository)
+                ahead = self._closed_until(dispatch.repository, watch)
                 return Unknown("GitHub is asked for runs as often as may be", ahead)
             audience = await self._preflight.listeners(dispatch.repository, self._clock())
         except NotPermitted as error:
@@ -212,7 +214,8 @@ class Tracker:
                 return Hidden()
             return Unknown(f"its run could not be looked for: {error}", None)
         except FetchError as error:
-            return Unknown(f"its run could not be looked for: {error}", None)
+            ahead = self._closed_until(dispatch.repository, watch)
+            return Unknown(f"its run could not be looked for: {error}", ahead)
         seen = await self._sightings.dispatch(dispatch.id)
         if seen is not None and seen.run_id is not None:
             return Found(seen)
@@ -234,22 +237,31 @@ class Tracker:
             recent = last is not None and after <= last.began <= self._clock()
             if last is not None and recent and last.reaches(back + last.ahead - SLACK):
                 return last
-            if self._github.closed_until(repository) is not None:
+            if self._closed_until(repository, watch) is not None:
                 return None
 
             async def wanted(_: Collection[int], ahead: timedelta) -> datetime:
                 return back + ahead - SLACK
 
-            return await self._look(repository, watch, wanted)
+            try:
+                look = await self._look(repository, watch, wanted)
+            except NotPermitted:
+                raise
+            except FetchError:
+                self._put_off(watch)  # for all who want one
+                raise
+            watch.failed, watch.put_off_until = 0, None
+            return look
 
     def _begin(self, agenda: Mapping[str, datetime]) -> datetime:
         """Begins the looks that are due. Returns when to see again what is."""
         now = self._clock()
         until = now + TICK
         for name in [name for name in self._watches if name not in agenda]:
-            last = self._watches[name].last
-            recent = last is not None and abs(now - last.began) < BACKOFF_MAX
-            if not recent and not self._watches[name].turn.locked():
+            watch = self._watches[name]
+            recent = watch.last is not None and abs(now - watch.last.began) < BACKOFF_MAX
+            kept = recent or watch.turn.locked() or self._put_off_until(watch) is not None
+            if not kept:
                 del self._watches[name]
         for name, due in agenda.items():
             watch = self._watches.setdefault(name, Watch())
@@ -307,6 +319,21 @@ class Tracker:
             self._facts.publish(RunNotFound(dispatch))
         due = await self._sightings.runs_due(repository, now, WAITING_MAX)
         await self._sightings.postpone_runs([(run, None) for run in due], now)
+
+    def _put_off(self, watch: Watch) -> None:
+        """After a look for lost answers that failed the next one waits, longer each time."""
+        watch.failed += 1
+        watch.put_off_until = self._clock() + min(REST * 2 ** min(watch.failed, 10), BACKOFF_MAX)
+
+    def _put_off_until(self, watch: Watch) -> datetime | None:
+        """The end of such a wait, while it lasts. A clock that was set back ends it."""
+        now, until = self._clock(), watch.put_off_until
+        return until if until is not None and now < until <= now + BACKOFF_MAX else None
+
+    def _closed_until(self, repository: str, watch: Watch) -> datetime | None:
+        """Before when nothing is asked for a lost answer; None: it may be now."""
+        ends = (self._github.closed_until(repository), self._put_off_until(watch))
+        return max((end for end in ends if end is not None), default=None)
 
     def _looked(self, watch: Watch, task: asyncio.Task[None]) -> None:
         watch.looking = None

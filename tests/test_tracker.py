@@ -489,3 +489,25 @@ async def test_a_lost_request_that_nobody_may_look_for_is_sent_again() -> None:
         assert isinstance(await it.tracker.find(dispatch), Unknown)  # it may be a passing one
         it.clock.move(120)
         assert isinstance(await it.tracker.find(dispatch), Hidden)
+
+
+async def test_one_look_that_fails_is_enough_for_all_whose_answers_were_lost() -> None:
+    """A thousand of them would ask, and write down that they had, all the time."""
+    async with world(BUILD) as it:
+        dispatches = [await it.dispatch(accepted=False) for _ in range(20)]
+        it.clock.move(10)
+        it.simulator.inject(Fault(FaultKind.STATUS, times=None, on=FaultPlace.READ))
+        waits = []
+        for _ in range(4):
+            it.asked.clear()
+            findings = [await it.tracker.find(each) for each in dispatches]
+            assert len(it.asked) == 1
+            (until,) = {each.until for each in findings if isinstance(each, Unknown)}
+            assert until is not None
+            await it.look()  # which forgets the repositories of which nothing is pending
+            waits.append((until - it.clock()).total_seconds())
+            it.clock.move(waits[-1])
+        assert waits == [2, 4, 8, 16]
+        it.simulator.clear()
+        findings = [await it.tracker.find(each) for each in dispatches]
+        assert all(isinstance(each, Found) for each in findings)
