@@ -70,6 +70,8 @@ class Reads:
             self.counted += 1
         if reply.limits is not None:
             lane.budget.observe(now, reply.limits)
+        if reply.status < 400:
+            return reply  # a list has megabytes: it is not searched for words of a refusal
         answer = interpret(reply.status, reply.headers, reply.body, url=question.path, now=now)
         if isinstance(answer, Throttled):
             lane.budget.throttle(now, answer.until or now + UNTIMED)
