@@ -439,6 +439,7 @@ async def test_faults_can_be_set_watched_and_cleared_over_http(
     _, log, _ = await call(simulator, "GET", "/_simulator/log", headers={})
     assert log["simulated"] is True
     assert log["requests"] == simulator.requests == 4
+    assert log["unchanged"] == simulator.unchanged == 0
     assert [each["client_payload"] for each in log["received"]] == [{"a": 1}]
     assert [each["status"] for each in log["runs"]] == ["queued"]
     assert (log["faults"], log["stalled"]) == ([], 0)

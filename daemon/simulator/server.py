@@ -119,6 +119,7 @@ class Simulator:
         )
         self._requests = 0
         self._writes = 0
+        self._unchanged = 0
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._date = (0, "")
@@ -148,6 +149,11 @@ class Simulator:
     def writes(self) -> int:
         """How many of them were to change something, as dispatches are."""
         return self._writes
+
+    @property
+    def unchanged(self) -> int:
+        """How many of them were answered 304, which counts against no limit."""
+        return self._unchanged
 
     @property
     def stalled(self) -> int:
@@ -254,6 +260,7 @@ class Simulator:
             response = conditional(request, await self._answer(request, handler))
             if response.status == 304:
                 self._quota.give_back()
+                self._unchanged += 1
         except Rejection as rejection:
             response = refusal(rejection)
         except web.HTTPRequestEntityTooLarge:
@@ -307,6 +314,7 @@ class Simulator:
         document = {
             "simulated": True,
             "requests": self._requests,
+            "unchanged": self._unchanged,
             "received": [dispatch.as_json() for dispatch in self._world.received],
             "runs": [run.in_short(now) for run in self._world.runs],
             "dropped": self._world.dropped,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha1
 
 from daemon.simulator.repositories import Repository
@@ -69,8 +70,9 @@ _OF_A_USER = {
 }
 
 
+@lru_cache(256)  # a list of a hundred runs names them hundreds of times
 def user(login: str, here: str) -> JSONObject:
-    """An account; its number is made of its name."""
+    """An account; its number is made of its name. It is not to be changed."""
     url = f"{here}/users/{login}"
     number = int(sha1(login.lower().encode(), usedforsecurity=False).hexdigest()[:6], 16)
     return {
@@ -102,16 +104,22 @@ def signed_in(here: str, now: datetime) -> JSONObject:
 
 
 def repository_in_short(repository: Repository, here: str) -> JSONObject:
-    """A repository as it stands within other answers."""
-    url = f"{here}/repos/{repository.full_name}"
+    """A repository as it stands within other answers. It is not to be changed."""
+    return _in_short(repository.number, repository.full_name, here)
+
+
+@lru_cache(256)
+def _in_short(number: int, full_name: str, here: str) -> JSONObject:
+    owner, _, name = full_name.partition("/")
+    url = f"{here}/repos/{full_name}"
     return {
-        "id": repository.number,
-        "node_id": f"R_{repository.number}",
-        "name": repository.name,
-        "full_name": repository.full_name,
+        "id": number,
+        "node_id": f"R_{number}",
+        "name": name,
+        "full_name": full_name,
         "private": True,
-        "owner": user(repository.owner, here),
-        "html_url": f"{here}/{repository.full_name}",
+        "owner": user(owner, here),
+        "html_url": f"{here}/{full_name}",
         "description": None,
         "fork": False,
         "url": url,
