@@ -124,7 +124,8 @@ runs that were seen by then are given by number, and how much that clock is ahea
 @dataclass(slots=True)
 class Watch:
     """A repository that is looked at. ``newest`` is the first page as it was told last, which is
-    what 304 stands for."""
+    what 304 stands for. ``put_off_until`` is about looks for lost answers, of which so many have
+    ``failed`` one after the other."""
 
     etag: str = ""
     newest: Page = field(default_factory=lambda: Page([], full=False))
