@@ -5,6 +5,7 @@ BIN := .venv/bin
 ONCE ?=
 BENCH ?=
 TORTURE ?=
+DAY ?=
 FUZZ ?=
 SYSTEMD ?=
 
@@ -34,6 +35,10 @@ torture: .venv/installed  ## kill -9 a thousand times (TORTURE="--kills 100" for
 	@mkdir -p build
 	$(BIN)/python -m tests.torture --json build/torture.json $(TORTURE)
 	$(BIN)/python -m tests.faults.sigstop
+
+day: .venv/test  ## a simulated day of 5,000 dispatches (DAY="--dispatches 200 --hours 2" for less)
+	@mkdir -p build
+	$(BIN)/python -m tests.day --json build/day.json $(DAY)
 
 fuzz: .venv/fuzz  ## ten minutes of made-up input; FUZZ="--minutes 1 --target body" for less
 	$(BIN)/python -m tests.fuzz $(FUZZ)
