@@ -80,10 +80,15 @@ from daemon.secret import Secret
 from daemon.spec import Config, Settings
 from daemon.store import Store
 from daemon.systemd import Notifier, watchdog_seconds
+from daemon.tracing import OpenTelemetry, Tracing
+from daemon.tracing import wanted as tracing_wanted
 from daemon.tracker import Tracker
 
 DRAIN = timedelta(seconds=8)
 """How long dispatches in flight may take to finish after SIGTERM; all in all it takes 10 s."""
+
+DELIVERED_AT_LAST = 1.0
+"""Seconds that the last spans may take."""
 
 TOLD_AT_LAST = timedelta(seconds=1)
 """How long notices on their way may take beside that."""
@@ -161,6 +166,12 @@ async def running(
             follows=config.follows,
         )
         stack.push_async_callback(store.close)
+        tracing: Tracing | None = None
+        if tracing_wanted(surroundings.environ):
+            exporter = OpenTelemetry(surroundings.environ, facts, simulated=surroundings.simulate)
+            tracing = Tracing(exporter, store.event, clock)
+            stack.push_async_callback(tracing.stop, DELIVERED_AT_LAST)
+            stack.callback(facts.subscribe(tracing.hear))
         if count := await store.rewind_waits(clock()):
             facts.publish(
                 Trouble(
@@ -344,6 +355,7 @@ async def running(
                     *([deadlines] if any(cron.alert_after for cron in config.crons) else ()),
                     *([hook_ranges] if asks_for_github else ()),
                     *([heartbeat] if heartbeat else ()),
+                    *([tracing] if tracing else ()),
                 )
             ]
             await scheduler.start()

@@ -24,7 +24,17 @@ CONCLUSIONS = frozenset(
 )
 PARTS = frozenset(
     {"admin_socket", "deadlines", "dispatcher", "heartbeat", "hook_places", "hook_ranges", "http"}
-    | {"janitor", "pauses", "recovery", "scheduler", "store", "tracker", "trigger", "watchdog"}
+    | {
+        "janitor",
+        "pauses",
+        "recovery",
+        "scheduler",
+        "store",
+        "tracing",
+        "tracker",
+        "trigger",
+        "watchdog",
+    }
 )
 
 
