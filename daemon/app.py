@@ -169,7 +169,7 @@ async def running(
         tracing: Tracing | None = None
         if tracing_wanted(surroundings.environ):
             exporter = OpenTelemetry(surroundings.environ, facts, simulated=surroundings.simulate)
-            tracing = Tracing(exporter, store.event, clock)
+            tracing = Tracing(exporter, store.event, clock, facts)
             stack.push_async_callback(tracing.stop, DELIVERED_AT_LAST)
             stack.callback(facts.subscribe(tracing.hear))
         if count := await store.rewind_waits(clock()):

@@ -55,10 +55,13 @@ class Tracing:
         exporter: Exporter,
         event: Callable[[str], Awaitable[Event | None]],
         clock: Callable[[], datetime],
+        facts: Facts,
     ) -> None:
         self._exporter = exporter
         self._event = event
         self._clock = clock
+        self._facts = facts
+        self._sparing = Sparing()
         self._queue: asyncio.Queue[tuple[Traced, datetime]] = asyncio.Queue(QUEUED)
         self._contexts: OrderedDict[str, Context] = OrderedDict()
 
@@ -83,10 +86,15 @@ class Tracing:
         await self._exporter.close(grace / 2)
 
     async def _trace(self, fact: Traced, now: datetime) -> None:
-        context = await self._context(fact)
-        if context.sampled:
-            for span in spans(fact, context, now):
-                self._exporter.put(span)
+        try:
+            context = await self._context(fact)
+            if context.sampled:
+                for span in spans(fact, context, now):
+                    self._exporter.put(span)
+        except Exception as error:  # noqa: BLE001 - a fault there must not end the daemon
+            text = f"no span was made of {type(fact).__name__}: {type(error).__name__}"
+            if told := self._sparing.told(text, now.timestamp()):
+                self._facts.publish(Trouble("tracing", told))
 
     async def _context(self, fact: Traced) -> Context:
         event_id = event_id_of(fact)

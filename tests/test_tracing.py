@@ -22,7 +22,7 @@ from daemon.app import Surroundings, running, wall_clock
 from daemon.dispatch import Dispatch, State
 from daemon.errors import UsageError
 from daemon.event import Delivery, Event, Firing
-from daemon.facts import DispatchSettled, EventRecorded, Facts, RunNotFound, RunSeen, Trouble
+from daemon.facts import DispatchSettled, EventRecorded, Fact, Facts, RunNotFound, RunSeen, Trouble
 from daemon.run import Match, Run
 from daemon.simulator import Simulator
 from daemon.trace import Context, Span, Traced, context_of, spans
@@ -243,7 +243,7 @@ async def following(known: Event | None) -> AsyncIterator[tuple[Callable[[Any], 
         looked.append(event_id)
         return known
 
-    tracing = Tracing(kept, event, lambda: NOON)
+    tracing = Tracing(kept, event, lambda: NOON, Facts())
     yield tracing.hear, kept
     await tracing.stop(1)
     assert len(looked) <= 1
@@ -270,3 +270,24 @@ async def test_more_than_can_be_looked_into_goes_without(monkeypatch: pytest.Mon
         for _ in range(9):
             hear(DispatchSettled(dispatch()))
     assert len(kept.spans) == 5
+
+
+async def test_a_fault_of_the_exporter_is_told_and_ends_nothing() -> None:
+    class Faulty(Kept):
+        def put(self, span: Span) -> None:
+            if not told:
+                raise ValueError("a secret")
+            super().put(span)
+
+    async def nobody(event_id: str) -> Event | None:
+        return None
+
+    facts, told = Facts(), list[Fact]()
+    facts.subscribe(told.append)
+    exporter = Faulty()
+    tracing = Tracing(exporter, nobody, lambda: NOON, facts)
+    for _ in range(2):
+        tracing.hear(DispatchSettled(dispatch()))
+    await tracing.stop(1)
+    assert told == [Trouble("tracing", "no span was made of DispatchSettled: ValueError")]
+    assert len(exporter.spans) == 1
