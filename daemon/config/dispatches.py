@@ -54,7 +54,8 @@ class DispatchReader:
         send_within = node.span("send_within", DEFAULT_SEND_WITHIN)
         inject_metadata = node.flag("inject_metadata", True)
         expected = _expected(node)
-        on_ambiguous = OnAmbiguous(node.text("on_ambiguous") or OnAmbiguous.VERIFY)
+        words = {each.value: each for each in OnAmbiguous}  # what is none of them was told before
+        on_ambiguous = words.get(node.text("on_ambiguous") or "", OnAmbiguous.VERIFY)
         if node.text("via"):
             spec = self._read_by_name(node, vocabulary, repository, send_within, inject_metadata)
             return spec and replace(spec, expected=expected, on_ambiguous=on_ambiguous)

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from daemon.binding import Judgement
 from daemon.chain import Descent, Guards
 from daemon.dispatch import Dispatch, Hold, RunNamed, Settlement, State
 from daemon.event import Event, Outcome, Verdict
 from daemon.github import PAYLOAD_BYTES_MAX
+from daemon.run import Match
 from daemon.store import Store
 from tests.store.samples import HOUR, LEASE, NOW, SECOND, attempted, delivered, dispatched, id_of
 
@@ -176,6 +178,7 @@ async def test_what_lost_its_parent_to_retention_is_the_eldest(store: Store) -> 
     ids = await line(store, 3)
     for dispatch in (await store.claim(NOW + HOUR, 9, LEASE)).dispatches:
         await store.settle(dispatch.id, attempted(dispatch), Settlement(State.ACCEPTED), NOW)
+        await store.judge_runs([Judgement(dispatch.id, Match.MISSING, "nothing listens")], NOW)
     assert await store.prune(NOW + SECOND, 9) == 1
     family = await store.family(ids[2], 100)
     assert family is not None

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from daemon.binding import Judgement
 from daemon.clockwatch import Step
 from daemon.dispatch import Settlement, State
 from daemon.event import Due, Event, Firing, FiringOutcome, FiringRecord, Missed, Overlap, Pause
 from daemon.incident import Incident, IncidentKind
 from daemon.ports import Accounted
+from daemon.run import Match
 from daemon.store import Store
 from tests.store.samples import DAY, HOUR, LEASE, NOW, SECOND, attempted, dispatched, fired
 
@@ -175,6 +177,8 @@ async def test_what_jitter_puts_off_is_not_late_for_that(store: Store) -> None:
 async def test_one_that_has_aged_out_meanwhile_is_passed_over(store: Store) -> None:
     event = await fire(store)
     await settle(store, event, State.ACCEPTED, NOW + 6 * MINUTE)
+    (dispatch,) = await store.dispatches(1, event_id=event.id)
+    await store.judge_runs([Judgement(dispatch.id, Match.MISSING, "nothing listens")], NOW)
     while await store.prune(NOW + DAY, 10):
         pass
     assert await store.look_at_deadlines(NOW + DAY, 10) == (1, [])

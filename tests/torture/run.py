@@ -71,6 +71,7 @@ TRIGGER: Entry = {
         "event_type": "push",
         "client_payload": {"subject": "{{ headers['x-github-delivery'] }}"},
         # A thousand runs begin in a few seconds: no look would reach back to those of a kill.
+        "expect_run": False,
         "on_ambiguous": "resend",
     },
 }
@@ -81,6 +82,7 @@ def every_second(name: str) -> Entry:
     dispatch = {
         "event_type": "tick",
         "client_payload": {"subject": subject},
+        "expect_run": False,
         "on_ambiguous": "resend",
     }
     return {"name": name, "schedule": "* * * * * *", "dispatch": dispatch}
