@@ -4,6 +4,7 @@ client may keep us waiting for the head of a request, or for it to take an answe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -38,6 +39,10 @@ LINGERING = 5.0
 """Seconds that a client is listened to when it was answered before its body had come: one that
 sends all of it before it reads would see a reset otherwise, and not the answer."""
 
+NEWCOMER = 0.5
+"""Seconds in which a client that was let in is expected to have sent its first request, where the
+daemon is about to stop: it could not know, and would be cut off unheard."""
+
 UNREADABLE = "this is not HTTP that can be read"
 TOO_LONG = "the request line or a header is too long"
 HEADS_TOO_LONG = f"the request line and the headers are larger than {HEAD_MAX:,} bytes"
@@ -65,11 +70,15 @@ class Connections:
         self._sparing = Sparing()
         self._open: dict[Connection, None] = {}
         """Who has been without a request for longest comes first."""
+        self._unheard: dict[Connection, float] = {}
+        """Who has not been answered once, with the loop's time at which they came."""
+        self._one_less = asyncio.Event()
 
     def joined(self, connection: Connection) -> None:
         """Counts a newcomer. It gets in, however many connections somebody leaves open: where they
         are too many, the first of those that keep us waiting gives way; the last is itself."""
         self._open[connection] = None
+        self._unheard[connection] = asyncio.get_running_loop().time()
         if len(self._open) <= self.limits.connections:
             return
         leaving = next(each for each in self._open if each.waited_for)
@@ -82,12 +91,28 @@ class Connections:
         if said := self._sparing.told(text, asyncio.get_running_loop().time()):
             self._facts.publish(Trouble("http", said))
 
+    async def newcomers_heard(self) -> None:
+        """Returns once those who came within the last `NEWCOMER` seconds were answered, at the
+        latest when these are over."""
+        now = asyncio.get_running_loop().time
+        while (left := max(self._unheard.values(), default=-NEWCOMER) + NEWCOMER - now()) > 0:
+            self._one_less.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._one_less.wait()
+
+    def _heard(self, connection: Connection) -> None:
+        if self._unheard.pop(connection, None) is not None:
+            self._one_less.set()
+
     def answered(self, connection: Connection) -> None:
+        self._heard(connection)
         if connection in self._open:
             del self._open[connection]
             self._open[connection] = None
 
     def left(self, connection: Connection) -> None:
+        self._heard(connection)
         self._open.pop(connection, None)
 
     def turned_away(self, client: str, status: int, reason: str) -> None:

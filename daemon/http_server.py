@@ -17,6 +17,9 @@ ACCEPTED_AT_ONCE = 16
 QUEUED = 1024
 """Connections that are accepted in one go, and those that the system may queue meanwhile."""
 
+LET_IN = 0.01
+"""Seconds that asyncio gets for making a connection of what it has accepted: some of its turns."""
+
 FILES_BESIDE = 512
 """Descriptors left to all else: the database, GitHub, the log, the admin socket, and connections
 that are being closed."""
@@ -34,7 +37,18 @@ def permitted(connections: int) -> int:
     return max(soft - FILES_BESIDE, soft // 4)
 
 
-class PublicSite(web.TCPSite):
+class _Site(web.BaseSite):
+    """A site whose stop cuts nobody off who was let in: asyncio drops those of whom it has not made
+    a connection when the server is closed."""
+
+    async def stop(self) -> None:
+        for each in self._server.sockets if isinstance(self._server, asyncio.Server) else ():
+            asyncio.get_running_loop().remove_reader(each.fileno())
+        await asyncio.sleep(LET_IN)
+        await super().stop()
+
+
+class PublicSite(_Site, web.TCPSite):
     """aiohttp's site, with one number less to choose from: asyncio accepts as many connections in
     one go as it lets the system queue. In a flood of them that takes tens of milliseconds, with
     everybody waiting; and a short queue would turn senders away who come at the same moment."""
@@ -47,7 +61,7 @@ class PublicSite(web.TCPSite):
         _queue_more(self._server)
 
 
-class InheritedSite(web.SockSite):
+class InheritedSite(_Site, web.SockSite):
     """The same on a socket that listens already. Where others have it too, it goes on to queue
     connections when this site has stopped."""
 
@@ -71,6 +85,13 @@ class Runner(web.AppRunner):
     def __init__(self, app: web.Application, connections: Connections, **options: Any) -> None:
         super().__init__(app, **options)
         self._connections = connections
+
+    async def cleanup(self) -> None:
+        """Lets nobody in any more, hears those who had just come, and closes."""
+        for site in list(self.sites):
+            await site.stop()
+        await self._connections.newcomers_heard()
+        await super().cleanup()
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()

@@ -7,12 +7,13 @@ import asyncio
 import socket
 import sys
 import tracemalloc
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from urllib.parse import urlsplit
 
 import pytest
 
 from daemon.connections import HEAD_MAX, Limits
+from daemon.http_server import LET_IN
 from tests.harness.door import LONG, Door, door
 from tests.harness.raw_http import Wire, ask, chunked, connected, request
 
@@ -84,6 +85,43 @@ async def test_what_many_do_wrong_is_told_once() -> None:
             assert answer is not None
             assert answer.status == 408
         assert len(at.told) == 1
+
+
+async def test_who_was_let_in_just_before_a_stop_is_still_heard() -> None:
+    async with door() as at, connected(at.url) as wire:
+        await assert_serves(at)  # on another connection, so this one was accepted before
+        closing = asyncio.create_task(at.close())
+        await asyncio.sleep(5 * LET_IN)
+        await wire.send(PING)
+        answer = await wire.answer()
+        assert answer is not None
+        assert answer.status == 200
+        await closing
+
+
+async def test_a_stop_waits_for_nobody_who_says_nothing() -> None:
+    async with door() as at, connected(at.url) as wire:
+        await assert_serves(at)
+        async with asyncio.timeout(DEADLINE):
+            await at.close()
+        await assert_closed(wire)
+
+
+async def test_a_stop_drops_nobody_of_whom_the_loop_has_made_no_connection_yet() -> None:
+    """They come and the stop does in the same turn of the loop in which they are accepted."""
+    async with door() as at:
+        place = (urlsplit(at.url).hostname, urlsplit(at.url).port)
+        with ExitStack() as stack:
+            clients = [
+                stack.enter_context(socket.create_connection(place, DEADLINE)) for _ in range(8)
+            ]
+            for client in clients:
+                client.sendall(PING)
+            await asyncio.sleep(0)  # the loop sees them,
+            await asyncio.sleep(0)  # and accepts
+            await at.close()
+            for client in clients:
+                assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_of_too_many_connections_the_one_longest_without_a_request_gives_way() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
@@ -34,6 +35,8 @@ class Door:
     holding: asyncio.Event = field(default_factory=asyncio.Event)
     """Somebody's body is held."""
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    close: Callable[[], Coroutine[Any, Any, None]] = field(init=False)
+    """What happens when the daemon stops."""
 
 
 @asynccontextmanager
@@ -93,6 +96,7 @@ async def door(
         await PublicSite(runner, "127.0.0.1", 0).start()
         ((host, port),) = runner.addresses
         it.url = f"http://{host}:{port}"
+        it.close = runner.cleanup
         yield it
     finally:
         await runner.cleanup()
