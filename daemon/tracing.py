@@ -176,7 +176,9 @@ class OpenTelemetry:
         threading.Thread(target=close, name="otel-close", daemon=True).start()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), grace)
-        logging.getLogger("opentelemetry").removeHandler(self._logs)
+        logger = logging.getLogger("opentelemetry")
+        logger.addHandler(logging.NullHandler())  # what is given up after this is told nowhere
+        logger.removeHandler(self._logs)
 
 
 class _Telling(logging.Handler):
