@@ -28,7 +28,7 @@ _KINDS = {
 _LONGEST_EXAMPLE = 120
 
 _REFERENCE = "a reference to a secret, never the secret itself"
-_VARIABLE = re.compile(r"\$?\{?([A-Z]+[0-9]{0,2}(?:_[A-Z]*[0-9]{0,2})+)\}?")
+_VARIABLE = re.compile(r"\$?\{?([A-Z]+[0-9]{0,2}(?:_(?:[A-Z]+[0-9]{0,2}|[0-9]{1,2}))+)\}?")
 """What stands for a secret and looks like the name of a variable, not like the secret itself: words
 with few digits."""
 
