@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pwd
+import shutil
 import subprocess
 import sys
 import time
@@ -229,6 +231,36 @@ async def it_stops(sender: Sender, github: Simulator) -> None:
     show(f"stop: exit 0 after {time.monotonic() - began:.1f} s, and nobody listens any more")
 
 
+def own(directory: Path, name: str) -> None:
+    """Makes a directory that is that user's alone."""
+    directory.mkdir(mode=0o700, parents=True)
+    shutil.chown(directory, name, name)
+
+
+async def a_user_has_one_of_their_own(sender: Sender, github: Simulator) -> None:
+    """Under their own manager, with their own secrets."""
+    home, runtime = Path("/home/alice"), Path(f"/run/user/{pwd.getpwnam('alice').pw_uid}")
+    for directory in (home, runtime):
+        own(directory, "alice")
+    environ = [f"HOME={home}", f"XDG_RUNTIME_DIR={runtime}"]
+    # As user@.service has it, which takes logind and PAM.
+    await later(
+        *("systemd-run", "--uid=alice", "--gid=alice", "--property=Type=notify"),
+        *("--property=Delegate=yes", *(f"--setenv={each}" for each in environ)),
+        *("/lib/systemd/systemd", "--user"),
+    )
+    as_user("alice", "env", *environ, str(PROGRAM), "service", "install", "--user")
+    shutil.copytree(CONFIG, home / ".config" / "dispatchd", dirs_exist_ok=True)
+    run("chown", "--recursive", "alice:alice", str(home))
+    manager = ("env", *environ, "systemctl", "--user")
+    await asyncio.to_thread(as_user, "alice", *manager, "start", SERVICE)
+    assert await sender.push(URL, "of-a-user") == 202
+    await sender.until_received(github)
+    await asyncio.to_thread(as_user, "alice", *manager, "stop", SOCKET)
+    assert (home / ".local/state/dispatchd/dispatchd.sqlite").exists()
+    show("a user's own service, under their own manager: started, 202, stopped")
+
+
 async def trial() -> None:
     prepare()
     async with asyncio.timeout(DEADLINE), stand_in() as github, Sender(keep_alive=False) as sender:
@@ -242,6 +274,7 @@ async def trial() -> None:
         await a_bad_config_is_waited_out(sender)
         await a_stuck_loop_is_bitten(sender)
         await it_stops(sender, github)
+        await a_user_has_one_of_their_own(sender, github)
         balance = sender.balance(github.received)
         assert not balance.lost, balance
         assert not balance.unasked, balance
