@@ -313,18 +313,14 @@ class Tracker:
         now = self._clock()
         pending = await self._sightings.looked_for(repository, WAITING_MAX)
         over = [each.dispatch.id for each in pending if is_over(each.dispatch, now)]
-        changed, _ = await self._sightings.judge_runs(
-            [Judgement(id_, Match.UNTRACKED, why) for id_ in over], now
-        )
-        for dispatch in changed:
-            self._facts.publish(RunNotFound(dispatch))
+        await self._decide([Judgement(id_, Match.UNTRACKED, why) for id_ in over], now)
         due = await self._sightings.runs_due(repository, now, WAITING_MAX)
         await self._sightings.postpone_runs([(run, None) for run in due], now)
 
     def _put_off(self, watch: Watch) -> None:
         """After a look for lost answers that failed the next one waits, longer each time."""
         watch.failed += 1
-        watch.put_off_until = self._clock() + min(REST * 2 ** min(watch.failed, 10), BACKOFF_MAX)
+        watch.put_off_until = self._clock() + _backoff(watch.failed)
 
     def _put_off_until(self, watch: Watch) -> datetime | None:
         """The end of such a wait, while it lasts. A clock that was set back ends it."""
@@ -344,8 +340,7 @@ class Tracker:
 
     def _failed(self, repository: str, watch: Watch, why: str) -> None:
         watch.failures += 1
-        wait = min(REST * 2 ** min(watch.failures, 10), BACKOFF_MAX)
-        watch.not_before = self._clock() + wait
+        watch.not_before = self._clock() + _backoff(watch.failures)
         if watch.failures == 1:
             text = f"the runs of {repository} cannot be looked at: {why}; trying again"
             self._facts.publish(Trouble("tracker", text))
@@ -356,10 +351,8 @@ class Tracker:
         now = self._clock()
         text = f"the runs of {repository} cannot be looked at: {why}"
         pending = await self._sightings.looked_for(repository, WAITING_MAX)
-        judgements = [_unseen(each, text, now) for each in pending if each.look_at <= now]
-        changed, _ = await self._sightings.judge_runs(judgements, now)
-        for dispatch in changed:
-            self._facts.publish(RunNotFound(dispatch))
+        due = [each for each in pending if each.look_at <= now]
+        await self._decide([_unseen(each, text, now) for each in due], now)
         runs = await self._sightings.runs_due(repository, now, WAITING_MAX)
         over = [run for run in runs if next_look_at_run(run, now) is None]
         await self._sightings.postpone_runs([(run, None) for run in over], now)
@@ -425,13 +418,16 @@ class Tracker:
                 if each not in within
             ),
         ]
-        of_due = [each for each in judgements if each.dispatch_id in due]
-        changed, sightings = await self._sightings.judge_runs(of_due, now)
+        await self._decide([each for each in judgements if each.dispatch_id in due], now)
+        if audience is not None:
+            self._warn(audience, waiting)
+
+    async def _decide(self, judgements: Sequence[Judgement], now: datetime) -> None:
+        """Writes down what a look, or the want of one, came to, and tells it."""
+        changed, sightings = await self._sightings.judge_runs(judgements, now)
         for dispatch in changed:
             self._facts.publish(RunNotFound(dispatch))
         self._tell(sightings)
-        if audience is not None:
-            self._warn(audience, waiting)
 
     async def _audience(
         self, repository: str, due: Sequence[Dispatch], at: datetime
@@ -514,6 +510,11 @@ class Tracker:
                 await self._awake.wait()
         except TimeoutError:
             pass
+
+
+def _backoff(failures: int) -> timedelta:
+    """The rest after so many looks in a row that failed."""
+    return min(REST * (1 << min(failures, 10)), BACKOFF_MAX)
 
 
 def _unseen(pending: Pending, why: str, now: datetime) -> Judgement:
