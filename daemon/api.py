@@ -152,6 +152,10 @@ class Api:
         others = [web.route("*", route.path, self._answering(_only(route.method))) for route in own]
         return own + others
 
+    async def nowhere(self, request: web.Request) -> web.Response:
+        """What the admins' door answers to every path that it does not have."""
+        return await self._answering(_nowhere)(request)
+
     # What everybody may ask
 
     async def _ping(self, request: web.Request) -> web.Response:
@@ -297,6 +301,10 @@ class Api:
             return await answered(working(request), request, self._facts)
 
         return answering
+
+
+async def _nowhere(request: web.Request) -> web.Response:
+    raise Refused(404, f"nothing is served at {request.path!r:.200}; docs/http.md has every route")
 
 
 def _only(method: str) -> Handler:

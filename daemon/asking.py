@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from aiohttp import web
 
@@ -13,6 +14,9 @@ from daemon.reading import read_body
 from daemon.web import headers_of
 
 BODY_MAX = 64 * 1024
+
+HALF = re.compile("[\ud800-\udfff]")
+"""What JSON can write, and neither a database nor GitHub can take."""
 
 
 async def asked_for(request: web.Request, keys: Sequence[str]) -> dict[str, JSON]:
@@ -26,4 +30,19 @@ async def asked_for(request: web.Request, keys: Sequence[str]) -> dict[str, JSON
         if key not in keys:
             known = ", ".join(f"`{each}`" for each in keys)
             raise Refused(400, f"the key {key!r:.60} means nothing here; there are {known}")
+        if any(map(HALF.search, _texts(asked[key]))):
+            raise Refused(400, f"`{key}` holds half of a surrogate pair, which is no character")
     return asked
+
+
+def _texts(value: JSON) -> Iterator[str]:
+    """Every text in it, names included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield name
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)

@@ -29,6 +29,9 @@ PUBLIC = Limits()
 ADMINS = Limits(connections=64)
 """The admins' door has limits and room of its own: what befalls the public one does not shut it."""
 
+ANYTHING = "/{path:(?s:.*)}"
+"""A route's pattern for every path that there can be, with a line feed in it as well."""
+
 HANDLER_GRACE = 1.0
 """Seconds that requests still being answered get after that."""
 
@@ -110,8 +113,8 @@ async def _runner(
     ) -> web.StreamResponse:
         try:
             return await handler(request)
-        except web.HTTPException as error:
-            return error_response(error.status, error.reason)
+        except web.HTTPException as error:  # aiohttp's own: of what is no path, as in OPTIONS *
+            return error_response(error.status, f"{error.reason}: {request.method} of this target")
         except Exception as error:  # noqa: BLE001 - a fault of ours must not kill the connection
             facts.publish(Trouble("http", f"{request.method} {request.path}: {error!r}"))
             return error_response(500, "internal error; the daemon's log says more")
@@ -125,8 +128,7 @@ async def _runner(
     if headers:  # else a coroutine for each answer would do nothing
         app.on_response_prepare.append(mark)
     routes = api.routes(trusted=trusted)
-    if receiver is not None:
-        routes.append(web.route("*", "/{path:.*}", receiver.handle))
+    routes.append(web.route("*", ANYTHING, receiver.handle if receiver else api.nowhere))
     app.add_routes(
         web.route(each.method, each.path, each.handler, expect_handler=encourage, **each.kwargs)
         for each in routes

@@ -16,6 +16,9 @@ from tests.fuzz.targets import TARGETS
 from tests.fuzz.watch import Report
 
 GUIDED = importlib.util.find_spec("atheris") is not None
+ROUTES = "routes"
+"""Beside the rules: calls of the whole daemon, which are made up of what its routes take."""
+
 GRACE = 120.0
 """Seconds after its time when a target's process is taken to hang."""
 
@@ -25,11 +28,12 @@ def arguments() -> argparse.Namespace:
         prog="python -m tests.fuzz",
         description="Gives made-up input to the rules that strangers can reach, and looks for "
         "anything but values and refusals: other exceptions, too much time or memory, crashes. "
+        "Makes up calls of every route that wants a key, and looks for answers that are a fault. "
         "Guided by what code an input reaches, where atheris is installed; by chance otherwise.",
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="in all (%(default)g)")
     parser.add_argument(
-        "--target", choices=TARGETS, action="append", help="only this; may be repeated"
+        "--target", choices=[*TARGETS, ROUTES], action="append", help="only this; may be repeated"
     )
     parser.add_argument(
         "--directory", type=Path, default=Path("build/fuzz"), help="for findings (%(default)s)"
@@ -41,12 +45,14 @@ def fuzzed(name: str, seconds: float, directory: Path) -> Report:
     """What the target's process reported, and its end where that was not in order."""
     path = directory / f"{name}.json"
     path.unlink(missing_ok=True)
-    module = "tests.fuzz.guided" if GUIDED else "tests.fuzz.blind"
+    command = ["tests.fuzz.guided" if GUIDED else "tests.fuzz.blind", name]
+    if name == ROUTES:
+        command = ["tests.keyed"]
     log = directory / f"{name}.log"
     with log.open("wb") as output:
         try:
             status = subprocess.run(
-                [sys.executable, "-m", module, name, f"{seconds:.0f}", path],
+                [sys.executable, "-m", *command, f"{seconds:.0f}", path],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 timeout=seconds + GRACE,
@@ -72,7 +78,7 @@ def table(reports: Mapping[str, Report]) -> str:
 
 def main() -> int:
     given = arguments()
-    names = given.target or list(TARGETS)
+    names = given.target or [*TARGETS, ROUTES]
     given.directory.mkdir(parents=True, exist_ok=True)
     seconds = max(1.0, given.minutes * 60 / len(names))
     manner = "guided by coverage" if GUIDED else "at random: atheris is not installed"

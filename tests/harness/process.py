@@ -95,6 +95,8 @@ class Daemon:
         self.home = home
         self.database = home / "state.sqlite"
         self.url = ""
+        self.socket = ""
+        """Where admins are served, as a path."""
         self.log: list[str] = []
         """Every line that it wrote, over all its lives."""
         self.environ = {
@@ -176,7 +178,7 @@ class Daemon:
             lines = "\n".join(self.log[began:])
             raise AssertionError(f"the daemon ended instead of serving:\n{lines}")
         (serving,) = self.said("serving", began)
-        self.url = serving["addresses"][0]
+        self.url, self.socket = serving["addresses"]
 
     async def kill(self) -> None:
         """SIGKILL: the process has no moment left to do anything."""

@@ -65,10 +65,16 @@ class Wire:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Wire]:
-    """A connection to the server at ``url``, given up in the end without a word."""
-    parts = urlsplit(url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+async def connected(url: str, *, source: str = "127.0.0.1") -> AsyncIterator[Wire]:
+    """A connection from the address ``source`` to the server at ``url``, or at the Unix socket of
+    that path; it is given up in the end without a word."""
+    if url.startswith("/"):
+        reader, writer = await asyncio.open_unix_connection(url)
+    else:
+        parts = urlsplit(url)
+        reader, writer = await asyncio.open_connection(
+            parts.hostname, parts.port, local_addr=(source, 0)
+        )
     try:
         yield Wire(reader, writer)
     finally:
