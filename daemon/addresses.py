@@ -57,6 +57,14 @@ class NetworkError(DispatchdError):
         self.hint = hint
 
 
+def household(client: str) -> str:
+    """Who counts as one client: an IPv4 address, or the /64 network of an IPv6 address, since a
+    single customer gets at least that many."""
+    if ":" not in client:
+        return client
+    return IPv6Address(client.partition("%")[0]).exploded[:19]
+
+
 def network(text: str) -> Network:
     """``10.0.0.0/8``, ``2001:db8::/32``, or one address. An IPv4 network in its IPv6 form
     (``::ffff:10.0.0.0/104``) is the IPv4 network. Raises NetworkError."""

@@ -1,10 +1,8 @@
 """``POST /dispatch``, the open health routes, and ``/api/v1`` for the command line: over HTTP with
-the API key, over the Unix socket without one."""
+an API key, over the Unix socket without one."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
@@ -13,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
+from daemon.admission import OPEN, SCOPES, SOCKET_ONLY, Admission, requester
 from daemon.arming import Arming
 from daemon.branches import Branches
 from daemon.by_hand import ByHand
@@ -26,7 +25,6 @@ from daemon.pausing import Pausing
 from daemon.ports import Condition, Records
 from daemon.refusals import Refusals
 from daemon.releasing import Releasing
-from daemon.secret import Secret
 from daemon.views import (
     FAMILY_MAX,
     dispatch_details,
@@ -42,6 +40,7 @@ from daemon.views import (
 from daemon.web import answered, json_response, not_allowed, unavailable
 
 ID = re.compile(r"(evt|dsp)_[0-9a-z]{26}")
+METRICS = "/metrics"
 LISTED_MAX = 1000
 LISTED_BY_DEFAULT = 50
 
@@ -51,11 +50,13 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 class Intake(Protocol):
     """The door by which what the API is asked for comes in."""
 
-    async def replay_event(self, event_id: str) -> tuple[Event, tuple[Verdict, ...]]: ...
+    async def replay_event(
+        self, event_id: str, *, by: str
+    ) -> tuple[Event, tuple[Verdict, ...]]: ...
 
-    async def replay_dispatch(self, dispatch_id: str) -> Dispatch: ...
+    async def replay_dispatch(self, dispatch_id: str, *, by: str) -> Dispatch: ...
 
-    async def cancel(self, ids: Sequence[str]) -> list[tuple[str, State | None]]: ...
+    async def cancel(self, ids: Sequence[str], *, by: str) -> list[tuple[str, State | None]]: ...
 
 
 class Overseer(Protocol):
@@ -78,7 +79,7 @@ class Api:
 
     def __init__(
         self,
-        api_key: Secret | None,
+        admission: Admission,
         dispatch: Handler,
         arming: Arming,
         pausing: Pausing,
@@ -93,7 +94,7 @@ class Api:
         scrape: Scrape,
         facts: Facts,
     ) -> None:
-        self._api_key = api_key
+        self._admission = admission
         self._intake = intake
         self._records = records
         self._overseer = overseer
@@ -111,43 +112,46 @@ class Api:
     def routes(self, *, trusted: bool) -> list[web.RouteDef]:
         """Behind the Unix socket everybody is ``trusted``: who can open it is an admin."""
 
-        def keyed(handler: Handler, *, bearer: bool = False) -> Handler:
-            return self._answering(handler if trusted else self._with_key(handler, bearer=bearer))
-
-        own = [
-            web.get("/ping", self._ping),
-            web.get("/healthz", self._healthz),
-            web.get("/readyz", self._readyz),
-            web.post(API_ENTRY, keyed(self._dispatch)),
-            web.get("/metrics", keyed(self._metrics, bearer=True)),
-            web.get("/api/v1/status", keyed(self._status)),
-            web.get("/api/v1/events", keyed(self._events)),
-            web.get("/api/v1/events/{id}", keyed(self._event)),
-            web.get("/api/v1/refused", keyed(self._refused)),
-            web.get("/api/v1/dispatches", keyed(self._dispatches)),
-            web.get("/api/v1/dispatches/{id}", keyed(self._one_dispatch)),
-            web.get("/api/v1/dispatches/{id}/tree", keyed(self._tree)),
-            web.get("/api/v1/dispatches/{id}/branch", keyed(self._branches.look)),
-            web.get("/api/v1/firings", keyed(self._firings)),
-            web.get("/api/v1/incidents", keyed(self._incidents)),
-            web.post("/api/v1/crons/{name}/fire", keyed(self._by_hand.fire)),
-            web.post("/api/v1/crons/{name}/backfill", keyed(self._by_hand.backfill)),
-            web.post("/api/v1/pause", keyed(self._pausing.pause)),
-            web.post("/api/v1/resume", keyed(self._pausing.resume)),
-            web.post("/api/v1/release", keyed(self._releasing.release_entry)),
-            web.post("/api/v1/release/{id}", keyed(self._releasing.release)),
-            web.post("/api/v1/replay/{id}", keyed(self._replay)),
-            web.post("/api/v1/cancel/{id}", keyed(self._cancel)),
-            web.post("/api/v1/triggers/{name}/arm", keyed(self._arming.arm)),
-            web.post("/api/v1/triggers/{name}/hook", keyed(self._hooking.create)),
-            web.get("/api/v1/hooks", keyed(self._hooking.listed)),
-            web.post("/api/v1/hooks/ping", keyed(self._hooking.ping)),
-            web.post("/api/v1/hooks/delete", keyed(self._hooking.delete)),
-            web.post("/api/v1/recover", keyed(self._hooking.recover)),
-            web.get("/api/v1/recovery", keyed(self._hooking.recovered)),
+        handlers: list[tuple[str, str, Handler]] = [
+            ("GET", "/ping", self._ping),
+            ("GET", "/healthz", self._healthz),
+            ("GET", "/readyz", self._readyz),
+            ("POST", API_ENTRY, self._dispatch),
+            ("GET", METRICS, self._metrics),
+            ("GET", "/api/v1/status", self._status),
+            ("GET", "/api/v1/events", self._events),
+            ("GET", "/api/v1/events/{id}", self._event),
+            ("GET", "/api/v1/refused", self._refused),
+            ("GET", "/api/v1/dispatches", self._dispatches),
+            ("GET", "/api/v1/dispatches/{id}", self._one_dispatch),
+            ("GET", "/api/v1/dispatches/{id}/tree", self._tree),
+            ("GET", "/api/v1/dispatches/{id}/branch", self._branches.look),
+            ("GET", "/api/v1/firings", self._firings),
+            ("GET", "/api/v1/incidents", self._incidents),
+            ("POST", "/api/v1/crons/{name}/fire", self._by_hand.fire),
+            ("POST", "/api/v1/crons/{name}/backfill", self._by_hand.backfill),
+            ("POST", "/api/v1/pause", self._pausing.pause),
+            ("POST", "/api/v1/resume", self._pausing.resume),
+            ("POST", "/api/v1/release", self._releasing.release_entry),
+            ("POST", "/api/v1/release/{id}", self._releasing.release),
+            ("POST", "/api/v1/replay/{id}", self._replay),
+            ("POST", "/api/v1/cancel/{id}", self._cancel),
+            ("POST", "/api/v1/triggers/{name}/arm", self._arming.arm),
+            ("POST", "/api/v1/triggers/{name}/hook", self._hooking.create),
+            ("GET", "/api/v1/hooks", self._hooking.listed),
+            ("POST", "/api/v1/hooks/ping", self._hooking.ping),
+            ("POST", "/api/v1/hooks/delete", self._hooking.delete),
+            ("POST", "/api/v1/recover", self._hooking.recover),
+            ("GET", "/api/v1/recovery", self._hooking.recovered),
+            ("GET", "/api/v1/triggers/{name}/secret", self._arming.secret),
         ]
-        if trusted:
-            own.append(web.get("/api/v1/triggers/{name}/secret", keyed(self._arming.secret)))
+        own = [
+            (web.get if method == "GET" else web.post)(
+                path, self._answering(handler if trusted else self._guarded(method, path, handler))
+            )
+            for method, path, handler in handlers
+            if trusted or (method, path) not in SOCKET_ONLY
+        ]
         # Whatever else is asked of these paths gets a 405 here, and is no webhook's.
         others = [web.route("*", route.path, self._answering(_only(route.method))) for route in own]
         return own + others
@@ -256,16 +260,19 @@ class Api:
         return json_response(200, {"incidents": [incident_view(each) for each in incidents]})
 
     async def _replay(self, request: web.Request) -> web.Response:
-        target = request.match_info["id"]
+        target, by = request.match_info["id"], requester(request)
         if target.startswith("evt_"):
-            return json_response(202, recorded_view(*await self._intake.replay_event(target)))
+            recorded = await self._intake.replay_event(target, by=by)
+            return json_response(202, recorded_view(*recorded))
         if target.startswith("dsp_"):
-            dispatch = await self._intake.replay_dispatch(target)
+            dispatch = await self._intake.replay_dispatch(target, by=by)
             return json_response(202, {"dispatches": [dispatch.id]})
         raise Refused(400, f"{target!r:.60} is neither an event (evt_…) nor a dispatch (dsp_…)")
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        ((target, state),) = await self._intake.cancel([request.match_info["id"]])
+        ((target, state),) = await self._intake.cancel(
+            [request.match_info["id"]], by=requester(request)
+        )
         if state is None:
             raise Refused(404, f"there is no dispatch {target!r:.100}")
         if state is not State.CANCELLED:
@@ -274,18 +281,15 @@ class Api:
 
     # Around every handler
 
-    def _with_key(self, handler: Handler, *, bearer: bool) -> Handler:
-        """``bearer`` takes the key as a bearer token as well: Prometheus sends no other header."""
+    def _guarded(self, method: str, path: str, handler: Handler) -> Handler:
+        """The handler for those alone whose key has the route's scope; a route without one is open,
+        or a fault of ours."""
+        if (method, path) in OPEN:
+            return handler
+        scope, bearer = SCOPES[method, path], path == METRICS
 
         async def checked(request: web.Request) -> web.Response:
-            key = self._api_key
-            given = request.headers.get("x-api-key", "")
-            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            if bearer and not given and scheme.lower() == "bearer":
-                given = token.strip()
-            if not _is_key(given, key):
-                why = "" if key else "API_KEY is not set, so nobody is let in over HTTP"
-                raise Refused(401, "Unauthorized", why=why or "a wrong or missing x-api-key")
+            self._admission.check(request, scope, bearer=bearer)
             return await handler(request)
 
         return checked
@@ -314,17 +318,6 @@ def _only(method: str) -> Handler:
         raise not_allowed(request, allowed)
 
     return refusing
-
-
-def _is_key(given: str, expected: Secret | None) -> bool:
-    """Compares digests, in a time that tells nothing. An unset or empty key admits nobody."""
-    if expected is None or not expected.reveal():
-        return False
-    digests = (
-        hashlib.sha256(text.encode(errors="surrogatepass")).digest()
-        for text in (given, expected.reveal())
-    )
-    return hmac.compare_digest(*digests)
 
 
 def _limit(query: Mapping[str, str]) -> int:

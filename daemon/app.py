@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from daemon.admission import Admission
 from daemon.api import Api
 from daemon.arming import Arming
 from daemon.branches import Branches
@@ -80,6 +81,7 @@ from daemon.secret import Secret
 from daemon.spec import Config, Settings
 from daemon.store import Store
 from daemon.systemd import Notifier, watchdog_seconds
+from daemon.throttle import Throttle
 from daemon.tracing import OpenTelemetry, Tracing
 from daemon.tracing import wanted as tracing_wanted
 from daemon.tracker import Tracker
@@ -297,8 +299,9 @@ async def running(
         dispatch_route = DispatchRoute(
             settings, intake.record, store, ids=ids, clock=clock, facts=facts
         )
+        throttle = Throttle()
         api = Api(
-            settings.api_key,
+            Admission(settings.every_api_key, throttle, clock=clock, elapsed=elapsed),
             dispatch_route.handle,
             arming,
             pausing,

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from daemon.admission import requester
 from daemon.asking import asked_for
 from daemon.errors import Refused
 from daemon.event import Event, FiringRecord, Paused, Verdict
@@ -25,11 +26,11 @@ class HandFiring(Protocol):
     """The door by which such firings come in."""
 
     async def fire(
-        self, name: str, at: datetime | None = None
+        self, name: str, at: datetime | None = None, *, by: str
     ) -> tuple[Event, Sequence[Verdict]]: ...
 
     async def backfill(
-        self, name: str, first: datetime, last: datetime | None, *, dry_run: bool
+        self, name: str, first: datetime, last: datetime | None, *, dry_run: bool, by: str
     ) -> Sequence[tuple[datetime, Event | FiringRecord | None]]: ...
 
 
@@ -44,7 +45,9 @@ class ByHand:
         """POST …/fire, with ``{"at": instant}`` where it is not for now."""
         name = request.match_info["name"]
         asked = await asked_for(request, ("at",))
-        event, verdicts = await self._intake.fire(name, _instant(asked, "at"))
+        event, verdicts = await self._intake.fire(
+            name, _instant(asked, "at"), by=requester(request)
+        )
         return json_response(202, {**recorded_view(event, verdicts), **self._warning(name)})
 
     async def backfill(self, request: web.Request) -> web.Response:
@@ -58,7 +61,9 @@ class ByHand:
         dry_run = asked.get("dry_run", False)
         if not isinstance(dry_run, bool):
             raise Refused(400, "`dry_run` is true or false")
-        became = await self._intake.backfill(name, first, last, dry_run=dry_run)
+        became = await self._intake.backfill(
+            name, first, last, dry_run=dry_run, by=requester(request)
+        )
         instants = [_instant_view(at, what) for at, what in became]
         return json_response(
             200 if dry_run else 202, {"cron": name, "instants": instants, **self._warning(name)}

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from daemon.admission import requester
 from daemon.body import parse_json
 from daemon.call import Call, judge_call, parse_call
 from daemon.dispatch import Dispatch, State
@@ -79,7 +80,7 @@ class DispatchRoute:
             client_ip=client_ip(request),
             received_at=now,
         )
-        event = Event(event_id, delivery)
+        event = Event(event_id, delivery, by=requester(request))
         key = _idempotency_key(signed.headers, signed.body, now)
         with self._settlements.expect(dispatch_id) as settled:
             (verdict,) = await self._record(event, [judge_call(event, call, key)])

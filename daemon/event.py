@@ -52,11 +52,13 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One Delivery or Firing, under the id by which it is stored, shown and replayed."""
+    """One Delivery or Firing, under the id by which it is stored, shown and replayed. ``by`` says
+    who asked for it, where somebody did: the name of an API key, or a user of this machine."""
 
     id: str
     cause: Delivery | Firing
     replay_of: str | None = None
+    by: str = ""
 
     @property
     def at(self) -> datetime:

@@ -35,9 +35,11 @@ class EventRecorded:
 
 @dataclass(frozen=True, slots=True)
 class DispatchAdded:
-    """A further dispatch of an event that was there already: a replay by hand, or a follow-up."""
+    """A further dispatch of an event that was there already: a replay by hand, or a follow-up.
+    ``by`` says who asked for it, where somebody did."""
 
     dispatch: Dispatch
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

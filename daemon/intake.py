@@ -97,15 +97,15 @@ class Intake:
         for incident in accounted.incidents:
             self._facts.publish(IncidentNoticed(incident))
 
-    async def fire(self, name: str, at: datetime | None = None) -> Recording:
-        """Fires a cron entry by hand: now, as if for the instant ``at`` where one is given, and not
-        before that. Where its schedule has that instant it counts as fired. Raises Refused: 404,
-        or 400 for an instant that is too far ahead."""
+    async def fire(self, name: str, at: datetime | None = None, *, by: str) -> Recording:
+        """Fires a cron entry because ``by`` asks for it: now, as if for the instant ``at`` where
+        one is given, and not before that. Where its schedule has that instant it counts as fired.
+        Raises Refused: 404, or 400 for an instant that is too far ahead."""
         cron = self._cron(name)
         now = self._clock()
         if at is not None and at > now + AHEAD_MAX:
             raise Refused(400, f"{rfc3339(at)} is more than a year ahead")
-        event, verdicts = self._judged(Firing(name, at or now, now, by_hand=True))
+        event, verdicts = self._judged(Firing(name, at or now, now, by_hand=True), by)
         if at is not None and cron.schedule.next_after(at - TICK) == at:
             for recording in await self._ledger.make_up(name, cron.schedule, [(event, verdicts)]):
                 self._tell_fired(event)
@@ -115,7 +115,7 @@ class Intake:
         return event, await self.record(event, verdicts)
 
     async def backfill(
-        self, name: str, first: datetime, last: datetime | None, *, dry_run: bool
+        self, name: str, first: datetime, last: datetime | None, *, dry_run: bool, by: str
     ) -> list[tuple[datetime, Event | FiringRecord | None]]:
         """Fires what the entry's schedule has from ``first`` to ``last`` (both included; None: now)
         and did not fire, oldest first, and counts it as fired. For each instant the event that it
@@ -153,7 +153,7 @@ class Intake:
         for start in range(0, 0 if dry_run else len(wanted), BACKFILL_BATCH):
             now = self._clock()
             some = [
-                self._judged(Firing(name, at, now, catch_up=True, by_hand=True))
+                self._judged(Firing(name, at, now, catch_up=True, by_hand=True), by)
                 for at in wanted[start : start + BACKFILL_BATCH]
             ]
             for event, verdicts in await self._ledger.make_up(name, cron.schedule, some):
@@ -173,7 +173,7 @@ class Intake:
             raise Refused(404, f"there is no cron entry {name!r:.100}; there are: {known}")
         return self._crons[name]
 
-    async def replay_event(self, event_id: str) -> Recording:
+    async def replay_event(self, event_id: str, *, by: str) -> Recording:
         """Judges a stored event again under today's config, without authentication and without
         de-duplication. Raises Refused: 404 where it is unknown, 409 where nothing of today's
         config concerns it."""
@@ -181,10 +181,10 @@ class Intake:
         if original is None:
             raise Refused(404, f"there is no event {event_id!r:.100}; it may have aged out")
         if isinstance(original.cause, Firing):
-            return await self._replay_firing(original, original.cause)
-        return await self._replay_delivery(original, original.cause)
+            return await self._replay_firing(original, original.cause, by)
+        return await self._replay_delivery(original, original.cause, by)
 
-    async def replay_dispatch(self, dispatch_id: str) -> Dispatch:
+    async def replay_dispatch(self, dispatch_id: str, *, by: str) -> Dispatch:
         """Sends the same request again under a new id. Raises Refused: 404 where it is unknown,
         409 where its request never came about."""
         original = await self._records.dispatch(dispatch_id)
@@ -199,20 +199,20 @@ class Intake:
         now = self._clock()
         dispatch = again(original, self._ids.dispatch(now), now)
         await self._ledger.add_dispatches([dispatch])
-        self._facts.publish(DispatchAdded(dispatch))
+        self._facts.publish(DispatchAdded(dispatch, by))
         return dispatch
 
-    async def cancel(self, ids: Sequence[str]) -> list[tuple[str, State | None]]:
+    async def cancel(self, ids: Sequence[str], *, by: str) -> list[tuple[str, State | None]]:
         """Cancels what is not sent yet. For each id the state that it is in now; None: unknown."""
-        results = await self._ledger.cancel(ids, self._clock(), "cancelled by hand")
+        results = await self._ledger.cancel(ids, self._clock(), f"cancelled by {by}")
         for dispatch_id, state in results:
             dispatch = await self._records.dispatch(dispatch_id)
             if state is State.CANCELLED and dispatch is not None:
                 self._facts.publish(DispatchSettled(dispatch))
         return list(results)
 
-    def _judged(self, firing: Firing) -> Recording:
-        event = Event(self._ids.event(firing.fired_at), firing)
+    def _judged(self, firing: Firing, by: str = "") -> Recording:
+        event = Event(self._ids.event(firing.fired_at), firing, by=by)
         return event, (self._judge_firing(event, firing),)
 
     def _judge_firing(self, event: Event, firing: Firing) -> Verdict:
@@ -220,16 +220,16 @@ class Intake:
             event, firing, self._crons[firing.cron], lambda: self._ids.dispatch(event.at)
         )
 
-    async def _replay_firing(self, original: Event, firing: Firing) -> Recording:
+    async def _replay_firing(self, original: Event, firing: Firing, by: str) -> Recording:
         if firing.cron not in self._crons:
             raise Refused(409, f"the cron entry {firing.cron!r} of {original.id} is gone")
         now = self._clock()
-        event = Event(self._ids.event(now), replace(firing, fired_at=now), original.id)
+        event = Event(self._ids.event(now), replace(firing, fired_at=now), original.id, by)
         return event, await self.record(event, (self._judge_firing(event, firing),))
 
-    async def _replay_delivery(self, original: Event, delivery: Delivery) -> Recording:
+    async def _replay_delivery(self, original: Event, delivery: Delivery, by: str) -> Recording:
         now = self._clock()
-        event = Event(self._ids.event(now), replace(delivery, received_at=now), original.id)
+        event = Event(self._ids.event(now), replace(delivery, received_at=now), original.id, by)
         if delivery.route == API_ENTRY:
             body = parse_json(delivery.headers, delivery.body)
             call = parse_call(

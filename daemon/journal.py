@@ -157,12 +157,18 @@ class Journal:
                             reason=verdict.reason,
                             duplicate_of=verdict.duplicate_of,
                             supersedes=", ".join(verdict.supersedes),
+                            by=event.by,
                         ),
                     )
             case DispatchAdded(dispatch=dispatch) if dispatch.replay_of is None:
                 log.info("dispatch added", dispatch_id=dispatch.id, entry=dispatch.entry)
             case DispatchAdded(dispatch=dispatch):
-                log.info("dispatch replayed", dispatch_id=dispatch.id, replay_of=dispatch.replay_of)
+                log.info(
+                    "dispatch replayed",
+                    dispatch_id=dispatch.id,
+                    replay_of=dispatch.replay_of,
+                    **_given(by=fact.by),
+                )
             case FiringAccounted(outcome=FiringOutcome.FIRED):
                 log.info("cron fired", cron=fact.cron, scheduled_at=rfc3339(fact.scheduled_at))
             case FiringAccounted(wanted=True):

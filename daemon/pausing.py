@@ -3,25 +3,20 @@ that."""
 
 from __future__ import annotations
 
-import pwd
-import socket
-import struct
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
+from daemon.admission import requester
 from daemon.asking import asked_for
 from daemon.errors import Refused
 from daemon.expressions import JSON
 from daemon.pauses import Pauses
 from daemon.spec import Config
 from daemon.views import pause_view
-from daemon.web import client_ip, json_response
+from daemon.web import json_response
 
 REASON_MAX = 500
-
-CREDENTIALS = struct.Struct("3i")
-"""The process, user and group at the other end of a Unix socket: unix(7), SO_PEERCRED."""
 
 
 class Pausing:
@@ -82,18 +77,3 @@ class Pausing:
         if len(names) != len(entries):
             raise Refused(400, "`entries` holds what is no name")
         return list(dict.fromkeys(names))
-
-
-def requester(request: web.Request) -> str:
-    """Who asks, as it is kept and shown: the user at the other end of the Unix socket, else the
-    address from which somebody called who has the key."""
-    transport = request.transport
-    connection = None if transport is None else transport.get_extra_info("socket")
-    if connection is None or connection.family != socket.AF_UNIX:
-        return f"an API key from {client_ip(request)}"
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-    _, user, _ = CREDENTIALS.unpack(raw)
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return f"user {user}"

@@ -7,10 +7,10 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ipaddress import IPv6Address
 
 from aiohttp import web
 
+from daemon.addresses import household
 from daemon.body import content_codings
 from daemon.errors import Refused
 from daemon.facts import Facts, Trouble
@@ -194,14 +194,6 @@ async def read_body(request: web.Request, limit: int) -> bytes:
         # Nobody will read this; the operator may.
         raise Refused(400, f"the connection ended after {received:,} bytes of body") from None
     return b"".join(chunks)
-
-
-def household(client: str) -> str:
-    """Who counts as one client: an IPv4 address, or the /64 network of an IPv6 address, since a
-    single customer gets at least that many."""
-    if ":" not in client:
-        return client
-    return IPv6Address(client.partition("%")[0]).exploded[:19]
 
 
 def _too_large(size: int, limit: int) -> Refused:

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from aiohttp import web
 
+from daemon.admission import requester
 from daemon.asking import asked_for
 from daemon.dispatch import Hold, State
 from daemon.errors import Refused
 from daemon.event import API_ENTRY
 from daemon.expressions import JSON
 from daemon.facts import DispatchesReleased, Facts
-from daemon.pausing import requester
 from daemon.ports import Holds
 from daemon.spec import Config
 from daemon.web import json_response

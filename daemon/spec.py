@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from daemon.addresses import AllowList, Networks
+from daemon.api_keys import OWN, ApiKey, Scope, digest
 from daemon.chain import Breaker, Guards
 from daemon.dispatch import ExpectedRun, OnAmbiguous
 from daemon.event import Overlap
@@ -203,7 +204,8 @@ class Settings:
     ``default_repository`` is ``GH_OWNER/GH_REPO`` or empty. ``database_url`` is SQLAlchemy's.
     ``public_url`` is what senders put before the daemon's paths, without a slash at its end, or
     empty. ``credentials`` has owners and repositories in lower case. ``ca_file`` holds certificate
-    authorities that are trusted beside the system's, or is empty. ``recover`` says whether missed
+    authorities that are trusted beside the system's, or is empty. ``api_keys`` are those of
+    DAEMON.yaml, beside `api_key`, which is good for everything. ``recover`` says whether missed
     deliveries of GitHub's webhooks are looked for at a start. ``heartbeat_url`` is called while all
     is well.
     """
@@ -226,6 +228,15 @@ class Settings:
     max_chain_depth: int = DEFAULT_CHAIN_DEPTH
     breaker: Breaker = DEFAULT_BREAKER
     heartbeat_url: Secret | None = None
+    api_keys: tuple[ApiKey, ...] = ()
+
+    @property
+    def every_api_key(self) -> tuple[ApiKey, ...]:
+        """All that open the daemon's own routes."""
+        if self.api_key is None or not self.api_key.reveal():
+            return self.api_keys
+        own = ApiKey(OWN, frozenset(Scope), (digest(self.api_key.reveal()),))
+        return (own, *self.api_keys)
 
     @property
     def guards(self) -> Guards:

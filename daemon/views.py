@@ -29,6 +29,7 @@ def event_view(event: Event, verdicts: Sequence[Verdict]) -> dict[str, JSON]:
         "source": event.source,
         "at": rfc3339(event.at),
         "replay_of": event.replay_of,
+        "by": event.by or None,
         "verdicts": [verdict_view(verdict) for verdict in verdicts],
     }
     if isinstance(cause, Delivery):

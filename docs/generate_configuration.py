@@ -167,6 +167,7 @@ def page() -> str:
         older("Each of `actions`", trigger["properties"]["actions"]["items"]["properties"]),
         section("DAEMON.yaml", daemon),
         section("credentials", _each(daemon["properties"]["credentials"]), 3),
+        section("api_keys", _each(daemon["properties"]["api_keys"]), 3),
     ]
     return "\n".join(parts)
 
@@ -191,8 +192,9 @@ def _notice(crons: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _each(described: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What an object says of all its values alike, under its own description."""
-    return {**described["additionalProperties"], "description": described["description"]}
+    """What an object, or an array, says of all its values alike, under its own description."""
+    each = described.get("items") or described["additionalProperties"]
+    return {**each, "description": described["description"]}
 
 
 def older(title: str, keys: Mapping[str, Any]) -> str:

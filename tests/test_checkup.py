@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jsonschema
@@ -46,6 +46,8 @@ CREDENTIAL = Credential(
 HERE = {"x-github-request-id": "1", "date": "Sun, 01 Mar 2026 12:00:00 GMT"}
 TOLD = RepositoryTold("octo/site", "main", False, False, False, {"push": True, "pull": True})
 REFUSED = b'{"message": "Resource not accessible by personal access token"}'
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def reply(
@@ -96,7 +98,7 @@ def test_any_text_can_be_held_against_the_rules(value: str) -> None:
 
 
 def examined(environ: Mapping[str, str], *entries: Mapping[str, Any]) -> list[Finding]:
-    return list(secrets.examined(config([*entries], environ={**ENVIRON, **environ})))
+    return list(secrets.examined(config([*entries], environ={**ENVIRON, **environ}), NOW))
 
 
 def test_a_secret_that_two_places_share_is_told() -> None:

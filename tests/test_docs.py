@@ -15,6 +15,7 @@ import pytest
 from typer.main import get_command
 
 from daemon import app, catching_up, dispatcher, janitor, scheduler, spec
+from daemon.admission import OPEN, SCOPES, SOCKET_ONLY
 from daemon.api import LISTED_BY_DEFAULT, LISTED_MAX, Api
 from daemon.arming import Arming
 from daemon.body import DEPTH_MAX, FORM_FIELDS_MAX
@@ -162,8 +163,15 @@ def test_the_routes_listed_are_those_that_are_served() -> None:
     )
     served = {(route.method, route.path) for route in api.routes(trusted=True)}
     text = (DOCS / "http.md").read_text(encoding="utf-8")
-    listed = set(re.findall(r"^\| `(GET|POST) (\S+)` \|", text, re.MULTILINE))
-    assert listed == {route for route in served if route[0] != "*"}
+    rows = re.findall(r"^\| `(GET|POST) (\S+)` \| (.*?) \|", text, re.MULTILINE)
+    listed = {(method, path): key for method, path, key in rows}
+    assert listed.keys() == {route for route in served if route[0] != "*"}
+    wanted = {route: f"`{scope}`" for route, scope in SCOPES.items()}
+    wanted |= dict.fromkeys(OPEN, "–")
+    wanted |= dict.fromkeys(SOCKET_ONLY, "[socket only](#the-unix-socket)")
+    assert listed == wanted
+    public = {(route.method, route.path) for route in api.routes(trusted=False)}
+    assert served - public == {*SOCKET_ONLY, *(("*", path) for _, path in SOCKET_ONLY)}
 
 
 def test_the_commands_explained_are_those_that_exist_with_all_their_options() -> None:

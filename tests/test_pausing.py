@@ -225,12 +225,12 @@ async def test_instants_of_a_paused_cron_are_missed_and_the_resume_starts_at_now
         reason = {"entries": ["secondly"], "reason": "too many"}
         status, answer = await daemon.call("POST", "/api/v1/pause", json=reason)
         assert (status, answer["paused"][0]["already"]) == (200, False)
-        assert answer["paused"][0]["by"] == "an API key from 127.0.0.1"
+        assert answer["paused"][0]["by"] == "the key API_KEY from 127.0.0.1"
         await daemon.until(missed)
         fact = next(fact for fact in daemon.seen if missed(fact))
         assert isinstance(fact, FiringAccounted)
         assert fact.wanted
-        assert fact.reason.startswith("paused by an API key from 127.0.0.1 since ")
+        assert fact.reason.startswith("paused by the key API_KEY from 127.0.0.1 since ")
         assert fact.reason.endswith(" (too many)")
         await daemon.call("POST", "/api/v1/resume", json={"entries": "all"})
         resumed = datetime.now(UTC)
@@ -287,7 +287,7 @@ async def test_the_first_pause_stands_and_says_whose_it_is(tmp_path: Path, shell
         await daemon.call("POST", "/api/v1/pause", json=paused)
         again = await shell.run("pause", "push", "other", "--reason", "mine")
         first, second = again.out.splitlines()
-        assert first.startswith("push was paused already by an API key from 127.0.0.1 since ")
+        assert first.startswith("push was paused already by the key API_KEY from 127.0.0.1 since ")
         assert first.endswith(": the runners move")
         assert second == "other is paused"
         every = await shell.run("resume", "--all")

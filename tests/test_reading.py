@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from daemon.addresses import household
 from daemon.proving import HASHED_ON_THE_LOOP
-from daemon.reading import household
 from tests.harness.door import BODY_MAX, Door, door
 from tests.harness.raw_http import Answer, Wire, ask, chunked, connected, request
 from tests.inprocess import serving

@@ -7,8 +7,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
+from daemon.api_keys import ApiKey
 from daemon.checkup.finding import Finding, fail, ok, warn
+from daemon.expressions import rfc3339
 from daemon.github_app import AppKey
 from daemon.secret import SHORTEST, Secret
 from daemon.signatures import SCHEMES
@@ -17,6 +20,7 @@ from daemon.spec import Config
 CHECK = "secret"
 FEWEST_BITS = 48
 """What the characters of a secret must come to, taken each by itself."""
+EXPIRES_SOON = timedelta(days=14)
 MAKE_ONE = "make one with `openssl rand -hex 32`, and set it here and at the sender"
 
 _KNOWN = frozenset(
@@ -37,14 +41,15 @@ _KNOWN = frozenset(
 _RUNS = "0123456789abcdefghijklmnopqrstuvwxyz" * 2 + "qwertyuiopasdfghjklzxcvbnm"
 
 
-def examined(config: Config) -> Iterator[Finding]:
+def examined(config: Config, now: datetime) -> Iterator[Finding]:
     """One finding for each secret of the config that somebody made up, and those for what several
     of them share."""
     by_value: dict[str, list[str]] = {}
     for subject, secret in _made_up(config):
         by_value.setdefault(secret.reveal(), []).append(subject)
         yield _finding(subject, secret)
-    if config.settings.api_key is None:
+    yield from _expiring(config.settings.api_keys, now)
+    if not config.settings.every_api_key:
         yield ok(
             CHECK,
             "API_KEY",
@@ -58,6 +63,16 @@ def examined(config: Config) -> Iterator[Finding]:
             others = ", ".join(each for each in shared if each != "API_KEY")
             text = f"has the same value as {others}: who knows one of them can do what both allow"
             yield warn(CHECK, "API_KEY", text, "make one of its own with `openssl rand -hex 32`")
+
+
+def _expiring(keys: Iterable[ApiKey], now: datetime) -> Iterator[Finding]:
+    for key in keys:
+        if key.expires_at is None or key.expires_at - now > EXPIRES_SOON:
+            continue
+        ended = key.expired(now)
+        text = f"{'expired' if ended else 'expires'} at {rfc3339(key.expires_at)}"
+        remedy = f"make another with `dispatchd key create {key.name}`, or take the entry out"
+        yield (fail if ended else warn)(CHECK, f"api_keys {key.name}", text, remedy)
 
 
 def weakness(value: str) -> tuple[bool, str]:

@@ -87,7 +87,7 @@ async def _examined(target: Target, loaded: Config, lacking: Sequence[Fault]) ->
     )
     found = [
         *surroundings.settings(loaded, lacking),
-        *secrets.examined(loaded),
+        *secrets.examined(loaded, _now()),
         *surroundings.daemon(status, silence),
         *surroundings.database(database, running=status is not None),
         surroundings.time_zones(zones, _now()),

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from daemon.addresses import EVERYBODY, Network, NetworkError, Networks, network
+from daemon.api_keys import OWN, ApiKey, digest
 from daemon.chain import Breaker
+from daemon.config.api_keys import ApiKeyReader
 from daemon.config.credentials import CredentialReader
 from daemon.config.findings import Findings
 from daemon.config.keyring import Keyring, SecretError
@@ -143,7 +145,11 @@ class SettingsReader:
             breaker=self._breaker(retention),
             heartbeat_url=self._heartbeat_url(),
         )
-        settings = replace(settings, credentials=self._credentials(settings))
+        settings = replace(
+            settings,
+            credentials=self._credentials(settings),
+            api_keys=self._api_keys(settings.api_key),
+        )
         self._report_unreachable(settings)
         return settings
 
@@ -168,6 +174,13 @@ class SettingsReader:
             self._keyring, settings.gh_api_url, settings.pace, settings.default_credential
         )
         return reader.read(place)
+
+    def _api_keys(self, own: Secret | None) -> tuple[ApiKey, ...]:
+        place = self._yaml.child("api_keys") if self._yaml else None
+        if place is None:
+            return ()
+        taken = {digest(own.reveal()): OWN} if own else {}
+        return tuple(ApiKeyReader(self._keyring, taken).read(place))
 
     def _report_unreachable(self, settings: Settings) -> None:
         """Tells of each of `repositories` that no credential is for, where there are any at all."""

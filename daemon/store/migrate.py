@@ -12,7 +12,7 @@ from daemon.store import schema
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest step. A database that has taken it needs no look at the others, and no library for
 them in memory, which would take 9 MB: that is nearly every start."""
 

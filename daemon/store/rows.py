@@ -68,6 +68,7 @@ def event_row(event: Event) -> dict[str, Any]:
         "source": event.source,
         "at": event.at,
         "replay_of": event.replay_of,
+        "by": event.by,
     }
     if isinstance(cause, Delivery):
         return (
@@ -119,7 +120,7 @@ def event_of(row: Row[Any], body: bytes) -> Event:
             catch_up=row.catch_up,
             by_hand=row.by_hand,
         )
-    return Event(row.id, cause, row.replay_of)
+    return Event(row.id, cause, row.replay_of, row.by)
 
 
 def firing_of(row: Row[Any]) -> FiringRecord:

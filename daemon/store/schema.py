@@ -131,6 +131,8 @@ events = Table(
     Column("scheduled_at", Instant),
     Column("catch_up", Boolean),
     Column("by_hand", Boolean),
+    # of all: who asked for it, where somebody did
+    Column("by", Text, nullable=False, server_default=""),
     Index(None, "source", "id"),
     Index(None, "at"),
 )
