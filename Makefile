@@ -9,7 +9,10 @@ DAY ?=
 FUZZ ?=
 SYSTEMD ?=
 
-.PHONY: demo test test-systemd check bench torture fuzz format clean
+# The time that packages bear: that of the commit.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --pretty=%ct 2>/dev/null || date +%s)
+
+.PHONY: demo test test-systemd dist check bench torture fuzz format clean
 
 demo: .venv/installed  ## the main job against a stand-in for GitHub; ONCE=1 ends by itself
 	@$(BIN)/python -m daemon.demo $(if $(ONCE),--once)
@@ -19,6 +22,10 @@ test: .venv/test  ## the whole suite, two tests at a time
 
 test-systemd: .venv/test  ## under a real systemd, in a container: wants root and systemd-nspawn
 	$(BIN)/python -m tests.systemd $(SYSTEMD)
+
+dist: .venv/dev  ## the sdist and the wheel, whose bytes depend on the commit alone
+	rm -rf dist
+	$(BIN)/python -m build
 
 check: .venv/dev  ## exactly what CI runs
 	$(BIN)/ruff check

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from daemon.cli import completing
 from daemon.cli.commands.program import AsJson, ConfigDir, Database, Secrets, Url, app, panel
 
 command = panel("The config")
@@ -32,7 +33,11 @@ def validate(
 def try_out(
     triggers: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TRIGGER]...", help="The trigger; with --cases, any number."),
+        typer.Argument(
+            metavar="[TRIGGER]...",
+            help="The trigger; with --cases, any number.",
+            autocompletion=completing.triggers,
+        ),
     ] = None,
     payload: Annotated[
         Path | None,
@@ -99,7 +104,10 @@ def try_out(
 @command()
 def schemes(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="One in full, as stripe.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="One in full, as stripe.", autocompletion=completing.schemes
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -138,7 +146,11 @@ def init_files(context: typer.Context, config_dir: ConfigDir = None) -> None:
 def init_trigger(
     scheme: Annotated[
         str | None,
-        typer.Argument(metavar="[SCHEME]", help="Who sends, as stripe. Without: list them."),
+        typer.Argument(
+            metavar="[SCHEME]",
+            help="Who sends, as stripe. Without: list them.",
+            autocompletion=completing.schemes,
+        ),
     ] = None,
     name: EntryName = None,
     path: Annotated[
@@ -187,7 +199,12 @@ def init_cron(
 
 @command()
 def workflow(
-    entry: Annotated[str, typer.Argument(help="The name of a trigger or a cron entry.")],
+    entry: Annotated[
+        str,
+        typer.Argument(
+            help="The name of a trigger or a cron entry.", autocompletion=completing.entries
+        ),
+    ],
     event_type: Annotated[
         str | None,
         typer.Option(metavar="TYPE", help="Only this of what it sends or starts: a type or file."),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from daemon.cli import completing
 from daemon.cli.commands.program import AsJson, ConfigDir, Database, Limit, Url, panel
 
 command = panel("What came in, and what goes out")
@@ -63,7 +64,11 @@ def events(
     event: Annotated[str | None, typer.Argument(metavar="[EVENT]", help="One, in full.")] = None,
     limit: Limit = 20,
     outcome: Annotated[
-        str | None, typer.Option(help="Only with such a verdict, as unmatched or error.")
+        str | None,
+        typer.Option(
+            help="Only with such a verdict, as unmatched or error.",
+            autocompletion=completing.outcomes,
+        ),
     ] = None,
     source: Annotated[str | None, typer.Option(help="Only of this route or cron entry.")] = None,
     refused: Annotated[
@@ -94,8 +99,20 @@ def dispatches(
         str | None, typer.Argument(metavar="[DISPATCH]", help="One, with its payload and tries.")
     ] = None,
     limit: Limit = 20,
-    state: Annotated[str | None, typer.Option(help="Only in this state, as dead.")] = None,
-    entry: Annotated[str | None, typer.Option(help="Only of this entry.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            help="Only in this state, as dead.",
+            autocompletion=completing.states,
+        ),
+    ] = None,
+    entry: Annotated[
+        str | None,
+        typer.Option(
+            help="Only of this entry.",
+            autocompletion=completing.entries,
+        ),
+    ] = None,
     tree: Annotated[
         bool, typer.Option("--tree", help="All of its chain: what it descends from, and to.")
     ] = False,
@@ -164,7 +181,13 @@ def cancel(
 @command()
 def release(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...")] = None,
-    entry: Annotated[str | None, typer.Option(help="All that is held of this entry.")] = None,
+    entry: Annotated[
+        str | None,
+        typer.Option(
+            help="All that is held of this entry.",
+            autocompletion=completing.entries,
+        ),
+    ] = None,
     config_dir: ConfigDir = None,
     database: Database = None,
     url: Url = None,

@@ -6,12 +6,16 @@ from typing import Annotated
 
 import typer
 
+from daemon.cli import completing
 from daemon.cli.commands.program import AsJson, ConfigDir, Database, Url, panel
 
 command = panel("Entries at work")
 
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Cron entries or triggers.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]...", help="Cron entries or triggers.", autocompletion=completing.entries
+    ),
 ]
 
 
@@ -54,7 +58,13 @@ def resume(
 
 @command()
 def arm(
-    trigger: Annotated[str, typer.Argument(help="The name of the trigger.")],
+    trigger: Annotated[
+        str,
+        typer.Argument(
+            help="The name of the trigger.",
+            autocompletion=completing.triggers,
+        ),
+    ],
     forget: Annotated[
         bool, typer.Option("--forget", help="Delete the secret that it has, and take another.")
     ] = False,

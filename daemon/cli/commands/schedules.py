@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from daemon.cli import completing
 from daemon.cli.commands.program import AsJson, ConfigDir, Database, Limit, Url, panel
 
 command = panel("Schedules")
@@ -16,7 +17,12 @@ After = Annotated[str | None, typer.Option(metavar="INSTANT", help="RFC 3339; de
 @command(name="next")
 def next_(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="This entry only, enabled or not.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="This entry only, enabled or not.",
+            autocompletion=completing.crons,
+        ),
     ] = None,
     config_dir: ConfigDir = None,
     after: After = None,
@@ -32,7 +38,12 @@ def next_(
 @command()
 def explain(
     expression: Annotated[
-        list[str], typer.Argument(metavar="EXPRESSION", help="In quotes; or an entry's name.")
+        list[str],
+        typer.Argument(
+            metavar="EXPRESSION",
+            help="In quotes; or an entry's name.",
+            autocompletion=completing.crons,
+        ),
     ],
     timezone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="Whose clock; default: UTC.")
@@ -75,7 +86,13 @@ def calendar(
 
 @command()
 def fire(
-    cron: Annotated[str, typer.Argument(help="The name of the cron entry.")],
+    cron: Annotated[
+        str,
+        typer.Argument(
+            help="The name of the cron entry.",
+            autocompletion=completing.crons,
+        ),
+    ],
     at: Annotated[
         str | None,
         typer.Option(
@@ -96,7 +113,13 @@ def fire(
 
 @command()
 def backfill(
-    cron: Annotated[str, typer.Argument(help="The name of the cron entry.")],
+    cron: Annotated[
+        str,
+        typer.Argument(
+            help="The name of the cron entry.",
+            autocompletion=completing.crons,
+        ),
+    ],
     first: Annotated[
         str, typer.Option("--from", metavar="INSTANT", help="The first instant, RFC 3339.")
     ],
@@ -123,10 +146,19 @@ def backfill(
 @command()
 def firings(
     cron: Annotated[
-        str | None, typer.Argument(metavar="[CRON]", help="Only of this entry.")
+        str | None,
+        typer.Argument(
+            metavar="[CRON]", help="Only of this entry.", autocompletion=completing.crons
+        ),
     ] = None,
     limit: Limit = 20,
-    outcome: Annotated[str | None, typer.Option(help="Only fired, or only missed.")] = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option(
+            help="Only fired, or only missed.",
+            autocompletion=completing.firing_outcomes,
+        ),
+    ] = None,
     before: Annotated[
         str | None, typer.Option(metavar="INSTANT", help="Only what was scheduled before.")
     ] = None,
@@ -145,7 +177,10 @@ def firings(
 @command()
 def incidents(
     entry: Annotated[
-        str | None, typer.Argument(metavar="[CRON]", help="Only of this entry.")
+        str | None,
+        typer.Argument(
+            metavar="[CRON]", help="Only of this entry.", autocompletion=completing.crons
+        ),
     ] = None,
     limit: Limit = 20,
     config_dir: ConfigDir = None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from daemon.cli import completing
 from daemon.cli.commands.program import AsJson, ConfigDir, Database, Url, app, panel
 
 PANEL = "Webhooks at GitHub"
@@ -18,7 +19,13 @@ app.add_typer(
     rich_help_panel=PANEL,
 )
 
-Trigger = Annotated[str, typer.Argument(help="The name of the trigger.")]
+Trigger = Annotated[
+    str,
+    typer.Argument(
+        help="The name of the trigger.",
+        autocompletion=completing.triggers,
+    ),
+]
 Repository = Annotated[
     str | None, typer.Option(metavar="OWNER/NAME", help="Where (default: GH_OWNER/GH_REPO).")
 ]
