@@ -61,6 +61,11 @@ class Agenda:
         return taken
 
     @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All of them, in no order."""
+        return tuple(entry for _, _, entry in self._heap)
+
+    @property
     def record_at(self) -> datetime | None:
         """When to begin to record the soonest instant; None: there is none. It comes nearer to the
         instant as the crowd is worked off."""
@@ -72,13 +77,26 @@ class Agenda:
 
 
 def entries_at(
-    crons: Sequence[CronSpec], cursors: Mapping[str, datetime], now: datetime
+    crons: Sequence[CronSpec],
+    cursors: Mapping[str, datetime],
+    now: datetime,
+    standing: Sequence[Entry] = (),
 ) -> list[Entry]:
-    """The entries that fire again, each from its cursor on; one without starts at ``now``."""
+    """The entries that fire again, each from its cursor on; one without starts at ``now``.
+    One of those that are ``standing``, with the same schedule, says when it is due next."""
     entries = []
+    before = {entry.cron.name: entry for entry in standing}
     for cron in crons:
         cursor = cursors.get(cron.name, now)
-        due_at = cron.schedule.next_after(cursor)
+        known = before.get(cron.name)
+        if (
+            known is not None
+            and known.cursor == cursor
+            and known.cron.schedule.identity == cron.schedule.identity
+        ):
+            due_at: datetime | None = known.due_at
+        else:
+            due_at = cron.schedule.next_after(cursor)
         if due_at is not None:
             entries.append(Entry(cron, cursor, due_at))
     return entries

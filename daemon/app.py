@@ -13,22 +13,17 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from daemon.admission import Admission
-from daemon.api import Api
-from daemon.arming import Arming
 from daemon.branches import Branches
-from daemon.by_hand import ByHand
 from daemon.client import Fetcher, Sessions, Teller
 from daemon.config import read_anew
 from daemon.cursors import take_up
 from daemon.deadlines import DeadlineWatch
 from daemon.dispatch import State
-from daemon.dispatch_route import DispatchRoute
 from daemon.dispatcher import Dispatcher
 from daemon.doors import address_shown, open_doors
 from daemon.errors import UsageError
@@ -49,35 +44,31 @@ from daemon.facts import (
     Trouble,
 )
 from daemon.following_up import FollowingUp
+from daemon.front import Lasting, front_of
 from daemon.github_reads import Reads
 from daemon.github_runs import heard
 from daemon.health import Health
 from daemon.heartbeat import Heartbeat
 from daemon.hook_places import HookPlaces
 from daemon.hook_ranges import RangeRefresher
-from daemon.hooking import Hooking
 from daemon.hooks_at_github import HooksAtGithub
 from daemon.ids import IdSource
-from daemon.intake import Intake
+from daemon.in_force import InForce
 from daemon.janitor import Janitor
-from daemon.lane import Lane
+from daemon.lanes import lanes_of
 from daemon.learning import Learning
 from daemon.metrics import Counting, LoopLag, Reading, Scrape
-from daemon.own_hooks import OwnUrls, apps_of, repositories_named
-from daemon.pacing import Budget, Spent
 from daemon.pauses import Pauses
-from daemon.pausing import Pausing
 from daemon.places import simulation_database
 from daemon.preflight import Preflight
-from daemon.receiver import Receiver
 from daemon.recovery import Recovery
 from daemon.redelivering import Redeliverer
 from daemon.refusals import Refusals
-from daemon.releasing import Releasing
 from daemon.reporter import Reporter
 from daemon.retry import RetryPolicy
 from daemon.scheduler import Scheduler
 from daemon.secret import Secret
+from daemon.settlements import Settlements
 from daemon.spec import Config, Settings
 from daemon.store import Store
 from daemon.systemd import Notifier, watchdog_seconds
@@ -153,7 +144,7 @@ async def running(
                 "repository (or add `credentials` to DAEMON.yaml), or try everything out with "
                 "`dispatchd run --simulate`"
             )
-        ids = IdSource()
+        in_force, ids = InForce(config), IdSource()
         counting = Counting(config, clock)
         stack.callback(facts.subscribe(counting.hear))
         refusals = Refusals(clock)
@@ -165,7 +156,7 @@ async def running(
             now=clock(),
             lane_of=settings.lane_of,
             guards=settings.guards,
-            follows=config.follows,
+            follows=in_force.follows,
         )
         stack.push_async_callback(store.close)
         tracing: Tracing | None = None
@@ -196,11 +187,8 @@ async def running(
             return read_anew(secret, surroundings.environ)
 
         github = await stack.enter_async_context(Sessions(settings, clock, reread))
-        lanes = {
-            name: Lane(name, budget)
-            for name, budget in _budgets(settings, await store.budgets()).items()
-        }
-        reads = Reads(github.ask, lanes, settings.lane_of, clock)
+        lanes = lanes_of(settings, await store.budgets())
+        reads = Reads(github.ask, lanes, in_force.lane_of, clock)
         preflight = Preflight(reads.ask)
         tracker = Tracker(store, reads, preflight, clock=clock, facts=facts)
         dispatcher = Dispatcher(
@@ -215,8 +203,7 @@ async def running(
             facts=facts,
         )
         stack.callback(facts.subscribe(lambda fact: _wake(dispatcher, fact)))
-        proving = _proving_github(config)
-        stack.callback(facts.subscribe(lambda fact: _track(tracker, proving, fact)))
+        stack.callback(facts.subscribe(lambda fact: _track(tracker, in_force, fact)))
 
         teller = await stack.enter_async_context(Teller(settings.ca_file, clock, reread))
         following_up = FollowingUp(
@@ -231,55 +218,37 @@ async def running(
         )
         stack.callback(facts.subscribe(lambda fact: _wake_follow_ups(following_up, fact)))
 
-        intake = Intake(config, store, store, ids=ids, clock=clock, facts=facts)
-        scheduler = Scheduler(
-            config.crons, taken_up.cursors, intake.account, clock, facts, paused=pauses.of
-        )
         hook_ranges = RangeRefresher(
-            github.main.hook_ranges, store, settings.gh_api_url, clock=clock, facts=facts
+            lambda known: github.main.hook_ranges(known),
+            store,
+            settings.gh_api_url,
+            clock=clock,
+            facts=facts,
         )
-        asks_for_github = _asks_for_github(config)
-        if asks_for_github:
+        if in_force.asks_for_github:
             await hook_ranges.recall()
+        hook_ranges.need(needed=in_force.asks_for_github)
         learning = Learning(store)
         await learning.load()
-        fetcher = await stack.enter_async_context(Fetcher())
-        receiver = Receiver(
-            config.triggers,
-            intake.record,
-            learning=learning,
-            fetch=fetcher.fetch,
-            hook_ranges=hook_ranges.known,
-            paused=pauses.of,
-            public_url=settings.public_url,
-            ids=ids,
-            clock=clock,
-            facts=facts,
-        )
-        arming = Arming(config.triggers, learning, clock)
-        pausing = Pausing(config, pauses, scheduler.catch_up)
-        by_hand = ByHand(intake, pauses.of)
         hooks = HooksAtGithub(github.ask, github.ask_as_app, clock)
-        hook_urls = OwnUrls(config.triggers, settings.public_url)
-        named = [*repositories_named(config), *apps_of(settings)]
-        hook_places = HookPlaces(store, hook_urls, named, facts)
+        hook_places = HookPlaces(store, in_force, facts)
         stack.callback(facts.subscribe(hook_places.hear))
+        redeliverer = Redeliverer(hooks, in_force, lanes, clock=clock)
         recovery = Recovery(
-            hooks,
-            Redeliverer(hooks, settings, dispatcher.lanes, clock=clock),
-            hook_places,
-            store,
-            hook_urls,
-            settings,
-            clock=clock,
-            facts=facts,
+            hooks, redeliverer, hook_places, store, in_force, clock=clock, facts=facts
         )
-        hooking = Hooking(config, hooks, hook_urls, hook_places, recovery)
-        releasing = Releasing(config, store, clock, facts)
+        scheduler = Scheduler(
+            config.crons,
+            taken_up.cursors,
+            lambda dues: front.intake.account(dues),
+            clock,
+            facts,
+            paused=pauses.of,
+        )
         health = Health(
-            config,
+            in_force,
             store,
-            dispatcher.lanes,
+            lanes,
             behind=scheduler.behind,
             pauses=pauses.standing,
             clock=clock,
@@ -288,42 +257,45 @@ async def running(
         )
         lag = LoopLag()
         reading = Reading(
-            config,
+            in_force,
             store,
-            dispatcher.lanes,
+            lanes,
             lag,
             pauses=pauses.standing,
             clock=clock,
             simulated=surroundings.simulate,
         )
-        dispatch_route = DispatchRoute(
-            settings, intake.record, store, ids=ids, clock=clock, facts=facts
+        settlements = Settlements(facts)
+        lasting = Lasting(
+            store=store,
+            ids=ids,
+            clock=clock,
+            elapsed=elapsed,
+            facts=facts,
+            throttle=Throttle(),
+            pauses=pauses,
+            learning=learning,
+            fetcher=await stack.enter_async_context(Fetcher()),
+            hook_ranges=hook_ranges,
+            hooks=hooks,
+            hook_places=hook_places,
+            recovery=recovery,
+            branches=Branches(store, reads, clock),
+            settlements=settlements,
+            refusals=refusals,
+            overseer=health,
+            scrape=Scrape(counting, reading).text,
         )
-        throttle = Throttle()
-        api = Api(
-            Admission(settings.every_api_key, throttle, clock=clock, elapsed=elapsed),
-            dispatch_route.handle,
-            arming,
-            pausing,
-            by_hand,
-            hooking,
-            releasing,
-            Branches(store, reads, clock),
-            intake,
-            store,
-            health,
-            refusals,
-            Scrape(counting, reading).text,
+        front = front_of(config, scheduler, lasting)
+        # What is simulated must not cover up for a daemon that is dead.
+        heartbeat = Heartbeat(
+            lambda: None if surroundings.simulate else in_force.settings.heartbeat_url,
+            teller.call,
+            health.condition,
             facts,
         )
-        # What is simulated must not cover up for a daemon that is dead.
-        heartbeat = (
-            Heartbeat(settings.heartbeat_url, teller.call, health.condition, facts)
-            if settings.heartbeat_url and not surroundings.simulate
-            else None
-        )
-        janitor = Janitor(store, settings.retention, clock=clock, facts=facts)
-        deadlines = DeadlineWatch(store, clock=clock, facts=facts)
+        janitor = Janitor(store, lambda: in_force.settings.retention, clock=clock, facts=facts)
+        deadlines = DeadlineWatch(store, wanted=lambda: in_force.alerts, clock=clock, facts=facts)
 
         reporter = Reporter(
             Notifier(surroundings.environ),
@@ -337,8 +309,8 @@ async def running(
         runners = await open_doors(
             stack,
             settings,
-            api,
-            receiver,
+            lambda: front,
+            lambda: in_force.settings.trusted_proxies,
             surroundings.environ,
             facts,
             simulated=surroundings.simulate,
@@ -355,9 +327,9 @@ async def running(
                     pauses,
                     janitor,
                     lag,
-                    *([deadlines] if any(cron.alert_after for cron in config.crons) else ()),
-                    *([hook_ranges] if asks_for_github else ()),
-                    *([heartbeat] if heartbeat else ()),
+                    deadlines,
+                    hook_ranges,
+                    heartbeat,
                     *([tracing] if tracing else ()),
                 )
             ]
@@ -388,7 +360,7 @@ async def running(
                 await dispatcher.stop(DRAIN)
                 following.cancel()
                 await following_up.stop(TOLD_AT_LAST)
-                dispatch_route.release()
+                settlements.release()
                 for runner in runners:
                     await runner.cleanup()
                 for task in beside:
@@ -407,24 +379,6 @@ def simulated(settings: Settings, api_url: str) -> Settings:
     )
 
 
-def _budgets(settings: Settings, spent: Mapping[str, Spent]) -> dict[str, Budget]:
-    """One for each credential, which goes on from what was ``spent``, and one without limits for
-    what no credential is for: there is no request then."""
-    budgets = {"": Budget(0, 0, 0)}
-    for credential in settings.all_credentials:
-        pace = credential.pace
-        budgets[credential.name] = Budget(pace.writes_per_second, pace.burst, pace.writes_per_hour)
-        if credential.name in spent:
-            budgets[credential.name].resume(spent[credential.name])
-    return budgets
-
-
-def _asks_for_github(config: Config) -> bool:
-    """Whether any trigger lets GitHub in by its addresses."""
-    allowed = (trigger.allow_from for trigger in config.triggers if trigger.enabled)
-    return any(each is not None and each.github for each in allowed)
-
-
 WAKING = EventRecorded | DispatchAdded | DispatchSettled | EntryResumed | DispatchesReleased
 """The facts after which there may be something to send."""
 
@@ -441,14 +395,7 @@ def _wake_follow_ups(following_up: FollowingUp, fact: Fact) -> None:
         following_up.wake()
 
 
-def _proving_github(config: Config) -> frozenset[str]:
-    """The triggers whose senders prove to be GitHub, by name."""
-    return frozenset(
-        trigger.name for trigger in config.triggers if trigger.auth.scheme.name == "github"
-    )
-
-
-def _track(tracker: Tracker, proving: Collection[str], fact: Fact) -> None:
+def _track(tracker: Tracker, in_force: InForce, fact: Fact) -> None:
     """Has the tracker follow what GitHub took, and hear what its webhooks tell of runs."""
     if isinstance(fact, DispatchSettled) and fact.dispatch.state is State.ACCEPTED:
         tracker.wake()
@@ -456,7 +403,7 @@ def _track(tracker: Tracker, proving: Collection[str], fact: Fact) -> None:
         return
     run = heard(fact.event.cause)
     if run is not None and any(
-        verdict.entry in proving and verdict.outcome is not Outcome.UNAUTHORIZED
+        verdict.entry in in_force.proving_github and verdict.outcome is not Outcome.UNAUTHORIZED
         for verdict in fact.verdicts
     ):
         tracker.hear(run)

@@ -28,17 +28,19 @@ class Deadlines(Protocol):
 
 
 class DeadlineWatch:
-    """Looks, and tells what was missed."""
+    """Looks while any entry has it ``wanted``, and tells what was missed."""
 
     def __init__(
         self,
         deadlines: Deadlines,
         *,
+        wanted: Callable[[], bool],
         clock: Callable[[], datetime],
         facts: Facts,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._deadlines = deadlines
+        self._wanted = wanted
         self._clock = clock
         self._facts = facts
         self._sleep = sleep
@@ -47,7 +49,8 @@ class DeadlineWatch:
         """Until cancelled."""
         while True:
             try:
-                await self.look()
+                if self._wanted():
+                    await self.look()
             except StoreError as error:
                 text = f"late firings cannot be told: {error}; trying again"
                 self._facts.publish(Trouble("deadlines", text))

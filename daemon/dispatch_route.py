@@ -17,7 +17,6 @@ from daemon.call import Call, judge_call, parse_call
 from daemon.dispatch import Dispatch, State
 from daemon.errors import Refused
 from daemon.event import API_ENTRY, DedupeKey, Delivery, Event, Outcome
-from daemon.facts import Facts
 from daemon.ids import IdSource
 from daemon.ports import Record, Records
 from daemon.reading import read_body
@@ -47,18 +46,14 @@ class DispatchRoute:
         *,
         ids: IdSource,
         clock: Callable[[], datetime],
-        facts: Facts,
+        settlements: Settlements,
     ) -> None:
         self._settings = settings
         self._record = record
         self._records = records
         self._ids = ids
         self._clock = clock
-        self._settlements = Settlements(facts)
-
-    def release(self) -> None:
-        """The daemon stops: callers who still wait are told that their dispatch is queued."""
-        self._settlements.release()
+        self._settlements = settlements
 
     async def handle(self, request: web.Request) -> web.Response:
         """Raises Refused with what is wrong with the call, StoreUnavailable where it could not be

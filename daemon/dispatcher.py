@@ -86,7 +86,7 @@ class Dispatcher:
         self._outbox = outbox
         self._send = send
         self._find = find
-        self._lanes = dict(lanes)
+        self._lanes = lanes
         self._retry = retry
         self._clock = clock
         self._watch = ClockWatch(clock, elapsed)
@@ -138,18 +138,13 @@ class Dispatcher:
                 # finds them still claimed at the next start, and takes them for unsure as well.
                 await asyncio.wait(late, timeout=STORE_PAUSE)
 
-    @property
-    def lanes(self) -> tuple[Lane, ...]:
-        """How it stands with each credential."""
-        return tuple(self._lanes.values())
-
     async def _send_due(self) -> datetime | None:
         """Starts all that may go now. Returns when to look again; None: when woken."""
         while not self._stopping:
             self._turned.set()
             self._turned = asyncio.Event()
             began, looks = False, list[datetime | None]()
-            for lane in self._lanes.values():
+            for lane in tuple(self._lanes.values()):  # a reload may come in between
                 if self._stopping:
                     return None
                 now = self._now()

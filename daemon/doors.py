@@ -13,24 +13,21 @@ from typing import Any
 from aiohttp import web
 
 from daemon.addresses import Networks
-from daemon.api import Api
+from daemon.api import Handler
 from daemon.connections import Connections, Limits
 from daemon.errors import UsageError
 from daemon.facts import Facts, Trouble
+from daemon.front import Front, Routes
 from daemon.http_server import InheritedSite, PublicSite, Runner, permitted
 from daemon.places import admin_socket
 from daemon.reading import ROOM, Room
-from daemon.receiver import Receiver
 from daemon.spec import Settings
 from daemon.systemd import inherited_sockets
-from daemon.web import NOBODY, SIMULATION_HEADER, TRUSTED, encourage, error_response, http_log
+from daemon.web import SIMULATION_HEADER, TRUSTED, encourage, error_response, http_log, nobody
 
 PUBLIC = Limits()
 ADMINS = Limits(connections=64)
 """The admins' door has limits and room of its own: what befalls the public one does not shut it."""
-
-ANYTHING = "/{path:(?s:.*)}"
-"""A route's pattern for every path that there can be, with a line feed in it as well."""
 
 HANDLER_GRACE = 1.0
 """Seconds that requests still being answered get after that."""
@@ -39,8 +36,8 @@ HANDLER_GRACE = 1.0
 async def open_doors(
     stack: AsyncExitStack,
     settings: Settings,
-    api: Api,
-    receiver: Receiver,
+    front: Callable[[], Front],
+    trusted_proxies: Callable[[], Networks],
     environ: Mapping[str, str],
     facts: Facts,
     *,
@@ -53,13 +50,11 @@ async def open_doors(
     limits = replace(PUBLIC, connections=permitted(PUBLIC.connections))
     public = await _runner(
         stack,
-        api,
+        lambda: front().public,
         facts,
         headers,
         limits,
-        trusted=False,
-        receiver=receiver,
-        trusted_proxies=settings.trusted_proxies,
+        trusted_proxies=trusted_proxies,
     )
     host, port = settings.listen
     handed_over = inherited_sockets(environ)
@@ -79,7 +74,7 @@ async def open_doors(
             Trouble("admin socket", "its path is too long for a socket; use --url and API_KEY")
         )
         return [public]
-    private = await _runner(stack, api, facts, headers, ADMINS, trusted=True)
+    private = await _runner(stack, lambda: front().private, facts, headers, ADMINS)
     # The database's lock is ours, so a socket that is still there belongs to nobody.
     if socket.exists() and not socket.is_socket():
         raise UsageError(f"{socket} is to be the admin socket and is another file; move it away")
@@ -98,14 +93,12 @@ async def open_doors(
 
 async def _runner(
     stack: AsyncExitStack,
-    api: Api,
+    routes: Callable[[], Routes],
     facts: Facts,
     headers: Mapping[str, str],
     limits: Limits,
     *,
-    trusted: bool,
-    receiver: Receiver | None = None,
-    trusted_proxies: Networks = NOBODY,
+    trusted_proxies: Callable[[], Networks] = nobody,
 ) -> web.AppRunner:
     @web.middleware
     async def guarding(
@@ -127,11 +120,9 @@ async def _runner(
     app[TRUSTED] = trusted_proxies
     if headers:  # else a coroutine for each answer would do nothing
         app.on_response_prepare.append(mark)
-    routes = api.routes(trusted=trusted)
-    routes.append(web.route("*", ANYTHING, receiver.handle if receiver else api.nowhere))
     app.add_routes(
-        web.route(each.method, each.path, each.handler, expect_handler=encourage, **each.kwargs)
-        for each in routes
+        web.route(*key, _in_force(routes, key), expect_handler=encourage, **route.options)
+        for key, route in routes().items()
     )
     runner = Runner(
         app,
@@ -144,6 +135,15 @@ async def _runner(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     return runner
+
+
+def _in_force(routes: Callable[[], Routes], key: tuple[str, str]) -> Handler:
+    """Gives each request to the handler of the route that is in force when it comes."""
+
+    async def handle(request: web.Request) -> web.Response:
+        return await routes()[key].handler(request)
+
+    return handle
 
 
 def address_shown(address: Any) -> str:

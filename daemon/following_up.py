@@ -77,14 +77,6 @@ class FollowingUp:
         facts: Facts,
         simulated: bool = False,
     ) -> None:
-        entries: list[CronSpec | TriggerSpec] = [*config.crons, *config.triggers]
-        self._entries = {entry.name: entry for entry in entries}
-        self._limits: dict[Secret, set[Limit]] = defaultdict(set)
-        self._wanted = False
-        for spec in (follow_up_of(entry, cause) for entry in entries for cause in Cause):
-            self._wanted = self._wanted or spec is not None
-            if isinstance(spec, NoticeSpec) and spec.url is not None:
-                self._limits[spec.url].add((spec.max, spec.per))
         self._book = book
         self._tell = tell
         self._ids = ids
@@ -96,20 +88,40 @@ class FollowingUp:
         self._telling: dict[Secret, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
         self._broken: BaseException | None = None
+        self.adopt(config)
+
+    def adopt(self, config: Config) -> None:
+        """From now on what is owed is done as this config wants it."""
+        entries: list[CronSpec | TriggerSpec] = [*config.crons, *config.triggers]
+        limits: dict[Secret, set[Limit]] = defaultdict(set)
+        self._wanted = False
+        for spec in (follow_up_of(entry, cause) for entry in entries for cause in Cause):
+            self._wanted = self._wanted or spec is not None
+            if isinstance(spec, NoticeSpec) and spec.url is not None:
+                limits[spec.url].add((spec.max, spec.per))
+        self._entries, self._limits = {entry.name: entry for entry in entries}, limits
+        # A URL that nobody is asked to tell any more is forgotten; the book knows what went there.
+        self._paces = {
+            url: pace
+            for url, pace in self._paces.items()
+            if pace.limits == frozenset(limits.get(url, ()))
+        }
+        self.wake()
 
     def wake(self) -> None:
         """There may be something to do."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Until cancelled; where no entry wants follow-ups, until nothing of before is owed."""
+        """Until cancelled. Where no entry wants follow-ups nothing is asked of the book, once there
+        is nothing left of before."""
         while self._broken is None:
             self._woken.clear()
             try:
                 owed = await self.look()
                 if not self._wanted:
                     if not owed:
-                        return
+                        await self._woken.wait()
                     continue
             except StoreError as error:
                 self._tell_of(error)
@@ -192,7 +204,7 @@ class FollowingUp:
         await self._book.change_follow_ups(
             [replace(each.owed.follow_up, wake_at=leased) for each in asked]
         )
-        pace = await self._pace(url)
+        pace = await self._pace(url, asked)
         room = pace.room(self._clock())
         alone = len(asked) if len(asked) <= room else max(0, room - 1)
         messages = [[each] for each in asked[:alone]]
@@ -242,10 +254,12 @@ class FollowingUp:
                 self._facts.publish(FollowUpSettled(each))
         return failed is None
 
-    async def _pace(self, url: Secret) -> TellingPace:
+    async def _pace(self, url: Secret, asked: Sequence[Asked]) -> TellingPace:
         """The URL's own; what went there before a restart counts."""
         if url not in self._paces:
-            pace = TellingPace(self._limits[url])
+            # Where a reload took the URL away meanwhile, those who asked still say how often.
+            limits = self._limits[url] or {(each.spec.max, each.spec.per) for each in asked}
+            pace = TellingPace(limits)
             for at in await self._book.told(url.reference, self._clock() - pace.remembered):
                 pace.count(at)
             self._paces[url] = pace

@@ -3,6 +3,7 @@ share of each credential's requests, and nothing is asked while GitHub wants us 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -40,7 +41,9 @@ class Reads:
         self._lanes = lanes
         self._lane_of = lane_of
         self._clock = clock
-        self._budgets = {name: Budget(PER_HOUR / 3600, BURST, PER_HOUR) for name in lanes}
+        self._budgets: dict[str, Budget] = defaultdict(
+            lambda: Budget(PER_HOUR / 3600, BURST, PER_HOUR)
+        )
         self.counted = 0
         """How many requests counted against GitHub's limits."""
 

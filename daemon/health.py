@@ -3,7 +3,7 @@ status``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,9 +12,9 @@ from daemon.errors import StoreError
 from daemon.event import Pause
 from daemon.expressions import rfc3339
 from daemon.facts import Facts, Trouble
+from daemon.in_force import InForce
 from daemon.lane import Lane
 from daemon.ports import Condition, Records
-from daemon.spec import Config
 from daemon.views import pause_view
 
 FRESH = timedelta(seconds=1)
@@ -37,9 +37,9 @@ class Health:
 
     def __init__(
         self,
-        config: Config,
+        in_force: InForce,
         records: Records,
-        lanes: Sequence[Lane],
+        lanes: Mapping[str, Lane],
         *,
         behind: Callable[[], timedelta],
         pauses: Mapping[str, Pause],
@@ -47,7 +47,7 @@ class Health:
         facts: Facts,
         simulated: bool,
     ) -> None:
-        self._config = config
+        self._in_force = in_force
         self._records = records
         self._lanes = lanes
         self._behind = behind
@@ -73,7 +73,7 @@ class Health:
         due: datetime | None = None
         try:
             await self._records.ping()
-            due = await self._records.due_since([lane.name for lane in self._lanes])
+            due = await self._records.due_since(list(self._lanes))
         except StoreError as error:
             self._facts.publish(Trouble("store", str(error)))
             reasons.append("the database does not take writes; the daemon's log says why")
@@ -81,10 +81,11 @@ class Health:
         if (behind := self._behind()) > SCHEDULES_LATE:
             reasons.append(f"no cron instant was looked for in {_span(behind)}; the log says why")
         now = self._clock()
-        away = max((now - at for each in self._lanes if (at := each.outage.since)), default=None)
+        outages = (lane.outage.since for lane in self._lanes.values())
+        away = max((now - at for at in outages if at), default=None)
         if away is not None and away > GITHUB_AWAY:
             reasons.append(f"GitHub has not been reached for {_span(away)}")
-        if any(lane.refused for lane in self._lanes):
+        if any(lane.refused for lane in self._lanes.values()):
             reasons.append("GitHub does not take a credential; `dispatchd status` says which")
         if due is not None and now - due > OVERDUE:
             text = f"dispatches have been due for {_span(now - due)}: more comes in than may go out"
@@ -96,7 +97,7 @@ class Health:
         came in; nothing is sent under one of the credentials before its ``limited_until``, which
         GitHub imposed, and the latest of these stands at the top; ``incidents`` counts all that
         there ever were."""
-        now = self._clock()
+        now, config = self._clock(), self._in_force.config
         condition = await self.condition()
         oldest = await self._records.oldest_waiting()
         credentials = self._credentials()
@@ -108,8 +109,8 @@ class Health:
             "uptime": round((now - self._started_at).total_seconds()),
             "ready": condition.ready,
             "reasons": list(condition.reasons),
-            "github": self._config.settings.gh_api_url,
-            "repository": self._config.settings.default_repository,
+            "github": config.settings.gh_api_url,
+            "repository": config.settings.default_repository,
             "dispatches": {k.value: n for k, n in (await self._records.counts()).items()},
             "oldest_waiting": rfc3339(oldest) if oldest else None,
             "limited_until": max(limits, default=None),
@@ -120,7 +121,7 @@ class Health:
                     "path": trigger.path,
                     "enabled": trigger.enabled,
                 }
-                for trigger in self._config.triggers
+                for trigger in config.triggers
             ],
             "crons": [
                 {
@@ -132,7 +133,7 @@ class Health:
                     if cron.enabled and (at := cron.schedule.next_after(now))
                     else None,
                 }
-                for cron in self._config.crons
+                for cron in config.crons
             ],
             "pauses": [
                 {"entry": entry, **pause_view(pause)} for entry, pause in self._pauses.items()
@@ -141,13 +142,13 @@ class Health:
                 {"entry": entry, "kind": kind.value, "instants": count}
                 for (entry, kind), count in sorted((await self._records.incident_counts()).items())
             ],
-            "warnings": list(self._config.warnings),
+            "warnings": list(config.warnings),
         }
 
     def _credentials(self) -> list[dict[str, Any]]:
         now = self._clock()  # of this very moment: a budget takes an older one for a clock set back
         views = []
-        for lane in self._lanes:
+        for lane in self._lanes.values():
             limited = lane.budget.blocked_until(now)
             view = {
                 "name": lane.name,

@@ -21,7 +21,7 @@ class Heartbeat:
 
     def __init__(
         self,
-        url: Secret,
+        url: Callable[[], Secret | None],
         call: Callable[[Secret], Awaitable[None]],
         condition: Callable[[], Awaitable[Condition]],
         facts: Facts,
@@ -39,12 +39,15 @@ class Heartbeat:
             await asyncio.sleep(EVERY)
 
     async def beat(self) -> None:
-        """Calls once, if all is well."""
+        """Calls once, if all is well and there is a URL."""
+        url = self._url()
+        if url is None:
+            return
         reasons = (await self._condition()).reasons
         why = f"is not called, since {reasons[0]}" if reasons else ""
         if not reasons:
             try:
-                await self._call(self._url)
+                await self._call(url)
             except NotTold as error:
                 why = f"was called in vain: {error}"
         if why and not self._silent:

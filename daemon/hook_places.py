@@ -4,7 +4,7 @@ deliveries have come from."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -13,7 +13,8 @@ import orjson
 from daemon.errors import StoreError
 from daemon.event import Delivery, Outcome
 from daemon.facts import EventRecorded, Fact, Facts, Trouble
-from daemon.own_hooks import OwnUrls, place_of
+from daemon.in_force import InForce
+from daemon.own_hooks import place_of
 
 HEARD_MAX = 1000
 """Webhooks from which it is learned where they are set up, in one run of the daemon."""
@@ -38,17 +39,16 @@ class Shelf(Protocol):
 class HookPlaces:
     """Places are repositories (``owner/name``) and organisations, of which case says nothing."""
 
-    def __init__(self, shelf: Shelf, urls: OwnUrls, named: Sequence[str], facts: Facts) -> None:
+    def __init__(self, shelf: Shelf, in_force: InForce, facts: Facts) -> None:
         self._shelf = shelf
-        self._urls = urls
-        self._named = named
+        self._in_force = in_force
         self._facts = facts
         self._heard: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def all(self) -> list[str]:
         """All that are known, each once. Raises StoreUnavailable."""
-        return _each_once([*self._named, *await self._shelf.hook_places()])
+        return _each_once([*self._in_force.hook_places, *await self._shelf.hook_places()])
 
     async def looked_through(self) -> dict[str, datetime | None]:
         """By the place in lower case, up to when its deliveries were looked through. Raises
@@ -73,8 +73,9 @@ class HookPlaces:
         hook = delivery.headers.get("x-github-hook-id", "")[:20]
         if not hook or hook in self._heard or len(self._heard) >= HEARD_MAX:
             return
+        ours = self._in_force.hook_urls.names
         if not any(
-            each.entry in self._urls.names and each.outcome is not Outcome.UNAUTHORIZED
+            each.entry in ours and each.outcome is not Outcome.UNAUTHORIZED
             for each in fact.verdicts
         ):
             return

@@ -68,6 +68,14 @@ class RangeRefresher:
         self._ranges: HookRanges | None = None
         self._networks: Networks | None = None
         self._failures = 0
+        self._needed = asyncio.Event()
+
+    def need(self, *, needed: bool) -> None:
+        """Says whether any trigger asks for them. While none does, GitHub is not asked."""
+        if needed:
+            self._needed.set()
+        else:
+            self._needed.clear()
 
     def known(self) -> Networks | None:
         """GitHub's networks; None where they were never told."""
@@ -85,6 +93,7 @@ class RangeRefresher:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
+            await self._needed.wait()
             if self._due():
                 await self._refresh()
             await self._sleep(self._pause())

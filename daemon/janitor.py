@@ -34,7 +34,7 @@ class Janitor:
     def __init__(
         self,
         archive: Archive,
-        retention: timedelta,
+        retention: Callable[[], timedelta],
         *,
         clock: Callable[[], datetime],
         facts: Facts,
@@ -55,7 +55,7 @@ class Janitor:
 
     async def clean(self) -> int:
         """One round; returns how many events it removed."""
-        before = self._clock() - self._retention
+        before = self._clock() - self._retention()
         removed = 0
         while count := await self._archive.prune(before, BATCH):
             removed += count

@@ -14,11 +14,11 @@ from daemon.facts import Facts, Trouble
 from daemon.github_hooks import Hook
 from daemon.hook_places import HookPlaces
 from daemon.hooks_at_github import Denied, HooksAtGithub, NotNow, until_of
-from daemon.own_hooks import OwnUrls, credential_at
+from daemon.in_force import InForce
+from daemon.own_hooks import credential_at
 from daemon.recovery_report import HookReport, Order, Report
 from daemon.redelivering import Redeliverer
 from daemon.redelivery import missed, spans, start_of, without
-from daemon.spec import Settings
 
 SETTLE = 5.0
 """Seconds after the start before anything is asked for: what stands in front of the daemon has to
@@ -54,8 +54,8 @@ class Arrivals(Protocol):
 
 
 class Recovery:
-    """Looks through the webhooks in ``places`` whose URL is one of ``urls``. ``last`` is how the
-    last look went, or goes."""
+    """Looks through the webhooks in ``places`` whose URL is one of the config's. ``last`` is how
+    the last look went, or goes."""
 
     def __init__(
         self,
@@ -63,8 +63,7 @@ class Recovery:
         redeliverer: Redeliverer,
         places: HookPlaces,
         arrivals: Arrivals,
-        urls: OwnUrls,
-        settings: Settings,
+        in_force: InForce,
         *,
         clock: Callable[[], datetime],
         facts: Facts,
@@ -74,8 +73,7 @@ class Recovery:
         self._redeliverer = redeliverer
         self._places = places
         self._arrivals = arrivals
-        self._urls = urls
-        self._settings = settings
+        self._in_force = in_force
         self._clock = clock
         self._facts = facts
         self._sleep = sleep
@@ -85,7 +83,7 @@ class Recovery:
 
     async def run(self) -> None:
         """The look at the start, which comes to an end. Never raises."""
-        if not self._urls.any or not self._settings.recover:
+        if not self._in_force.hook_urls.any or not self._in_force.settings.recover:
             return
         await self._sleep(SETTLE)
         order, pause = Order(), FIRST_PAUSE
@@ -104,7 +102,7 @@ class Recovery:
     def begin(self, order: Order) -> Report:
         """Starts a look, which goes on by itself. Raises Refused (409) while another one goes on,
         or where no webhook could be known as ours."""
-        if not self._urls.any:
+        if not self._in_force.hook_urls.any:
             raise Refused(
                 409,
                 "no webhook of GitHub's can be known as ours: that takes an enabled trigger with "
@@ -135,7 +133,7 @@ class Recovery:
                 through = await self._places.looked_through()
                 lanes: dict[str, list[str]] = defaultdict(list)
                 for place in places:
-                    credential = credential_at(self._settings, place)
+                    credential = credential_at(self._in_force.settings, place)
                     if credential is not None:
                         lanes[credential.name].append(place)
                     elif report.order.places:
@@ -180,7 +178,7 @@ class Recovery:
                 return [
                     await self._looked_at(hook, since, report)
                     for hook in await self._github.of(place)
-                    if hook.active and self._urls.behind(hook.url)
+                    if hook.active and self._in_force.hook_urls.behind(hook.url)
                 ]
             except NotNow as error:
                 refusal = error
@@ -192,7 +190,7 @@ class Recovery:
         found = missed(deliveries, since, with_refused=report.order.refused)
         have: Collection[str] = ()
         if found.again:
-            routes = {trigger.path for trigger in self._urls.behind(hook.url)}
+            routes = {trigger.path for trigger in self._in_force.hook_urls.behind(hook.url)}
             guids = {each.guid for each in found.again}
             have = await self._arrivals.delivered(guids, routes, spans(found.again))
         return HookReport(hook, since, len(deliveries), without(found, have), len(have), whole)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
 from daemon.github_hooks import Hook, HookDelivery
 from daemon.hooks_at_github import HooksAtGithub, NotNow, until_of
+from daemon.in_force import InForce
 from daemon.lane import Lane
 from daemon.own_hooks import credential_at
 from daemon.pacing import Budget
-from daemon.spec import Pace, Settings
+from daemon.spec import Pace
 
 SHARE = 2
 """Redeliveries take at most this part of what a credential may write in an hour: nearly each of
@@ -29,31 +30,36 @@ class Redeliverer:
     def __init__(
         self,
         github: HooksAtGithub,
-        settings: Settings,
-        lanes: Sequence[Lane],
+        in_force: InForce,
+        lanes: Mapping[str, Lane],
         *,
         clock: Callable[[], datetime],
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._github = github
-        self._settings = settings
-        self._lanes = {lane.name: lane for lane in lanes}
-        self._shares = {each.name: _share(each.pace) for each in settings.all_credentials}
+        self._in_force = in_force
+        self._lanes = lanes
+        self._shares: dict[tuple[str, Pace], Budget] = {}
         self._clock = clock
         self._sleep = sleep
 
     async def ask_for(self, hook: Hook, delivery: HookDelivery) -> None:
         """Waits for its turn, and for the end of rate limits. Raises Denied, and FetchError for
         what may work later, or was heard perhaps."""
-        credential = credential_at(self._settings, hook.place)
-        lane = credential.name if credential else ""
         while True:
-            await self._turn(self._lanes[lane], self._shares[lane])
+            credential = credential_at(self._in_force.settings, hook.place)
+            lane = self._lanes[credential.name if credential else ""]
+            await self._turn(
+                lane, self._share(lane.name, credential.pace if credential else Pace())
+            )
             try:
                 return await self._github.redeliver(hook, delivery)
             except NotNow as error:
                 now = self._clock()
-                self._lanes[lane].budget.throttle(now, until_of(error, now))
+                lane.budget.throttle(now, until_of(error, now))
+
+    def _share(self, name: str, pace: Pace) -> Budget:
+        return self._shares.setdefault((name, pace), _share(pace))
 
     async def wait_until(self, instant: datetime) -> None:
         """Until the clock shows the instant, or later."""

@@ -4,14 +4,15 @@ hands it over to be recorded. What was not recorded stays owed."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.events import EVENT_JOB_EXECUTED, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from daemon.agenda import FEW, Agenda, entries_at
+from daemon.agenda import FEW, Agenda, Entry, entries_at
 from daemon.catching_up import ON_TIME, at_rest
 from daemon.event import Due, Paused
 from daemon.facts import Facts, Trouble
@@ -140,6 +141,22 @@ class Scheduler:
         await self._begun.wait()
         async with self._accounting:
             await self._account_due()
+
+    @asynccontextmanager
+    async def standing_still(self) -> AsyncIterator[tuple[Entry, ...]]:
+        """All that is owed up to now is accounted for, and nothing more until the context ends.
+        Gives the entries on the agenda. Raises what ``account`` does."""
+        await self._begun.wait()
+        async with self._accounting:
+            await self._account_due()
+            yield self._agenda.entries
+
+    def adopt(self, entries: Sequence[Entry]) -> None:
+        """Puts these on the agenda in place of what is there, while the scheduler stands still."""
+        self._agenda = Agenda()
+        self._agenda.put(entries)
+        if self._scheduler.running and not self._stopping:
+            self._scheduler.reschedule_job(JOB, trigger=self._trigger)
 
     def _at_rest(self, due: Due) -> Due:
         """The due, whose entry may have been paused since it was worked out."""

@@ -20,7 +20,7 @@ class TellingPace:
     ``remembered`` counts towards none."""
 
     def __init__(self, limits: Collection[Limit]) -> None:
-        self._limits = limits
+        self.limits = frozenset(limits)
         self.remembered = max(per for _, per in limits)
         self._sent: deque[datetime] = deque()
         self._failures = 0
@@ -36,12 +36,12 @@ class TellingPace:
             return 0
         while self._sent and not now - self.remembered < self._sent[0] <= now:
             self._sent.popleft()
-        return max(0, min(most - self._within(now, per) for most, per in self._limits))
+        return max(0, min(most - self._within(now, per) for most, per in self.limits))
 
     def free_at(self, now: datetime) -> datetime:
         """When there is room again at the earliest."""
         free = [max(now, self._closed_until)]
-        for most, per in self._limits:
+        for most, per in self.limits:
             if self._within(now, per) >= most:
                 free.append(self._sent[-most] + per)
         # One that asks for longer is looked at in between.

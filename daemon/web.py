@@ -4,7 +4,7 @@ JSON, refusals, and what an HTTP server's log becomes."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
@@ -33,11 +33,16 @@ class Crowded(Refused):
         )
 
 
-TRUSTED = web.AppKey("trusted", Networks)
-"""Under which an application holds the proxies whose word on their clients it takes."""
+TRUSTED = web.AppKey[Callable[[], Networks]]("trusted")
+"""Under which an application tells the proxies whose word on their clients it takes."""
 
 
-NOBODY = Networks()
+_NOBODY = Networks()
+
+
+def nobody() -> Networks:
+    """Where no proxy is believed."""
+    return _NOBODY
 
 
 def headers_of(request: web.Request) -> dict[str, str]:
@@ -64,7 +69,7 @@ def signed_request(request: web.Request, body: bytes, url: str = "") -> Request:
 def client_ip(request: web.Request) -> str:
     """The client's address: the peer's, or what trusted proxies say; empty over the Unix socket."""
     peer = request.remote or ""
-    trusted = request.app.get(TRUSTED, NOBODY)
+    trusted = request.app.get(TRUSTED, nobody)()
     # An IPv4 address in its IPv6 form is read below.
     if not trusted.networks and not peer.startswith("::"):
         return peer
@@ -76,7 +81,7 @@ def url_of(request: web.Request, public_url: str) -> str:
     target = request.raw_path  # with its query, as sent
     if public_url:
         return called_url(public_url, "", "", {}, target, proxied=False)
-    trusted = request.app.get(TRUSTED, NOBODY)
+    trusted = request.app.get(TRUSTED, nobody)()
     proxied = bool(trusted.networks) and trusted.contains(request.remote or "")
     headers = headers_of(request) if proxied else {}
     return called_url(

@@ -490,14 +490,29 @@ class TestFailures:
         assert (await world.follow_up(1)).state is Standing.NOTIFIED
 
 
-async def test_where_nobody_wants_any_what_was_owed_is_settled_and_the_loop_ends(
+async def test_where_nobody_wants_any_what_was_owed_is_settled_and_no_more_is_asked(
     world: World,
 ) -> None:
+    """Until a config is adopted in which somebody does."""
     await world.dead(1)
+    wanting = world.config
     world.config = replace(world.config, crons=(), triggers=())
     world.restart()
-    await asyncio.wait_for(world.loop.run(), 5)
-    assert (await world.follow_up(1)).state is Standing.NOTHING
+    looks = asyncio.Queue[int]()
+    look = world.loop.look
+
+    async def looked() -> int:
+        looks.put_nowait(seen := await look())
+        return seen
+
+    world.loop.look = looked  # type: ignore[method-assign]
+    running = asyncio.create_task(world.loop.run())
+    async with asyncio.timeout(5):
+        assert [await looks.get(), await looks.get()] == [1, 0]
+        assert (await world.follow_up(1)).state is Standing.NOTHING
+        world.loop.adopt(wanting)
+        await looks.get()
+    running.cancel()
 
 
 async def test_an_error_that_nobody_foresaw_ends_the_loop_and_is_raised(world: World) -> None:

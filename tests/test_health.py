@@ -18,6 +18,7 @@ from daemon.errors import StoreUnavailable
 from daemon.facts import AttemptMade, Fact, Facts, Trouble
 from daemon.health import Health
 from daemon.heartbeat import Heartbeat
+from daemon.in_force import InForce
 from daemon.lane import Lane
 from daemon.notice import NotTold
 from daemon.pacing import Budget
@@ -101,9 +102,9 @@ class Looked:
     def __post_init__(self) -> None:
         records: Any = self
         self.health = Health(
-            config(),
+            InForce(config()),
             records,
-            [self.lane],
+            {self.lane.name: self.lane},
             behind=lambda: self.behind,
             pauses={},
             clock=lambda: self.now,
@@ -215,7 +216,8 @@ async def test_a_heart_that_does_not_beat_is_told_once_and_without_its_url() -> 
     async def look() -> Condition:
         return condition
 
-    beating = Heartbeat(Secret("https://hc.example.com/1", "env:BEAT"), call, look, facts)
+    url: Secret | None = Secret("https://hc.example.com/1", "env:BEAT")
+    beating = Heartbeat(lambda: url, call, look, facts)
     for _ in range(3):
         await beating.beat()
     condition = Condition(True, ("GitHub has not been reached for 3 min",))

@@ -212,6 +212,7 @@ class Days:
         self.refresher = RangeRefresher(
             self.fetch, self.shelf, SOURCE, clock=lambda: self.now, facts=facts, sleep=self.sleep
         )
+        self.refresher.need(needed=True)
 
     async def fetch(self, known: HookRanges | None) -> HookRanges:
         self.asked.append(((self.now - T0).total_seconds(), known))

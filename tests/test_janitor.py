@@ -29,7 +29,7 @@ async def test_events_go_when_they_are_older_than_the_retention(
             at = NOW - timedelta(days=age, hours=1)
             event = Event(f"evt_{age}", Firing("c", at, at))
             await store.record(event, [Verdict("c", Outcome.UNMATCHED)])
-        cleaner = Janitor(store, timedelta(days=5), clock=lambda: NOW, facts=Facts())
+        cleaner = Janitor(store, lambda: timedelta(days=5), clock=lambda: NOW, facts=Facts())
         assert await cleaner.clean() == 5
         assert [event.id for event in await store.events(100)] == [
             f"evt_{n}" for n in (4, 3, 2, 1, 0)
@@ -56,7 +56,8 @@ async def test_a_store_that_is_away_is_told_and_tried_again(
 
     facts, heard = Facts(), list[Fact]()
     facts.subscribe(heard.append)
-    task = asyncio.create_task(Janitor(Away(), timedelta(1), clock=lambda: NOW, facts=facts).run())
+    away = Janitor(Away(), lambda: timedelta(1), clock=lambda: NOW, facts=facts)
+    task = asyncio.create_task(away.run())
     await rounds.wait()
     task.cancel()
     assert Trouble("janitor", "disk full; trying again later") in heard

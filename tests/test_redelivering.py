@@ -12,6 +12,7 @@ import pytest
 from daemon.github import Question, Reply
 from daemon.github_hooks import Hook, HookDelivery
 from daemon.hooks_at_github import Denied, HooksAtGithub
+from daemon.in_force import InForce
 from daemon.lane import Lane
 from daemon.pacing import Budget
 from daemon.redelivering import Redeliverer
@@ -31,13 +32,13 @@ class Stage:
         self.clock = Clock()
         self.asked: list[datetime] = []
         self._answers: Iterator[tuple[int, bytes]] = iter(answers)
-        settings = config((), (), {**ENVIRON, **environ}).settings
-        pace = settings.pace
+        in_force = InForce(config((), (), {**ENVIRON, **environ}))
+        pace = in_force.settings.pace
         budget = Budget(pace.writes_per_second, pace.burst, pace.writes_per_hour)
         self.lane = Lane("GH_TOKEN", budget)
         hooks = HooksAtGithub(self._ask, self._ask, self.clock)
         self.redeliverer = Redeliverer(
-            hooks, settings, [self.lane], clock=self.clock, sleep=self._sleep
+            hooks, in_force, {self.lane.name: self.lane}, clock=self.clock, sleep=self._sleep
         )
 
     async def ask_for(self, count: int) -> None:

@@ -3,8 +3,9 @@ repository."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -16,35 +17,87 @@ from daemon.errors import FetchError
 from daemon.github import Failed, Question, Reply
 from daemon.spec import Credential, Settings
 
+RETIRED_AFTER = 90.0
+"""Seconds for which a session that is not used any more stays open: longer than any request takes,
+redirects and all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The sessions for some settings, open: to be adopted, or else closed again. ``begun`` are
+    those that were not open before."""
+
+    settings: Settings
+    sessions: Mapping[str, GitHub]
+    begun: Sequence[GitHub]
+
+    async def close(self) -> None:
+        for session in self.begun:
+            await session.__aexit__()
+
 
 class Sessions:
     """They are open for as long as the context lasts. ``reread`` follows a secret's reference once
-    more. Raises UsageError for a token or a proxy that can never work."""
+    more. Entering raises UsageError for a token or a proxy that can never work."""
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime], reread: Reread) -> None:
         self._settings = settings
         self._clock = clock
-        tls = trusting(settings.ca_file)
-        self._sessions = {
-            credential.name: GitHub(
-                credential.api_url,
-                credential.key,
-                clock,
-                reread=reread,
-                tls=tls,
-                api_version=settings.api_version,
-            )
-            for credential in settings.all_credentials
-        }
-        self._stack = AsyncExitStack()
+        self._reread = reread
+        self._sessions: Mapping[str, GitHub] = {}
+        self._retiring: dict[asyncio.Task[None], GitHub] = {}
 
     async def __aenter__(self) -> Self:
-        for session in self._sessions.values():
-            await self._stack.enter_async_context(session)
+        self._sessions = (await self.prepare(self._settings)).sessions
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._stack.aclose()
+        for task in self._retiring:
+            task.cancel()
+        for session in (*self._sessions.values(), *self._retiring.values()):
+            await session.__aexit__()
+
+    async def prepare(self, settings: Settings) -> Prepared:
+        """Opens what the credentials of ``settings`` want beyond what is open. Raises UsageError
+        for a token or a proxy that can never work, and nothing is open that was not before."""
+        before = {credential.name: credential for credential in self._settings.all_credentials}
+        tls = trusting(settings.ca_file)
+        sessions: dict[str, GitHub] = {}
+        begun = []
+        for credential in settings.all_credentials:
+            name = credential.name
+            unchanged = before.get(name) == credential and settings.api_version == (
+                self._settings.api_version
+            )
+            if unchanged and name in self._sessions:
+                sessions[name] = self._sessions[name]
+                continue
+            sessions[name] = GitHub(
+                credential.api_url,
+                credential.key,
+                self._clock,
+                reread=self._reread,
+                tls=tls,
+                api_version=settings.api_version,
+            )
+            begun.append(sessions[name])
+        for session in begun:
+            await session.__aenter__()
+        return Prepared(settings, sessions, begun)
+
+    def adopt(self, prepared: Prepared) -> None:
+        """From now on these are used. What is on its way under another one gets its answer."""
+        kept = set(prepared.sessions.values())
+        retired = [each for each in self._sessions.values() if each not in kept]
+        self._settings, self._sessions = prepared.settings, prepared.sessions
+        for session in retired:
+            task = asyncio.create_task(self._retire(session))
+            self._retiring[task] = session
+            task.add_done_callback(self._retiring.pop)
+
+    async def _retire(self, session: GitHub) -> None:
+        await asyncio.sleep(RETIRED_AFTER)
+        await session.__aexit__()
 
     @property
     def main(self) -> GitHub:
@@ -67,7 +120,10 @@ class Sessions:
 
     async def ask_as_app(self, credential: str, question: Question) -> Reply:
         """As `GitHub.ask_as_app`, under the credential of that name."""
-        return await self._sessions[credential].ask_as_app(question)
+        session = self._sessions.get(credential)
+        if session is None:
+            raise FetchError(f"there is no credential {credential} any more")
+        return await session.ask_as_app(question)
 
     async def send(self, dispatch: Dispatch, gone: Callable[[], None] = nobody_waits) -> Exchange:
         """As `GitHub.send`; refuses a dispatch to a repository that no credential is for."""

@@ -49,27 +49,41 @@ class Counting:
     series that begins with 1, Prometheus sees no increase."""
 
     def __init__(self, config: Config, clock: Callable[[], datetime]) -> None:
-        self._known = known = Known(config)
         self._clock = clock
         self._generation = 0
-        triggers, crons = (*known.triggers, API_ENTRY), known.crons
-        entries = (*crons, *triggers)
-        self._deliveries = _zeros(triggers, (Outcome.DISPATCHED, Outcome.ERROR))
+        self._deliveries = Counts()
         self._refused = _zeros(("400", "401", "403", "404", "413", "429", "503"))
-        self._firings = _zeros(crons, FiringOutcome)
-        self._incidents = _zeros(crons, (IncidentKind.MISSED, IncidentKind.LATE))
-        self._made = _zeros(entries)
-        self._settled = _zeros(entries, (State.ACCEPTED, State.DEAD))
+        self._firings, self._incidents = Counts(), Counts()
+        self._made, self._settled, self._runs = Counts(), Counts(), Counts()
         self._attempts = Counts({("accepted", "204"): 0})
         self._follow_ups = Counts()
         self._matches = _zeros(("verified", "probable", "ambiguous", "missing"))
-        self._runs = _zeros(entries, ("success", "failure"))
         self._troubles = _zeros(("dispatcher", "http", "scheduler", "store"))
         self._intake = Histogram(QUICK)
         self._lateness = Histogram(LATENESS)
         self._attempt_duration = Histogram(ANSWER)
         self._acceptance = Histogram(WAIT)
         self._run_start = Histogram(START)
+        self.adopt(config)
+
+    def adopt(self, config: Config) -> None:
+        """From now on the entries of this config have series, and what was counted of others has
+        none any more."""
+        self._known = known = Known(config)
+        triggers, crons = (*known.triggers, API_ENTRY), known.crons
+        entries = (*crons, *triggers)
+        of_entries = [
+            (self._deliveries, _zeros(triggers, (Outcome.DISPATCHED, Outcome.ERROR))),
+            (self._firings, _zeros(crons, FiringOutcome)),
+            (self._incidents, _zeros(crons, (IncidentKind.MISSED, IncidentKind.LATE))),
+            (self._made, _zeros(entries)),
+            (self._settled, _zeros(entries, (State.ACCEPTED, State.DEAD))),
+            (self._runs, _zeros(entries, ("success", "failure"))),
+        ]
+        for counts, zeros in of_entries:
+            kept = {key: n for key, n in counts.items() if known.entry(key[0]) == key[0]}
+            counts.clear()
+            counts.update(zeros | kept)
 
     def hear(self, fact: Fact) -> None:
         match fact:

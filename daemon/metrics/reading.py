@@ -4,18 +4,18 @@ own, the config."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from daemon import __version__
 from daemon.errors import StoreError
 from daemon.event import Pause
+from daemon.in_force import InForce
 from daemon.lane import Lane
 from daemon.metrics import families
 from daemon.metrics.families import Measured
 from daemon.metrics.loop_lag import LoopLag
 from daemon.ports import Records
-from daemon.spec import Config
 
 READ_WITHIN = 3.0
 """Seconds that the store has to answer; Prometheus waits for ten as a rule."""
@@ -26,22 +26,26 @@ class Reading:
 
     def __init__(
         self,
-        config: Config,
+        in_force: InForce,
         records: Records,
-        lanes: Sequence[Lane],
+        lanes: Mapping[str, Lane],
         lag: LoopLag,
         *,
         pauses: Mapping[str, Pause],
         clock: Callable[[], datetime],
         simulated: bool,
     ) -> None:
-        self._config = config
+        self._in_force = in_force
         self._records = records
-        self._lanes = [lane for lane in lanes if lane.name]
+        self._all_lanes = lanes
         self._lag = lag
         self._pauses = pauses
         self._clock = clock
         self._simulated = simulated
+
+    @property
+    def _lanes(self) -> list[Lane]:
+        return [lane for lane in self._all_lanes.values() if lane.name]
 
     async def measured(self) -> list[Measured]:
         """All of them. What the store does not tell in time is left out: the rest is wanted then
@@ -55,10 +59,11 @@ class Reading:
         return [*self._standing(), *queue, *self._ways(), *self._inside()]
 
     def _standing(self) -> list[Measured]:
+        config = self._in_force.config
         simulated = "true" if self._simulated else "false"
         enabled = {
-            ("cron",): sum(each.enabled for each in self._config.crons),
-            ("trigger",): sum(each.enabled for each in self._config.triggers),
+            ("cron",): sum(each.enabled for each in config.crons),
+            ("trigger",): sum(each.enabled for each in config.triggers),
         }
         return [
             (families.BUILD, {(__version__, simulated): 1}),

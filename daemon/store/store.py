@@ -163,6 +163,16 @@ class Store:
             raise
         return cls(engine, where, owner, read_only=read_only, lock=lock, originals=originals)
 
+    def adopt(self, *, lane_of: LaneOf, guards: Guards, follows: Follows) -> None:
+        """From now on these are asked, as by `open`. What is unfinished stays in its lane until
+        `assign_lanes`."""
+        if self._writer is not None:
+            self._writer.adopt(lane_of=lane_of, guards=guards, follows=follows)
+
+    async def assign_lanes(self) -> None:
+        """Moves what is unfinished to the lanes of today."""
+        await self._writing.aside(lanes.assign)
+
     def hurry(self) -> None:
         """From now on no write waits for another program's lock: for a stop, which has no time.
         What is written fails at once then, with StoreUnavailable."""

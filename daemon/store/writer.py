@@ -106,6 +106,10 @@ class Writer:
         self.failures = 0
         """Of the transactions: operations, seconds, and how many the database did not take."""
 
+    def adopt(self, **options: object) -> None:
+        """Has connections carry these execution options, from the next batch on."""
+        self._engine.update_execution_options(**options)
+
     async def together(
         self,
         work: Work[A, R],
