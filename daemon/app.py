@@ -54,7 +54,7 @@ from daemon.hook_ranges import RangeRefresher
 from daemon.hooks_at_github import HooksAtGithub
 from daemon.ids import IdSource
 from daemon.in_force import InForce
-from daemon.janitor import Janitor
+from daemon.janitor import Janitor, Limits
 from daemon.lanes import lanes_of
 from daemon.learning import Learning
 from daemon.metrics import Counting, LoopLag, Reading, Scrape
@@ -294,7 +294,7 @@ async def running(
             health.condition,
             facts,
         )
-        janitor = Janitor(store, lambda: in_force.settings.retention, clock=clock, facts=facts)
+        janitor = Janitor(store, lambda: _kept(in_force), clock=clock, facts=facts)
         deadlines = DeadlineWatch(store, wanted=lambda: in_force.alerts, clock=clock, facts=facts)
 
         reporter = Reporter(
@@ -366,6 +366,13 @@ async def running(
                 for task in beside:
                     task.cancel()
                 await sending
+
+
+def _kept(in_force: InForce) -> Limits:
+    """What the janitor keeps by today's config."""
+    settings = in_force.settings
+    windows = in_force.config.longest_window
+    return Limits(settings.retention, windows, settings.max_database_size)
 
 
 def simulated(settings: Settings, api_url: str) -> Settings:

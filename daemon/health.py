@@ -4,6 +4,7 @@ status``."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from daemon.facts import Facts, Trouble
 from daemon.in_force import InForce
 from daemon.lane import Lane
 from daemon.ports import Condition, Records
-from daemon.views import pause_view
+from daemon.views import pause_view, space_view
 
 FRESH = timedelta(seconds=1)
 """How long the last look at the database counts."""
@@ -78,6 +79,10 @@ class Health:
             self._facts.publish(Trouble("store", str(error)))
             reasons.append("the database does not take writes; the daemon's log says why")
         ready = not reasons
+        with suppress(StoreError):
+            space = await self._records.space()
+            if space.low:
+                reasons.append(space.told())
         if (behind := self._behind()) > SCHEDULES_LATE:
             reasons.append(f"no cron instant was looked for in {_span(behind)}; the log says why")
         now = self._clock()
@@ -111,6 +116,7 @@ class Health:
             "reasons": list(condition.reasons),
             "github": config.settings.gh_api_url,
             "repository": config.settings.default_repository,
+            "space": space_view(await self._records.space()),
             "dispatches": {k.value: n for k, n in (await self._records.counts()).items()},
             "oldest_waiting": rfc3339(oldest) if oldest else None,
             "limited_until": max(limits, default=None),

@@ -28,6 +28,7 @@ from daemon.measures import Histogram
 from daemon.pacing import Spent
 from daemon.run import Run
 from daemon.schedule import Schedule
+from daemon.space import Space
 
 Record = Callable[[Event, Sequence[Verdict]], Awaitable[tuple[Verdict, ...]]]
 """Commits an event with its verdicts, and returns these as they stand then."""
@@ -84,6 +85,16 @@ class Commits:
     sizes: Histogram
     durations: Histogram
     failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Horizons:
+    """What is older is kept no longer: ``history`` of firings, incidents and counts, ``windows`` of
+    what rate limits and bursts look back on, ``keys`` that have ended."""
+
+    history: datetime
+    windows: datetime
+    keys: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +410,10 @@ class Records(Protocol):
 
     @property
     def commits(self) -> Commits: ...
+
+    async def space(self) -> Space:
+        """How much room the database takes, and its disk has left."""
+        ...
 
     async def ping(self) -> None:
         """Raises StoreUnavailable when nothing can be written."""

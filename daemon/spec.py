@@ -207,7 +207,7 @@ class Settings:
     authorities that are trusted beside the system's, or is empty. ``api_keys`` are those of
     DAEMON.yaml, beside `api_key`, which is good for everything. ``recover`` says whether missed
     deliveries of GitHub's webhooks are looked for at a start. ``heartbeat_url`` is called while all
-    is well.
+    is well. Above ``max_database_size`` bytes (None: there is no limit) history goes early.
     """
 
     gh_token: Secret | None
@@ -229,6 +229,7 @@ class Settings:
     breaker: Breaker = DEFAULT_BREAKER
     heartbeat_url: Secret | None = None
     api_keys: tuple[ApiKey, ...] = ()
+    max_database_size: int | None = None
 
     @property
     def every_api_key(self) -> tuple[ApiKey, ...]:
@@ -283,6 +284,13 @@ class Config:
 
     def trigger(self, name: str) -> TriggerSpec | None:
         return next((trigger for trigger in self.triggers if trigger.name == name), None)
+
+    @property
+    def longest_window(self) -> timedelta:
+        """The longest span that a rate limit or a burst looks back on."""
+        rates = (each.rate_limit.per for each in self.triggers if each.rate_limit)
+        bursts = (each.coalesce.max_wait for each in self.triggers if each.coalesce)
+        return max((*rates, *bursts), default=timedelta())
 
     @property
     def follows(self) -> Follows:

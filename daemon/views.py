@@ -15,6 +15,7 @@ from daemon.follow_up import FollowUp
 from daemon.incident import Incident
 from daemon.refusals import Refusal
 from daemon.run import Run
+from daemon.space import Space
 
 FAMILY_MAX = 1000
 """Dispatches of one chain that are shown."""
@@ -226,3 +227,14 @@ def follow_up_view(follow_up: FollowUp) -> JSON:
 
 def _instant(instant: datetime | None) -> str | None:
     return rfc3339(instant) if instant else None
+
+
+def space_view(space: Space) -> dict[str, JSON]:
+    """In bytes; those of a disk are null where there is none."""
+    return {
+        "database": space.file,
+        "unused": space.free,
+        "log": space.log,
+        "disk_free": space.disk_free,
+        "disk_reserve": space.reserve if space.disk_size else None,
+    }

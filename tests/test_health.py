@@ -24,6 +24,7 @@ from daemon.notice import NotTold
 from daemon.pacing import Budget
 from daemon.ports import Condition
 from daemon.secret import Secret
+from daemon.space import Space
 from tests.follow_ups import receiving
 from tests.harness import Daemon, Sender, reserved_port, stand_in
 from tests.harness.raw_http import ask, request
@@ -96,6 +97,7 @@ class Looked:
     behind: timedelta = timedelta()
     due: datetime | None = None
     writable: bool = True
+    disk_free: int = 10**9
     lane: Lane = field(default_factory=lambda: Lane("GH_TOKEN", Budget(1, 10, 500)))
     pings: int = 0
 
@@ -120,6 +122,9 @@ class Looked:
     async def due_since(self, lanes: list[str]) -> datetime | None:
         assert lanes == ["GH_TOKEN"]
         return self.due
+
+    async def space(self) -> Space:
+        return Space(0, 0, 4096, disk_free=self.disk_free, disk_size=10**9)
 
     async def reasons(self, **passed: float) -> list[str]:
         self.now += timedelta(**passed)
@@ -158,6 +163,19 @@ async def test_a_queue_is_overdue_by_what_is_due_and_not_by_what_waits_for_its_t
     assert await daemon.reasons(minutes=30) == []
     (told,) = await daemon.reasons(minutes=50)
     assert told.startswith("dispatches have been due for 20 min")
+
+
+async def test_a_disk_that_gets_full_is_told_before_it_is_and_also_then() -> None:
+    looked = Looked(disk_free=30 * 2**20)
+    (reason,) = await looked.reasons()
+    assert reason == (
+        "the database's disk has 30 MiB left, of the 64 MiB that should be free; once it is full, "
+        "nothing is taken in"
+    )
+    looked.writable, looked.disk_free = False, 0
+    unwritable, full = await looked.reasons(seconds=1)
+    assert unwritable == NOT_READY["reasons"][0]
+    assert "has 0 B left" in full
 
 
 async def test_who_asks_often_does_not_have_the_disk_written_every_time() -> None:

@@ -93,6 +93,10 @@ async def test_the_way_of_an_event_is_counted_from_delivery_to_run(tmp_path: Pat
     assert value(found, "dispatchd_dispatches", state="pending") == 0
     assert value(found, "dispatchd_github_rate_limit", credential="GH_TOKEN") == 5000
     assert value(found, "dispatchd_store_commit_duration_seconds_count") > 2
+    assert value(found, "dispatchd_database_bytes") > 100_000
+    assert value(found, "dispatchd_database_max_bytes") == 0
+    assert value(found, "dispatchd_disk_free_bytes") > 0
+    assert value(found, "dispatchd_disk_reserve_bytes") > 0
     assert value(found, "dispatchd_config_generation") == 1
     assert value(found, "process_resident_memory_bytes") > 10_000_000
 

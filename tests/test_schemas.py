@@ -34,7 +34,7 @@ CONTRACT = {
     "daemon": """gh_token gh_owner gh_repo gh_api_url gh_api_version ca_file
         api_key api_keys dispatchd_listen dispatchd_database_url gh_writes_per_second gh_write_burst
         gh_writes_per_hour credentials repositories trusted_proxies public_url retention
-        max_chain_depth breaker notify heartbeat_url recover""",
+        max_chain_depth breaker notify heartbeat_url recover max_database_size""",
     "dispatch": """event_type event_types client_payload repository send_within expect_run
         inject_metadata on_ambiguous via workflow ref inputs""",
 }

@@ -197,6 +197,24 @@ class TestSources:
     def test_a_guard_that_would_hold_everything_is_refused(self, tmp_path: Path, text: str) -> None:
         assert only_fault(tmp_path, {}, text + "\n")
 
+    @pytest.mark.parametrize(
+        ("text", "size"),
+        [("2 GiB", 2**31), ("500MiB", 500 * 2**20), ("16777216", 2**24), ("null", None)],
+    )
+    def test_the_database_may_be_limited_in_size(
+        self, tmp_path: Path, text: str, size: int | None
+    ) -> None:
+        if text == "null":
+            assert settings(tmp_path, {}).max_database_size is None
+        else:
+            found = settings(tmp_path, {}, f"max_database_size: {text}\n")
+            assert found.max_database_size == size
+
+    @pytest.mark.parametrize("text", ["1000", "8 MiB", "2GB", "-1", "much", "0 MiB", "[]"])
+    def test_a_size_that_no_database_fits_into_is_refused(self, tmp_path: Path, text: str) -> None:
+        fault = only_fault(tmp_path, {}, f"max_database_size: {text}\n")
+        assert fault.startswith("DAEMON.yaml:1:20: max_database_size: ")
+
     def test_the_heartbeat_goes_where_a_reference_leads(self, tmp_path: Path) -> None:
         found = settings(
             tmp_path, {"BEAT": "https://hc.example.com/1\n"}, "heartbeat_url: env:BEAT\n"

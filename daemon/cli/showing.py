@@ -22,6 +22,7 @@ from daemon.errors import DispatchdError, StoreError, UsageError
 from daemon.event import API_ENTRY, Outcome
 from daemon.places import simulation_database, sqlite_file
 from daemon.run import Match
+from daemon.sizes import shown
 from daemon.spec import Settings
 from daemon.store import Store
 from daemon.views import (
@@ -293,6 +294,8 @@ def _status_rows(answer: Answer) -> Fields:
         if answer.get(key) not in (None, ""):
             unit = " s" if key == "uptime" else ""
             rows.add(key, plain(f"{answer[key]}{unit}"))
+    if space := answer.get("space"):
+        rows.add("space", plain(_space(space)))
     for reason in answer.get("reasons", []):
         rows.add("not well", plain(reason))
     unfinished = ", ".join(f"{n} {state}" for state, n in answer["dispatches"].items() if n)
@@ -318,6 +321,12 @@ def _status_rows(answer: Answer) -> Fields:
         text = f"{each['entry']}: {each['instants']} {each['kind']}; `dispatchd incidents` shows"
         rows.add("incidents", plain(f"{text} the latest"))
     return rows
+
+
+def _space(space: Answer) -> str:
+    text = f"{shown(space['database'])}, of which {shown(space['unused'])} unused"
+    left = space["disk_free"]
+    return text if left is None else f"{text}; its disk has {shown(left)} left"
 
 
 def _line(value: object) -> Text:

@@ -14,6 +14,7 @@ from daemon.errors import ExpressionError, Fault
 from daemon.expressions import JSON, Path
 from daemon.instants import instant
 from daemon.schemas import Name, shown_path
+from daemon.sizes import FORM, size
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,13 @@ class Node:
         except ValueError as error:
             self.at((key,)).fault(str(error))
             return default
+
+    def size(self, key: str) -> int | None:
+        """The bytes under ``key``: a number of them, or text such as ``5 MiB``."""
+        text = self.text(key)
+        if text is None:
+            return self.whole(key, 0) or None
+        return size(text) if FORM.fullmatch(text) else None
 
     def instant(self, key: str) -> datetime | None:
         """The instant under ``key``, in UTC."""

@@ -36,6 +36,7 @@ from daemon.expressions import JSON
 from daemon.github import API_VERSION
 from daemon.notice import is_local, url_fault
 from daemon.secret import SHORTEST, Secret
+from daemon.sizes import UNITS, shown
 from daemon.spec import DEFAULT_BREAKER, DEFAULT_CHAIN_DEPTH, Credential, Pace, Settings
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ DEFAULT_CONFIG_DIR = "config"
 DEFAULT_API_URL = "https://api.github.com"
 DEFAULT_LISTEN = ("127.0.0.1", 8080)
 DEFAULT_RETENTION = timedelta(days=30)
+SMALLEST_DATABASE = 16 * UNITS["MiB"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class SettingsReader:
             ),
             breaker=self._breaker(retention),
             heartbeat_url=self._heartbeat_url(),
+            max_database_size=self._max_database_size(),
         )
         settings = replace(
             settings,
@@ -165,6 +168,14 @@ class SettingsReader:
                 "shorten it, or lengthen `retention`",
             )
         return Breaker(place.whole("max", DEFAULT_BREAKER.max), per)
+
+    def _max_database_size(self) -> int | None:
+        size = self._yaml.size("max_database_size") if self._yaml else None
+        if self._yaml and size is not None and size < SMALLEST_DATABASE:
+            place = self._yaml.at(("max_database_size",))
+            if not place.misshapen():
+                place.fault(f"is less than the smallest, {shown(SMALLEST_DATABASE)}")
+        return size
 
     def _credentials(self, settings: Settings) -> Mapping[str, Credential]:
         place = self._yaml.child("credentials") if self._yaml else None

@@ -36,8 +36,6 @@ _UNREADABLE = timedelta()
 
 _PARAMETER = re.compile(r'; *([^;= ]+)=("(?:[^"\\]|\\.)*"|[^; ]*)')
 _WORD = re.compile(r"[A-Za-z_-]+")
-_SIZE = re.compile(r"([0-9]{1,9}) ?(B|KiB|MiB)")
-_UNITS = {"B": 1, "KiB": 1024, "MiB": 1024 * 1024}
 
 
 class TriggerReader:
@@ -261,10 +259,7 @@ def _charsets(content_type: str) -> set[str]:
 
 def _size(node: Node, key: str) -> int:
     """A number of bytes, or text such as ``5 MiB``."""
-    text = node.text(key)
-    size = node.whole(key, DEFAULT_MAX_BODY)
-    if text is not None and (found := _SIZE.fullmatch(text)):
-        size = int(found[1]) * _UNITS[found[2]]
+    size = node.size(key) or DEFAULT_MAX_BODY
     if size > LARGEST_MAX_BODY:
         node.at((key,)).fault(
             f"is {size:,} bytes, {size - LARGEST_MAX_BODY:,} more than the largest", "25 MiB"

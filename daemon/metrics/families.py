@@ -215,6 +215,24 @@ COMMIT_FAILURES = Family(
     "counter",
     "Transactions that the database did not take.",
 )
+DATABASE = Family("dispatchd_database_bytes", "gauge", "How large the file of the database is.")
+DATABASE_UNUSED = Family(
+    "dispatchd_database_unused_bytes", "gauge", "How much of it holds nothing and is used again."
+)
+DATABASE_MAX = Family(
+    "dispatchd_database_max_bytes",
+    "gauge",
+    "How much it may hold: `max_database_size` (0: there is no limit).",
+)
+DATABASE_LOG = Family(
+    "dispatchd_database_log_bytes", "gauge", "How large the write-ahead log beside it is."
+)
+DISK_FREE = Family(
+    "dispatchd_disk_free_bytes", "gauge", "What the disk of the database has left for dispatchd."
+)
+DISK_RESERVE = Family(
+    "dispatchd_disk_reserve_bytes", "gauge", "Below how much of that `/readyz` says `degraded`."
+)
 LOOP_LAG = Family(
     "dispatchd_event_loop_lag_seconds",
     "histogram",

@@ -16,6 +16,7 @@ from daemon.metrics import families
 from daemon.metrics.families import Measured
 from daemon.metrics.loop_lag import LoopLag
 from daemon.ports import Records
+from daemon.space import Space
 
 READ_WITHIN = 3.0
 """Seconds that the store has to answer; Prometheus waits for ten as a rule."""
@@ -75,11 +76,28 @@ class Reading:
         counts = await self._records.counts()
         oldest = await self._records.oldest_waiting()
         due = await self._records.due_since([lane.name for lane in self._lanes])
+        space = await self._records.space()
         now = self._clock()
         return [
+            *self._space(space),
             (families.UNFINISHED, {(state.value,): n for state, n in counts.items()}),
             (families.OLDEST, {(): _seconds(now - oldest) if oldest else 0}),
             (families.OVERDUE, {(): _seconds(now - due) if due else 0}),
+        ]
+
+    def _space(self, space: Space) -> list[Measured]:
+        disk: list[Measured] = []
+        if space.disk_free is not None:
+            disk = [
+                (families.DISK_FREE, {(): space.disk_free}),
+                (families.DISK_RESERVE, {(): space.reserve}),
+            ]
+        return [
+            (families.DATABASE, {(): space.file}),
+            (families.DATABASE_UNUSED, {(): space.free}),
+            (families.DATABASE_MAX, {(): self._in_force.settings.max_database_size or 0}),
+            (families.DATABASE_LOG, {(): space.log}),
+            *disk,
         ]
 
     def _ways(self) -> list[Measured]:

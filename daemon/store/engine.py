@@ -56,6 +56,10 @@ LOCK_PAUSE = 0.02
 PATIENCE = 5.0
 """Seconds that we wait for a lock in all."""
 
+LOG_KEPT = 16 * 1024 * 1024
+"""Bytes of the write-ahead log that stay when it begins anew. It grows beyond them while somebody
+reads for long, as a backup does."""
+
 Upsert: TypeAlias = "sqlite.Insert | postgresql.Insert"
 WRITE_IT_SO = "write it as sqlite:////var/lib/dispatchd/state.sqlite"
 CHUNK = 400  # keys in one statement: SQLite before 3.32 takes 999 parameters, and a key may be two
@@ -129,7 +133,10 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
             connection.isolation_level = None  # no implicit BEGIN by the driver
             connection.execute("PRAGMA foreign_keys = ON")
             if not read_only:
+                if connection.execute("PRAGMA page_count").fetchone() == (0,):  # decided for good
+                    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
                 connection.execute("PRAGMA synchronous = FULL")  # committed is on disk
         except Exception:
             connection.close()

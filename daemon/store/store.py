@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +29,7 @@ from daemon.ports import (
     Accounted,
     Claim,
     Commits,
+    Horizons,
     Learned,
     LetGo,
     OwedFollowUp,
@@ -37,6 +39,7 @@ from daemon.ports import (
 )
 from daemon.run import Run
 from daemon.schedule import Schedule
+from daemon.space import Space
 from daemon.store import (
     accounting,
     budgets,
@@ -52,6 +55,7 @@ from daemon.store import (
     lookups,
     migrate,
     outbox,
+    pages,
     retention,
     tracking,
     trial,
@@ -74,6 +78,7 @@ from daemon.store.lanes import LaneOf, one_for_all
 from daemon.store.outbox import Settling
 from daemon.store.reader import Reader
 from daemon.store.recording import record
+from daemon.store.retention import Mark
 from daemon.store.soundness import examine
 from daemon.store.writer import Writer
 
@@ -104,6 +109,7 @@ class Store:
         read_only: bool,
         lock: Lock | None,
         originals: Originals,
+        path: Path | None,
     ) -> None:
         self._engine = engine
         self._where = where
@@ -111,6 +117,7 @@ class Store:
         self._lock = lock
         self._writer = None if read_only else Writer(engine, where, check=originals.check)
         self._reader = Reader(engine, where)
+        self._path = path
         # In memory there is one connection, which one thread may use.
         self._reading = self._writer if self._writer and in_memory(engine.url) else self._reader
 
@@ -161,7 +168,15 @@ class Store:
             if isinstance(error, SQLAlchemyError):
                 raise StoreError(f"cannot use the database {where}: {words(error)}") from error
             raise
-        return cls(engine, where, owner, read_only=read_only, lock=lock, originals=originals)
+        return cls(
+            engine,
+            where,
+            owner,
+            read_only=read_only,
+            lock=lock,
+            originals=originals,
+            path=path,
+        )
 
     def adopt(self, *, lane_of: LaneOf, guards: Guards, follows: Follows) -> None:
         """From now on these are asked, as by `open`. What is unfinished stays in its lane until
@@ -561,11 +576,31 @@ class Store:
 
     # Upkeep
 
-    async def prune(self, before: datetime, limit: int) -> int:
-        """Deletes up to ``limit`` events that are older than ``before`` and owe nothing any more,
-        with all that hangs on them; likewise keys that expired and cron instants. Returns how many
-        of these went in all; 0 when there is none left."""
-        return await self._writing.aside(retention.prune, before, limit)
+    async def finished(
+        self, before: datetime, keys_since: datetime, after: Mark | None, limit: int
+    ) -> list[Mark]:
+        """Up to ``limit`` events that came before ``before`` and owe nothing any more, oldest
+        first, from the place ``after`` on. A sticky key leads to its event until it ends, and those
+        that ended before ``keys_since`` do not."""
+        return await self._reading.alone(retention.finished, before, keys_since, after, limit)
+
+    async def remove(self, ids: Collection[str], keys_since: datetime) -> int:
+        """Deletes these events with all that hangs on them, but for such as owe something again;
+        returns how many."""
+        return await self._writing.aside(retention.remove, ids, keys_since)
+
+    async def expire(self, horizons: Horizons, limit: int) -> int:
+        """Deletes up to ``limit`` rows of each kind that hangs on no event and is past its horizon:
+        keys, cron instants, windows, incidents. Returns how many; 0 when there is none left."""
+        return await self._writing.aside(retention.expire, horizons, limit)
+
+    async def space(self) -> Space:
+        """How much room the database takes, and its disk has left."""
+        return await self._reading.alone(pages.space, self._path)
+
+    async def shrink(self, most: int) -> int:
+        """Gives up to ``most`` pages that hold nothing back to the disk; returns how many."""
+        return await self._writing.aside(pages.shrink, most)
 
     @property
     def commits(self) -> Commits:

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from daemon.dispatch import Attempt, Dispatch, State
 from daemon.event import DedupeKey, Delivery, Event, Firing, Outcome, Verdict
 from daemon.ids import encode
+from daemon.ports import Horizons
 from daemon.run import Run
+from daemon.store import Store
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -121,3 +123,11 @@ def a_run(
         created_at=at,
         updated_at=at,
     )
+
+
+async def prune(store: Store, before: datetime, limit: int) -> int:
+    """Removes as the daemon does what is older: up to ``limit`` events, and rows of each other
+    kind. Returns how many went in all."""
+    found = await store.finished(before, before, None, limit)
+    removed = await store.remove([id_ for _, id_ in found], before)
+    return removed + await store.expire(Horizons(before, before, before), limit)

@@ -18,7 +18,17 @@ from daemon.event import Event, Outcome, Verdict
 from daemon.github import PAYLOAD_BYTES_MAX
 from daemon.run import Match
 from daemon.store import Store
-from tests.store.samples import HOUR, LEASE, NOW, SECOND, attempted, delivered, dispatched, id_of
+from tests.store.samples import (
+    HOUR,
+    LEASE,
+    NOW,
+    SECOND,
+    attempted,
+    delivered,
+    dispatched,
+    id_of,
+    prune,
+)
 
 PAYLOAD = json.dumps({"a": 1.5, "dispatchd": {"id": "x", "entry": "push", "depth": 0}})
 STRANGER = id_of("dsp", 999)
@@ -179,7 +189,7 @@ async def test_what_lost_its_parent_to_retention_is_the_eldest(store: Store) -> 
     for dispatch in (await store.claim(NOW + HOUR, 9, LEASE)).dispatches:
         await store.settle(dispatch.id, attempted(dispatch), Settlement(State.ACCEPTED), NOW)
         await store.judge_runs([Judgement(dispatch.id, Match.MISSING, "nothing listens")], NOW)
-    assert await store.prune(NOW + SECOND, 9) == 1
+    assert await prune(store, NOW + SECOND, 9) == 1
     family = await store.family(ids[2], 100)
     assert family is not None
     assert [each.id for each in family.members] == ids[1:]

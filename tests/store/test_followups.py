@@ -27,6 +27,7 @@ from tests.store.samples import (
     dispatched,
     id_of,
     owed,
+    prune,
 )
 
 LONG_AGO = NOW - 40 * DAY
@@ -243,10 +244,10 @@ async def test_an_old_event_stays_while_a_follow_up_is_owed(store: Store) -> Non
     event = delivered(1, at=LONG_AGO)
     dead = replace(owed(1, event), state=State.DEAD, settled_at=LONG_AGO)
     await store.record(event, [Verdict("push", Outcome.DISPATCHED, "", (dead,))])
-    assert await store.prune(NOW - 30 * DAY, 100) == 0
+    assert await prune(store, NOW - 30 * DAY, 100) == 0
     done = replace(await one(store), state=Standing.NOTHING, wake_at=None, settled_at=NOW)
     await store.change_follow_ups([done])
-    assert await store.prune(NOW - 30 * DAY, 100) == 1
+    assert await prune(store, NOW - 30 * DAY, 100) == 1
     assert await store.follow_ups(dead.id) == []
 
 

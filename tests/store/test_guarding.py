@@ -42,6 +42,7 @@ from tests.store.samples import (
     delivered,
     dispatched,
     owed,
+    prune,
 )
 
 MINUTE = timedelta(minutes=1)
@@ -367,4 +368,4 @@ async def test_a_clock_that_is_set_does_not_close_it(store: Store, by: timedelta
 async def test_an_entry_has_a_bounded_number_of_rows_and_none_once_it_is_old(store: Store) -> None:
     for number in range(300):
         await make(store, happened(NOW + number * MINUTE))
-    assert await store.prune(NOW + 90 * DAY, 1000) == 64 + 1
+    assert await prune(store, NOW + 90 * DAY, 1000) == 64 + 1

@@ -15,7 +15,17 @@ from daemon.incident import Incident, IncidentKind
 from daemon.ports import Accounted
 from daemon.run import Match
 from daemon.store import Store
-from tests.store.samples import DAY, HOUR, LEASE, NOW, SECOND, attempted, dispatched, fired
+from tests.store.samples import (
+    DAY,
+    HOUR,
+    LEASE,
+    NOW,
+    SECOND,
+    attempted,
+    dispatched,
+    fired,
+    prune,
+)
 
 MINUTE = timedelta(minutes=1)
 MISSED = Incident("nightly", IncidentKind.MISSED, NOW - DAY, NOW, 7, NOW, "the daemon was away")
@@ -60,7 +70,7 @@ async def test_a_firing_may_be_late_only_if_it_fired(store: Store) -> None:
 
 async def test_counts_go_on_when_the_incidents_themselves_have_aged_out(store: Store) -> None:
     await store.account([due(MISSED)], [])
-    while await store.prune(NOW + DAY, 10):
+    while await prune(store, NOW + DAY, 10):
         pass
     assert await store.incidents(10) == []
     again = replace(MISSED, last=NOW + DAY, at=NOW + DAY)
@@ -179,7 +189,7 @@ async def test_one_that_has_aged_out_meanwhile_is_passed_over(store: Store) -> N
     await settle(store, event, State.ACCEPTED, NOW + 6 * MINUTE)
     (dispatch,) = await store.dispatches(1, event_id=event.id)
     await store.judge_runs([Judgement(dispatch.id, Match.MISSING, "nothing listens")], NOW)
-    while await store.prune(NOW + DAY, 10):
+    while await prune(store, NOW + DAY, 10):
         pass
     assert await store.look_at_deadlines(NOW + DAY, 10) == (1, [])
 

@@ -14,7 +14,17 @@ from daemon.clockwatch import Step
 from daemon.dispatch import State
 from daemon.event import Outcome, RateLimit, Verdict
 from daemon.store import Store
-from tests.store.samples import DAY, HOUR, NOW, SECOND, delivered, dispatched, key, owed
+from tests.store.samples import (
+    DAY,
+    HOUR,
+    NOW,
+    SECOND,
+    delivered,
+    dispatched,
+    key,
+    owed,
+    prune,
+)
 
 MINUTE = timedelta(minutes=1)
 LIMIT = RateLimit("", 3, MINUTE)
@@ -131,9 +141,9 @@ async def test_admissions_under_a_wrong_clock_are_forgotten_at_the_next_start(
 async def test_old_admissions_and_bursts_are_pruned(store: Store) -> None:
     for n in range(3):
         await record(store, n, 0)
-    pruned = await store.prune(NOW + DAY, 100)
+    pruned = await prune(store, NOW + DAY, 100)
     assert pruned == 3  # the admissions; the events still owe their dispatches
-    assert await store.prune(NOW + DAY, 100) == 0
+    assert await prune(store, NOW + DAY, 100) == 0
 
 
 @settings(max_examples=60, deadline=None)

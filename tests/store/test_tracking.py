@@ -22,6 +22,7 @@ from tests.store.samples import (
     attempted,
     delivered,
     dispatched,
+    prune,
 )
 
 MINUTE = timedelta(minutes=1)
@@ -295,7 +296,7 @@ async def test_a_run_that_another_got_meanwhile_leaves_nothing_probable(store: S
 async def test_what_is_followed_is_kept_however_old_it_is(store: Store) -> None:
     waiting, going_on = await taken(store, 1, 2)
     await store.see_runs([a_run(7, title=f"Build [{going_on.id}]", status="in_progress")], NOW)
-    while await store.prune(NOW + timedelta(days=90), 10):
+    while await prune(store, NOW + timedelta(days=90), 10):
         pass
     assert await store.dispatch(waiting.id) is not None
     assert await store.dispatch(going_on.id) is not None
@@ -305,7 +306,7 @@ async def test_runs_go_with_their_dispatch(store: Store) -> None:
     (dispatch,) = await taken(store, 1)
     run = a_run(7, title=f"Build [{dispatch.id}]", status="completed")
     await store.see_runs([run], NOW)
-    while await store.prune(NOW + timedelta(days=90), 10):
+    while await prune(store, NOW + timedelta(days=90), 10):
         pass
     assert await store.runs([dispatch.id]) == {dispatch.id: []}
 
