@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from daemon.binding import Absent, Finding, Found, Hidden, Unclear, Unknown
 from daemon.clockwatch import ClockWatch
 from daemon.dispatch import Attempt, Dispatch, OnAmbiguous, Settlement, State
-from daemon.errors import StoreError, StoreUnavailable
+from daemon.errors import StoreError, StoreUnavailable, kind_and_place
 from daemon.facts import AttemptMade, DispatchLookedInto, DispatchSettled, Facts, Trouble
 from daemon.github import Accepted, Ambiguous, Answer, Failed, Throttled, Unauthorized, Unreachable
 from daemon.lane import Lane
@@ -208,7 +208,9 @@ class Dispatcher:
         self.wake()
         if not task.cancelled() and (error := task.exception()):
             # A fault of ours. The lease runs out and the dispatch is tried again.
-            self._facts.publish(Trouble("dispatcher", f"{task.get_name()}: {error!r}"))
+            self._facts.publish(
+                Trouble("dispatcher", f"{task.get_name()}: {kind_and_place(error)}")
+            )
 
     async def _attempt(self, dispatch: Dispatch, lane: Lane, turn: Turn, *, unsure: bool) -> None:
         started_at: datetime | None = None

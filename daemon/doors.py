@@ -15,7 +15,7 @@ from aiohttp import web
 from daemon.addresses import Networks
 from daemon.api import Handler
 from daemon.connections import Connections, Limits
-from daemon.errors import UsageError
+from daemon.errors import UsageError, kind_and_place
 from daemon.facts import Facts, Trouble
 from daemon.front import Front, Routes
 from daemon.http_server import InheritedSite, PublicSite, Runner, permitted
@@ -109,7 +109,9 @@ async def _runner(
         except web.HTTPException as error:  # aiohttp's own: of what is no path, as in OPTIONS *
             return error_response(error.status, f"{error.reason}: {request.method} of this target")
         except Exception as error:  # noqa: BLE001 - a fault of ours must not kill the connection
-            facts.publish(Trouble("http", f"{request.method} {request.path}: {error!r}"))
+            facts.publish(
+                Trouble("http", f"{request.method} {request.path}: {kind_and_place(error)}")
+            )
             return error_response(500, "internal error; the daemon's log says more")
 
     async def mark(request: web.Request, response: web.StreamResponse) -> None:

@@ -3,6 +3,7 @@ mend the config, refuse the sender, try again later, or give up on this one thin
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -103,3 +104,12 @@ class StoreError(DispatchdError):
 
 class StoreUnavailable(StoreError):
     """Try again later: the database did not take this write. Nothing was acknowledged."""
+
+
+def kind_and_place(error: BaseException) -> str:
+    """What a log is told of an error that nobody expected. Its own text may repeat what a sender
+    sent, a payload or a secret."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__}" + (
+        f" in {frames[-1].name} ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    )

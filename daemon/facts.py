@@ -56,7 +56,7 @@ class RequestRefused:
 @dataclass(frozen=True, slots=True)
 class FiringAccounted:
     """A cron instant (``count`` of them, up to ``scheduled_at``) is accounted for. One that was
-    missed and not ``wanted`` so is an incident as well."""
+    missed and not ``wanted`` so is an incident as well; one that fired is an event."""
 
     cron: str
     scheduled_at: datetime
@@ -64,6 +64,7 @@ class FiringAccounted:
     reason: str = ""
     count: int = 1
     wanted: bool = False
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ class FollowUpSettled:
     """What was owed after a dispatch went wrong is done, or given up."""
 
     follow_up: FollowUp
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

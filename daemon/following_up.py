@@ -182,7 +182,7 @@ class FollowingUp:
         verdict = await self._book.dispatch_follow_up(settled, made)
         if verdict is None:
             return
-        self._facts.publish(FollowUpSettled(settled))
+        self._facts.publish(FollowUpSettled(settled, owed.event.id))
         for incident in verdict.incidents:
             self._facts.publish(IncidentNoticed(incident))
         for dispatch in verdict.dispatches:
@@ -193,7 +193,7 @@ class FollowingUp:
     async def _settle(self, owed: OwedFollowUp, state: Standing, reason: str) -> None:
         settled = _settled(owed.follow_up, state, self._clock(), reason=reason)
         await self._book.change_follow_ups([settled])
-        self._facts.publish(FollowUpSettled(settled))
+        self._facts.publish(FollowUpSettled(settled, owed.event.id))
 
     async def _tell_all(self, url: Secret, asked: Sequence[Asked]) -> None:
         """Tells what is asked for, as far as the pace of the URL allows: one by one while there is
@@ -249,9 +249,9 @@ class FollowingUp:
             )
             self._facts.publish(Trouble("follow-ups", text))
         await self._book.change_follow_ups(settled)
-        for each in settled:
+        for each, asked in zip(settled, message, strict=True):
             if each.settled_at is not None:
-                self._facts.publish(FollowUpSettled(each))
+                self._facts.publish(FollowUpSettled(each, asked.owed.event.id))
         return failed is None
 
     async def _pace(self, url: Secret, asked: Sequence[Asked]) -> TellingPace:

@@ -278,8 +278,9 @@ class Intake:
 
     def _tell_fired(self, event: Event) -> None:
         if isinstance(event.cause, Firing):
+            fired, cause = FiringOutcome.FIRED, event.cause
             self._facts.publish(
-                FiringAccounted(event.cause.cron, event.cause.scheduled_at, FiringOutcome.FIRED)
+                FiringAccounted(cause.cron, cause.scheduled_at, fired, event_id=event.id)
             )
 
     def _tell(self, event: Event, verdicts: tuple[Verdict, ...]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from daemon.errors import FetchError, Refused, StoreError
+from daemon.errors import FetchError, Refused, StoreError, kind_and_place
 from daemon.facts import Facts, Trouble
 from daemon.github_hooks import Hook
 from daemon.hook_places import HookPlaces
@@ -144,7 +144,7 @@ class Recovery:
             except StoreError as error:
                 report.failed[""] = str(error)
             except Exception as error:  # noqa: BLE001 - a fault of ours, for which nothing stops
-                self._tell(repr(error))
+                self._tell(kind_and_place(error))
             finally:
                 report.finished = True
 

@@ -18,6 +18,7 @@ from daemon.expressions import Condition, Expression, Template, Tree
 from daemon.follow_up import Cause, Follows, nobody
 from daemon.github import API_VERSION
 from daemon.github_app import AppKey
+from daemon.log_line import LogFormat, LogLevel
 from daemon.schedule import Schedule
 from daemon.secret import Secret
 from daemon.signatures import Scheme
@@ -230,6 +231,8 @@ class Settings:
     heartbeat_url: Secret | None = None
     api_keys: tuple[ApiKey, ...] = ()
     max_database_size: int | None = None
+    log_format: LogFormat = LogFormat.AUTO
+    log_level: LogLevel = LogLevel.INFO
 
     @property
     def every_api_key(self) -> tuple[ApiKey, ...]:

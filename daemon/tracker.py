@@ -29,7 +29,7 @@ from daemon.binding import (
     strangers,
 )
 from daemon.dispatch import Dispatch
-from daemon.errors import FetchError, NotPermitted, StoreError
+from daemon.errors import FetchError, NotPermitted, StoreError, kind_and_place
 from daemon.facts import DispatchSettled, Facts, RunNotFound, RunSeen, Trouble
 from daemon.github import Question, Reply
 from daemon.github_runs import PAGE, Page, list_question, listed, run_question, told
@@ -336,7 +336,7 @@ class Tracker:
         watch.looking = None
         self.wake()
         if not task.cancelled() and (error := task.exception()):  # a fault of ours
-            self._facts.publish(Trouble("tracker", f"{task.get_name()}: {error!r}"))
+            self._facts.publish(Trouble("tracker", f"{task.get_name()}: {kind_and_place(error)}"))
 
     def _failed(self, repository: str, watch: Watch, why: str) -> None:
         watch.failures += 1

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from daemon.addresses import Networks, called_url, client_address
-from daemon.errors import Refused, StoreError
+from daemon.errors import Refused, StoreError, kind_and_place
 from daemon.expressions import compact
 from daemon.facts import Facts, RequestRefused, Trouble
 from daemon.signatures import Request
@@ -180,4 +180,5 @@ class _Telling(logging.Handler):
             reason = f"this is not HTTP that can be read ({type(error).__name__})"
             self._facts.publish(RequestRefused("", "", client, error.code, reason))
         else:
-            self._facts.publish(Trouble("http", f"{record.getMessage()}: {error!r}"))
+            what = f"nobody caught a {kind_and_place(error)}" if error else record.getMessage()
+            self._facts.publish(Trouble("http", what))

@@ -139,7 +139,7 @@ async def test_somebody_is_told_of_a_dispatch_that_died(world: World) -> None:
     settled = await world.follow_up(1)
     assert (settled.state, settled.target, settled.attempts) == (Standing.NOTIFIED, "env:URL", 1)
     assert (settled.settled_at, settled.wake_at) == (NOW, None)
-    assert world.seen == [FollowUpSettled(settled)]
+    assert world.seen == [FollowUpSettled(settled, dispatch.event_id)]
     assert settled.dispatch_id == dispatch.id
     await world.look()
     assert len(world.told) == 1
@@ -199,7 +199,7 @@ async def test_the_other_dispatch_is_recorded_with_what_its_templates_come_to(
     assert '"depth":1' in made.client_payload
     for part in ('"why":"dead: reason 1"', '"job":"build"', '"run":0', f'"{dispatch.event_id}"'):
         assert part in made.client_payload
-    assert world.seen == [FollowUpSettled(settled), DispatchAdded(made)]
+    assert world.seen == [FollowUpSettled(settled, dispatch.event_id), DispatchAdded(made)]
     await world.look()
     assert len(await world.store.dispatches(10)) == 2
 
@@ -384,7 +384,7 @@ class TestFailures:
         assert (await world.follow_up(1)).wake_at == NOW + CAP
 
     async def test_after_a_day_it_is_given_up_and_that_is_told(self, world: World) -> None:
-        await world.dead(1)
+        dispatch = await world.dead(1)
         while (last := await world.follow_up(1)).wake_at is not None:
             world.now = last.wake_at
             world.refusals = [NotTold("answered 404: no_service")]
@@ -392,7 +392,7 @@ class TestFailures:
         assert NOW + GIVE_UP_AFTER - 2 * CAP < world.now <= NOW + GIVE_UP_AFTER
         assert last.state is Standing.GAVE_UP
         assert "within 24 hours; last: answered 404: no_service" in last.reason
-        assert world.seen[-1] == FollowUpSettled(last)
+        assert world.seen[-1] == FollowUpSettled(last, dispatch.event_id)
 
     async def test_a_day_that_nobody_worked_still_gives_it_one_try(self, world: World) -> None:
         await world.dead(1)

@@ -1,15 +1,24 @@
-"""Facts as log lines."""
+"""Facts as log lines: what each says, in which form, at which level, and that no text from outside
+can steer who reads it."""
 
 from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from daemon.dispatch import Attempt, State
-from daemon.event import Delivery, Event, FiringOutcome, Outcome, Pause, Verdict
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.dispatch import State
+from daemon.errors import UsageError
+from daemon.event import Event, FiringOutcome, Outcome, Pause, Verdict
 from daemon.facts import (
     AttemptMade,
     DispatchAdded,
@@ -22,39 +31,25 @@ from daemon.facts import (
     FollowUpSettled,
     IncidentNoticed,
     RequestRefused,
+    RunSeen,
     Started,
     Stopping,
     Trouble,
 )
 from daemon.follow_up import Standing
 from daemon.incident import Incident, IncidentKind
-from daemon.journal import TEXT_MAX, Journal, open_log
-from daemon.render import new_dispatch
+from daemon.journal import Journal, open_log
+from daemon.journal.json_lines import JsonLines
+from daemon.journal.native import datagram
+from daemon.journal.opening import listened_to_by_journald
+from daemon.journal.plain import short
+from daemon.journal.telling import PATH_MAX, lines_of
+from daemon.journal.terminal import Text
+from daemon.log_line import Line, LogFormat, LogLevel
+from daemon.secret import Secret
 from tests.follow_ups import follow_up
+from tests.log_facts import ATTEMPT, DELIVERY, DISPATCH, NOW, RUN, every_fact
 
-NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
-DELIVERY = Delivery(
-    route="/hook",
-    method="POST",
-    path="/hook",
-    headers={"x-a": "in a header"},
-    query={},
-    params={},
-    body=b"in the body",
-    client_ip="192.0.2.1",
-    received_at=NOW,
-)
-DISPATCH = new_dispatch(
-    dispatch_id="dsp_1",
-    event_id="evt_1",
-    entry="push",
-    repository="o/r",
-    event_type="build",
-    client_payload='{"a":"in the payload"}',
-    now=NOW,
-    send_within=timedelta(days=1),
-)
-ATTEMPT = Attempt("dsp_1", 1, NOW, timedelta(seconds=0.25), "accepted", 204, "", "REQ:1")
 FOLLOW_UP = follow_up(state=Standing.NOTIFIED, target="env:SLACK_URL")
 
 
@@ -79,7 +74,7 @@ def test_each_decision_is_one_line_with_the_ids_that_lead_on() -> None:
         ("verdict duplicate", "info"),
     ]
     assert {line["event_id"] for line in lines} == {"evt_1"}
-    assert (lines[0]["dispatches"], lines[0]["supersedes"]) == (["dsp_1"], "dsp_0")
+    assert (lines[0]["dispatches"], lines[0]["supersedes"]) == (["dsp_1"], ["dsp_0"])
     assert lines[1]["reason"] == "when: there is no key"
     assert lines[2]["duplicate_of"] == "evt_0"
 
@@ -160,5 +155,165 @@ def test_no_body_header_or_payload_is_written() -> None:
 def test_text_from_outside_can_neither_break_nor_fill_a_line() -> None:
     lines = written(RequestRefused("POST", "/a\nb" + "x" * 9000, "192.0.2.1", 401, "no\r\nyes"))
     assert len(lines) == 1
-    assert len(lines[0]["path"]) == TEXT_MAX
+    assert PATH_MAX - 20 < len(lines[0]["path"]) <= PATH_MAX
     assert lines[0]["reason"] == "no\r\nyes"
+
+
+def test_every_line_of_a_dispatch_names_its_event_and_its_entry_too() -> None:
+    for fact in every_fact():
+        for line in lines_of(fact):
+            if "dispatch_id" in line.fields:
+                assert line.fields["event_id"] == "evt_1", line
+                assert line.fields["entry"], line
+
+
+def test_below_its_level_nothing_is_written() -> None:
+    def events(level: LogLevel) -> list[str]:
+        stream = io.StringIO()
+        journal = Journal(open_log(stream), level)
+        journal.hear(FiringAccounted("nightly", NOW, FiringOutcome.MISSED, "too late"))
+        journal.hear(Stopping(0))
+        journal.hear(EntryPaused(Pause("push", NOW, "alice", "")))
+        journal.hear(Trouble("store", "the disk is full"))
+        return [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+
+    every = ["cron instant missed", "stopping", "entry paused", "trouble"]
+    assert [events(level) for level in LogLevel] == [every, every[1:], every[2:], every[3:]]
+
+
+def in_text(line: Line) -> str:
+    stream = io.StringIO()
+    Text(stream).put(line)
+    return stream.getvalue()
+
+
+def in_json(line: Line) -> str:
+    stream = io.StringIO()
+    JsonLines(stream).put(line)
+    return stream.getvalue()
+
+
+def in_journald(line: Line) -> str:
+    return datagram(line).decode()
+
+
+RENDERERS = (in_text, in_json, in_journald)
+ODD = st.sampled_from(
+    [
+        "\n",
+        "\r",
+        "\x1b[31m",
+        "\x00",
+        "\x7f",
+        "\x9b2J",
+        "\u202e",
+        "\u2066",
+        "\u2028",
+        "\ud800",
+        "\U000e0001",
+    ]
+)
+OUTSIDE = st.lists(st.text(max_size=20) | ODD, max_size=6).map("".join)
+
+
+@given(OUTSIDE)
+def test_nothing_from_outside_gets_into_any_form_unescaped(text: str) -> None:
+    """Each line is one line of printable characters, the fields of journald's apart, and what is
+    its event is one of the few that there are."""
+    usual = {line.event for fact in every_fact() for line in lines_of(fact)}
+    for fact in every_fact(text):
+        for line in lines_of(fact):
+            assert line.event in usual | {"run changed"}
+            assert in_text(line).removesuffix("\n").isprintable()
+            assert in_json(line).removesuffix("\n").isprintable()
+            fields = in_journald(line).removesuffix("\n").split("\n")
+            assert all("=" in each and each.isprintable() for each in fields)
+            names = {each.partition("=")[0] for each in fields}
+            assert names <= {"MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "EVENT", "DETAIL"} | {
+                *map(str.upper, line.fields),
+                "DISPATCH_ID",
+                "EVENT_ID",
+                "ENTRY",
+            }
+
+
+@given(OUTSIDE)
+def test_json_says_what_there_was(text: str) -> None:
+    line = json.loads(in_json(Line("trouble", LogLevel.ERROR, {"message": text})))
+    assert line["message"] == text
+
+
+@given(st.text() | OUTSIDE)
+def test_a_text_is_cut_by_what_it_takes_with_its_escapes(text: str) -> None:
+    most = 50
+    cut = short(text, most)
+    assert len(in_text(Line("x", LogLevel.INFO, {"a": cut}))) <= 80 + 2 * most
+    assert cut == text or (cut.endswith("…") and text.startswith(cut[:-1]))
+
+
+def test_a_value_cannot_pass_for_another_field_on_a_terminal() -> None:
+    line = in_text(Line("trouble", LogLevel.ERROR, {"message": 'x" level=info event="all is well'}))
+    assert line.rstrip().endswith(r'message="x\" level=info event=\"all is well"')
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_a_secret_in_a_field_shows_its_reference(render: Callable[[Line], str]) -> None:
+    fields: Any = {"target": Secret("hunter2-hunter2", "env:SLACK_URL")}
+    shown = render(Line("trouble", LogLevel.ERROR, fields))
+    assert "hunter2" not in shown
+    assert "env:SLACK_URL" in shown
+
+
+def test_what_github_says_of_a_run_is_a_field_and_no_event() -> None:
+    (line,) = written(RunSeen(DISPATCH, replace(RUN, status="on fire"), RUN))
+    assert (line["event"], line["status"]) == ("run changed", "on fire")
+
+
+@dataclass
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_people_get_text_and_programs_json() -> None:
+    assert isinstance(open_log(Terminal()), Text)
+    assert isinstance(open_log(io.StringIO()), JsonLines)
+    assert isinstance(open_log(io.StringIO(), LogFormat.TEXT), Text)
+    assert isinstance(open_log(Terminal(), LogFormat.JSON), JsonLines)
+
+
+def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    line = Line("stopping", LogLevel.INFO, {"in_flight": 3})
+
+    def painted(stream: io.StringIO) -> bool:
+        Text(stream).put(line)
+        assert "stopping" in stream.getvalue()
+        return "\x1b" in stream.getvalue()
+
+    assert painted(Terminal())
+    assert not painted(io.StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not painted(Terminal())
+
+
+def test_journald_is_where_systemd_says_that_it_listens(tmp_path: Path) -> None:
+    """By device and inode: standard error may have been led elsewhere since."""
+    with (tmp_path / "a").open("w") as stream, (tmp_path / "b").open("w") as other:
+        status = os.fstat(stream.fileno())
+        environ = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        assert listened_to_by_journald(stream, environ)
+        assert not listened_to_by_journald(other, environ)
+        assert not listened_to_by_journald(stream, {})
+    assert not listened_to_by_journald(io.StringIO(), environ)
+
+
+def test_without_a_journald_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.journal.native.SOCKET", "/there/is/none")
+    with pytest.raises(UsageError, match="set DISPATCHD_LOG_FORMAT to json or text"):
+        open_log(io.StringIO(), LogFormat.JOURNALD)

@@ -14,16 +14,24 @@ from pathlib import Path
 from daemon import config
 from daemon.app import Surroundings, serve
 from daemon.cli.entry import run_program
+from daemon.errors import DispatchdError
 from daemon.facts import Facts
-from daemon.journal import Journal, open_log
+from daemon.journal import (
+    Journal,
+    config_warning,
+    crashed,
+    leaves,
+    listen_to_libraries,
+    listen_to_loop,
+    open_log,
+)
+from daemon.spec import Config
 
 SIMULATED_REPOSITORY = {"GH_OWNER": "octocat", "GH_REPO": "simulation"}
 
 
-def run_daemon(
-    config_dir: Path | None, listen: str | None, database: str | None, *, simulate: bool
-) -> None:
-    """Loads the config, prints its warnings, serves. Raises ConfigError, UsageError, StoreError."""
+def run_daemon(config_dir: Path | None, flags: config.Flags, *, simulate: bool) -> None:
+    """Loads the config, logs its warnings, serves. Raises ConfigError, UsageError, StoreError."""
     environ = dict(os.environ)
     if simulate:
         print(
@@ -38,12 +46,15 @@ def run_daemon(
     loaded = config.load(
         config.config_directory(config_dir, environ),
         environ,
-        flags=config.Flags(listen=listen, database=database),
+        flags=flags,
     )
+    settings = loaded.settings
+    journal = Journal(open_log(sys.stderr, settings.log_format, environ), settings.log_level)
+    listen_to_libraries(journal)
     for warning in loaded.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        journal.tell(config_warning(warning))
     facts = Facts()
-    facts.subscribe(Journal(open_log()).hear)
+    facts.subscribe(journal.hear)
     # The config lives as long as the process: the collector need not look at it again. A request
     # makes hundreds of objects, which go as it ends: no need to look at the young ones so often.
     gc.freeze()
@@ -52,7 +63,22 @@ def run_daemon(
     # The writer's thread needs the interpreter for microseconds at a time, and would wait 5 ms for
     # each while the event loop is busy.
     sys.setswitchinterval(0.0005)
-    asyncio.run(serve(loaded, facts, Surroundings(environ, simulate)))
+    try:
+        asyncio.run(_served(loaded, facts, Surroundings(environ, simulate), journal))
+    except Exception as error:
+        if all(isinstance(each, DispatchdError) for each in leaves(error)):
+            raise
+        crashed(journal, error)
+        sys.exit(1)
+    finally:
+        journal.sum_up()
+
+
+async def _served(
+    loaded: Config, facts: Facts, surroundings: Surroundings, journal: Journal
+) -> None:
+    listen_to_loop(journal, asyncio.get_running_loop())
+    await serve(loaded, facts, surroundings)
 
 
 def main() -> None:
@@ -60,9 +86,17 @@ def main() -> None:
     parser.add_argument("--config-dir", type=Path)
     parser.add_argument("--listen")
     parser.add_argument("--database")
+    parser.add_argument("--log-format")
+    parser.add_argument("--log-level")
     parser.add_argument("--simulate", action="store_true")
     given = parser.parse_args()
-    run_daemon(given.config_dir, given.listen, given.database, simulate=given.simulate)
+    flags = config.Flags(
+        listen=given.listen,
+        database=given.database,
+        log_format=given.log_format,
+        log_level=given.log_level,
+    )
+    run_daemon(given.config_dir, flags, simulate=given.simulate)
 
 
 if __name__ == "__main__":

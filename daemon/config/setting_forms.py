@@ -9,6 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import platformdirs
 
+from daemon.log_line import LogFormat, LogLevel
+
 OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 REPOSITORY_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 
@@ -48,6 +50,23 @@ def public_url(text: str) -> str:
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("must be an http or https URL, as https://hooks.example.com")
     return text.rstrip("/")
+
+
+def log_format(text: str) -> LogFormat:
+    """How the log is written. Raises ValueError."""
+    try:
+        return LogFormat(text.lower())
+    except ValueError:
+        raise ValueError(f"{text!r} is none of {', '.join(LogFormat)}") from None
+
+
+def log_level(text: str) -> LogLevel:
+    """From which level on the log has lines. Raises ValueError."""
+    try:
+        return LogLevel[text.upper()]
+    except KeyError:
+        names = ", ".join(level.name.lower() for level in LogLevel)
+        raise ValueError(f"{text!r} is none of {names}") from None
 
 
 def listen_address(text: str) -> tuple[str, int]:

@@ -27,6 +27,8 @@ from daemon.config.setting_forms import (
     default_database,
     is_repository,
     listen_address,
+    log_format,
+    log_level,
     public_url,
     rate,
 )
@@ -34,6 +36,7 @@ from daemon.durations import written
 from daemon.errors import Fault
 from daemon.expressions import JSON
 from daemon.github import API_VERSION
+from daemon.log_line import LogFormat, LogLevel
 from daemon.notice import is_local, url_fault
 from daemon.secret import SHORTEST, Secret
 from daemon.sizes import UNITS, shown
@@ -56,6 +59,8 @@ class Flags:
 
     listen: str | None = None
     database: str | None = None
+    log_format: str | None = None
+    log_level: str | None = None
 
 
 def config_directory(flag: Path | None, environ: Mapping[str, str]) -> Path:
@@ -102,6 +107,8 @@ class SettingsReader:
         self._flags = {
             "DISPATCHD_LISTEN": ("--listen", flags.listen),
             "DISPATCHD_DATABASE_URL": ("--database", flags.database),
+            "DISPATCHD_LOG_FORMAT": ("--log-format", flags.log_format),
+            "DISPATCHD_LOG_LEVEL": ("--log-level", flags.log_level),
         }
         self._keyring = keyring
         self._findings = findings
@@ -147,6 +154,8 @@ class SettingsReader:
             breaker=self._breaker(retention),
             heartbeat_url=self._heartbeat_url(),
             max_database_size=self._max_database_size(),
+            log_format=self._parsed("DISPATCHD_LOG_FORMAT", log_format, LogFormat.AUTO),
+            log_level=self._parsed("DISPATCHD_LOG_LEVEL", log_level, LogLevel.INFO),
         )
         settings = replace(
             settings,

@@ -20,6 +20,14 @@ def run(
         str | None, typer.Option(metavar="HOST:PORT", help="Where to serve (DISPATCHD_LISTEN).")
     ] = None,
     database: Database = None,
+    log_format: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT", help="auto, text, json or journald (DISPATCHD_LOG_FORMAT)."),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL", help="debug, info, warning or error (DISPATCHD_LOG_LEVEL)."),
+    ] = None,
     simulate: Annotated[
         bool,
         typer.Option(
@@ -28,7 +36,13 @@ def run(
     ] = False,
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
-    options = {"--config-dir": config_dir, "--listen": listen, "--database": database}
+    options = {
+        "--config-dir": config_dir,
+        "--listen": listen,
+        "--database": database,
+        "--log-format": log_format,
+        "--log-level": log_level,
+    }
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     # -P: a directory `daemon` where the command is called would not be ours.
     program = [sys.executable, "-P", "-m", "daemon.cli.serving", *given]

@@ -1,0 +1,297 @@
+"""What each fact is in the log: its lines, none or several. docs/logs.md lists them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from daemon.addresses import household
+from daemon.dispatch import Dispatch, State
+from daemon.event import FiringOutcome, Outcome
+from daemon.expressions import rfc3339
+from daemon.facts import (
+    AttemptMade,
+    DispatchAdded,
+    DispatchesReleased,
+    DispatchLookedInto,
+    DispatchSettled,
+    EntryPaused,
+    EntryResumed,
+    EventRecorded,
+    Fact,
+    FiringAccounted,
+    FollowUpSettled,
+    IncidentNoticed,
+    MissedLookedFor,
+    RequestRefused,
+    RunNotFound,
+    RunSeen,
+    Started,
+    Stopping,
+    Trouble,
+)
+from daemon.follow_up import Standing
+from daemon.journal.plain import TEXT_MAX, short
+from daemon.log_line import Line, LogLevel, Value
+
+IDS_TOLD = 20
+"""Ids that one line names; who wants more of them asks the store."""
+
+PATH_MAX = 200
+"""Characters of a path: strangers choose it."""
+
+REFUSALS = frozenset({Outcome.LIMITED, Outcome.UNAUTHORIZED})
+"""Verdicts after which nothing is acknowledged, where they are the only ones."""
+
+RUN_STATUSES = frozenset({"requested", "waiting", "pending", "queued", "in_progress", "completed"})
+"""What GitHub says of a run; another word is told as a field, since it comes from outside."""
+
+DEBUG, INFO, WARNING, ERROR = LogLevel
+
+
+def lines_of(fact: Fact) -> Iterator[Line]:
+    """The lines that tell of it."""
+    match fact:
+        case EventRecorded():
+            yield from _verdicts(fact)
+        case AttemptMade(dispatch=dispatch, attempt=attempt):
+            accepted = dispatch.state is State.ACCEPTED
+            yield Line(
+                f"attempt {attempt.outcome}",
+                INFO if accepted else WARNING,
+                {
+                    **_ids(dispatch),
+                    "number": attempt.number,
+                    "status": attempt.status,
+                    "seconds": round(attempt.duration.total_seconds(), 3),
+                    **_given(
+                        message=short(attempt.message),
+                        request_id=short(attempt.request_id),
+                        next_try=None if dispatch.state.final else rfc3339(dispatch.due_at),
+                    ),
+                },
+            )
+        case DispatchSettled(dispatch=dispatch):
+            yield Line(
+                f"dispatch {dispatch.state}",
+                ERROR if dispatch.state is State.DEAD else INFO,
+                {
+                    **_ids(dispatch),
+                    "repository": dispatch.repository,
+                    **_given(
+                        event_type=short(dispatch.event_type),
+                        workflow=dispatch.workflow,
+                        run_url=dispatch.run_url,
+                        reason=short(dispatch.reason),
+                    ),
+                },
+            )
+        case RunSeen(dispatch=dispatch, run=run):
+            yield Line(
+                _of_run(fact),
+                WARNING if run.failed else INFO,
+                {
+                    **_ids(dispatch),
+                    "run_url": short(run.url) or str(run.id),
+                    "match": dispatch.match.value,
+                    "status": short(run.outcome, 64),
+                    **({"attempt": run.attempt} if run.attempt > 1 else {}),
+                },
+            )
+        case RequestRefused():
+            yield _refusal(fact)
+        case Trouble():
+            fields = {"part": fact.part, "message": short(fact.message)}
+            yield Line("trouble", ERROR, fields, (fact.part,))
+        case _:
+            yield from _rarer(fact)
+
+
+def config_warning(text: str) -> Line:
+    """The line of something doubtful in the config."""
+    return Line("config warning", WARNING, {"message": short(text, 2 * TEXT_MAX)})
+
+
+def _rarer(fact: Fact) -> Iterator[Line]:
+    match fact:
+        case Started():
+            fields: dict[str, Value] = {
+                "addresses": list(fact.addresses),
+                "crons": fact.crons,
+                "triggers": fact.triggers,
+                "database": fact.database,
+            }
+            if fact.simulated:
+                fields["simulation"] = "nothing reaches GitHub"
+            yield Line("serving", INFO, fields)
+        case Stopping():
+            yield Line("stopping", INFO, {"in_flight": fact.in_flight})
+        case DispatchAdded(dispatch=dispatch) if dispatch.replay_of is None:
+            yield Line("dispatch added", INFO, {**_ids(dispatch), **_given(by=short(fact.by))})
+        case DispatchAdded(dispatch=dispatch):
+            fields = {**_ids(dispatch), "replay_of": dispatch.replay_of}
+            fields |= _given(by=short(fact.by))
+            yield Line("dispatch replayed", INFO, fields)
+        case FiringAccounted():
+            yield _firing(fact)
+        case IncidentNoticed(incident=incident):
+            yield Line(
+                f"incident {incident.kind}",
+                ERROR,
+                {
+                    "entry": incident.entry,
+                    "instants": incident.count,
+                    "first": rfc3339(incident.first),
+                    "last": rfc3339(incident.last),
+                    "reason": short(incident.text),
+                },
+            )
+        case EntryPaused(pause=pause):
+            fields = {"entry": pause.entry, "by": short(pause.by), "reason": short(pause.reason)}
+            yield Line("entry paused", WARNING, fields)
+        case EntryResumed():
+            fields = {"entry": fact.entry, "by": short(fact.by), "released": fact.released}
+            yield Line("entry resumed", INFO, fields)
+        case DispatchesReleased(dispatches=dispatches):
+            yield Line(
+                "dispatches released",
+                WARNING,
+                {
+                    "entry": fact.entry,
+                    "by": short(fact.by),
+                    "released": len(dispatches),
+                    "dispatches": list(dispatches[:IDS_TOLD]),
+                },
+            )
+        case DispatchLookedInto(dispatch=dispatch):
+            held = dispatch.state is State.HELD
+            yield Line(
+                f"dispatch {dispatch.state}",
+                WARNING,
+                {
+                    **_ids(dispatch),
+                    "reason": short(dispatch.reason),
+                    **_given(
+                        diagnosis=short(dispatch.diagnosis),
+                        due_at=None if held else rfc3339(dispatch.due_at),
+                    ),
+                },
+            )
+        case MissedLookedFor():
+            fields = {"hooks": fact.hooks, "missed": fact.missed, "asked_again": fact.asked}
+            if fact.refused:
+                fields["not_asked"] = _counts(fact.refused)
+            yield Line("missed webhook deliveries", WARNING if fact.refused else INFO, fields)
+        case FollowUpSettled():
+            yield _follow_up(fact)
+        case RunNotFound(dispatch=dispatch):
+            yield Line(
+                f"run {dispatch.match}",
+                ERROR,
+                {
+                    **_ids(dispatch),
+                    "repository": dispatch.repository,
+                    "reason": short(dispatch.diagnosis),
+                },
+            )
+
+
+def _verdicts(fact: EventRecorded) -> Iterator[Line]:
+    event, verdicts = fact.event, fact.verdicts
+    # Of many triggers on one path most have nothing to do with a delivery.
+    passed = [each.entry for each in verdicts if each.outcome is Outcome.UNMATCHED]
+    if len(passed) > 1:
+        why = "their `when` is false"
+        fields: dict[str, Value] = {"event_id": event.id, "entries": passed, "reason": why}
+        yield Line("verdict unmatched", INFO, fields)
+    refused = all(each.outcome in REFUSALS for each in verdicts)
+    for verdict in verdicts:
+        outcome = verdict.outcome
+        if outcome is Outcome.UNMATCHED and len(passed) > 1:
+            continue
+        yield Line(
+            f"verdict {outcome}",
+            WARNING if outcome is Outcome.ERROR else INFO,
+            {
+                "event_id": event.id,
+                "entry": verdict.entry,
+                "dispatches": [dispatch.id for dispatch in verdict.dispatches],
+                **_given(
+                    reason=short(verdict.reason),
+                    duplicate_of=verdict.duplicate_of,
+                    by=short(event.by),
+                ),
+                **({"supersedes": list(verdict.supersedes)} if verdict.supersedes else {}),
+            },
+            (verdict.entry,) if refused and outcome is Outcome.LIMITED else (),
+        )
+
+
+def _of_run(fact: RunSeen) -> str:
+    if fact.before is None:
+        return "run found"
+    return f"run {fact.run.status}" if fact.run.status in RUN_STATUSES else "run changed"
+
+
+def _refusal(fact: RequestRefused) -> Line:
+    try:
+        client = household(fact.client_ip)
+    except ValueError:  # no address
+        client = fact.client_ip
+    return Line(
+        "request refused",
+        WARNING,
+        {
+            "status": fact.status,
+            "method": short(fact.method, 20),
+            "path": short(fact.path, PATH_MAX),
+            "client_ip": short(fact.client_ip, 64),
+            "reason": short(fact.reason),
+        },
+        (str(fact.status), short(client, 64)),
+    )
+
+
+def _firing(fact: FiringAccounted) -> Line:
+    at = rfc3339(fact.scheduled_at)
+    if fact.outcome is FiringOutcome.FIRED:
+        fields: dict[str, Value] = {"entry": fact.cron, "scheduled_at": at}
+        return Line("cron fired", INFO, {**fields, **_given(event_id=fact.event_id)})
+    fields = {"entry": fact.cron, "scheduled_at": at, "reason": short(fact.reason)}
+    if fact.count > 1:
+        fields["count"] = fact.count
+    # Of a long absence there can be thousands that nobody wanted so: the incident tells of them.
+    return Line("cron instant missed", INFO if fact.wanted else DEBUG, fields)
+
+
+def _follow_up(fact: FollowUpSettled) -> Line:
+    follow_up = fact.follow_up
+    return Line(
+        f"follow-up {follow_up.state}",
+        ERROR if follow_up.state is Standing.GAVE_UP else INFO,
+        {
+            **_given(event_id=fact.event_id),
+            "dispatch_id": follow_up.dispatch_id,
+            "entry": follow_up.entry,
+            "cause": follow_up.cause.value,
+            **_given(
+                made=follow_up.made,
+                target=follow_up.target,
+                run_url=follow_up.run_url,
+                reason=short(follow_up.reason),
+            ),
+        },
+    )
+
+
+def _ids(dispatch: Dispatch) -> dict[str, Value]:
+    return {"event_id": dispatch.event_id, "dispatch_id": dispatch.id, "entry": dispatch.entry}
+
+
+def _counts(refused: Mapping[int, int]) -> str:
+    found = ", ".join(f"{count} answered {status}" for status, count in sorted(refused.items()))
+    return f"{found}; once that is mended: dispatchd recover --refused"
+
+
+def _given(**fields: str | None) -> dict[str, str]:
+    """The fields that have something to say."""
+    return {name: value for name, value in fields.items() if value}
