@@ -5,6 +5,7 @@ BIN := .venv/bin
 ONCE ?=
 BENCH ?=
 TORTURE ?=
+SOAK ?=
 DAY ?=
 FUZZ ?=
 SYSTEMD ?=
@@ -12,7 +13,7 @@ SYSTEMD ?=
 # The time that packages bear: that of the commit.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --pretty=%ct 2>/dev/null || date +%s)
 
-.PHONY: demo test test-systemd dist check bench torture fuzz format clean
+.PHONY: demo test test-systemd dist check bench torture soak day fuzz format clean
 
 demo: .venv/installed  ## the main job against a stand-in for GitHub; ONCE=1 ends by itself
 	@$(BIN)/python -m daemon.demo $(if $(ONCE),--once)
@@ -42,6 +43,10 @@ torture: .venv/installed  ## kill -9 a thousand times (TORTURE="--kills 100" for
 	@mkdir -p build
 	$(BIN)/python -m tests.torture --json build/torture.json $(TORTURE)
 	$(BIN)/python -m tests.faults.sigstop
+
+soak: .venv/test  ## ten minutes under load: reloads, kills, a full disk (SOAK="--minutes 2" for less)
+	@mkdir -p build
+	$(BIN)/python -m tests.soak --json build/soak.json $(SOAK)
 
 day: .venv/test  ## a simulated day of 5,000 dispatches (DAY="--dispatches 200 --hours 2" for less)
 	@mkdir -p build

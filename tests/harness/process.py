@@ -91,6 +91,7 @@ class Daemon:
         triggers: Sequence[Entry] = (PUSH,),
         crons: Sequence[Entry] = (),
         environ: Mapping[str, str] | None = None,
+        keeps: Callable[[str], bool] = lambda line: True,
     ) -> None:
         self.home = home
         self.database = home / "state.sqlite"
@@ -98,7 +99,8 @@ class Daemon:
         self.socket = ""
         """Where admins are served, as a path."""
         self.log: list[str] = []
-        """Every line that it wrote, over all its lives."""
+        """Every line that it wrote, over all its lives, of those that are to be kept."""
+        self._keeps = keeps
         self.environ = {
             **inherited(),
             "HOME": str(home),
@@ -257,8 +259,10 @@ class Daemon:
             raise RuntimeError("its output is not ours to read")
         try:
             async for line in process.stdout:
-                self.log.append(line.decode(errors="replace").rstrip("\n"))
-                self._heard.set()
+                text = line.decode(errors="replace").rstrip("\n")
+                if self._keeps(text):
+                    self.log.append(text)
+                    self._heard.set()
         finally:
             # Whoever waits looks again once this task is done.
             asyncio.get_running_loop().call_soon(self._heard.set)

@@ -45,6 +45,11 @@ class Records:
         query = select(table.c.id).where(table.c.wake_at.is_not(None), table.c.created_at <= until)
         return self._ask(lambda connection: connection.execute(query.limit(1)).first() is not None)
 
+    def events(self) -> set[str]:
+        """The ids of all that came in."""
+        query = select(schema.events.c.id)
+        return self._ask(lambda connection: set(connection.execute(query).scalars()))
+
     def accounted_until(self) -> datetime | None:
         """The oldest of the crons' cursors: all instants up to it are booked."""
         query = select(func.min(schema.cursors.c.cursor))

@@ -26,9 +26,9 @@ def signature(body: bytes, secret: str = WEBHOOK_SECRET) -> str:
     return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
 
 
-async def post(session: aiohttp.ClientSession, url: str, name: str) -> int:
-    """Sends the delivery ``name``, signed, to the daemon at ``url``; returns the status. Raises
-    aiohttp's errors where no answer came."""
+async def post(session: aiohttp.ClientSession, url: str, name: str) -> tuple[int, bytes]:
+    """Sends the delivery ``name``, signed, to the daemon at ``url``; returns the status and the
+    body of the answer. Raises aiohttp's errors where none came."""
     body = json.dumps({"ref": "refs/heads/main", "after": name}).encode()
     headers = {
         "Content-Type": "application/json",
@@ -37,8 +37,7 @@ async def post(session: aiohttp.ClientSession, url: str, name: str) -> int:
         "X-Hub-Signature-256": signature(body),
     }
     async with session.post(f"{url}/hooks/github", data=body, headers=headers) as answer:
-        await answer.read()
-        return answer.status
+        return answer.status, await answer.read()
 
 
 class Sender:
@@ -74,7 +73,7 @@ class Sender:
         self.answers[name] = None
         # Refused, or cut off: nothing was promised.
         with suppress(aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):
-            self.answers[name] = await post(self._session, url, name)
+            self.answers[name], _ = await post(self._session, url, name)
         return self.answers[name]
 
     async def push_all(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
+from array import array
 from collections import Counter, deque
 from collections.abc import Callable
 from types import TracebackType
@@ -23,8 +25,9 @@ class Load:
     """Sends deliveries to one address at random moments, ``rate`` a second on average, from
     ``start`` until ``stop``.
 
-    ``sent`` and ``acknowledged`` are called with the name of each. One whose answer broke off may
-    be recorded or not: it is sent again, under its name, by ``redeliver``.
+    ``sent`` and ``acknowledged`` are called with the name of each, the latter with the answer as
+    well. One whose answer broke off may be recorded or not: it is sent again, under its name, by
+    ``redeliver``.
     """
 
     def __init__(
@@ -34,8 +37,10 @@ class Load:
         chance: random.Random,
         *,
         sent: Callable[[str], None],
-        acknowledged: Callable[[str], None],
+        acknowledged: Callable[[str, bytes], None],
     ) -> None:
+        self.seconds = array("f")
+        """How long each answer took that acknowledged something."""
         self.answers: Counter[str] = Counter()
         """How many deliveries were answered how: by status, ``refused`` (no connection came about)
         or ``broken off``. One that is sent again counts again."""
@@ -113,8 +118,9 @@ class Load:
         task.add_done_callback(self._under_way.discard)
 
     async def _push(self, name: str) -> None:
+        began = time.monotonic()
         try:
-            status = await post(self._session, self._url, name)
+            status, told = await post(self._session, self._url, name)
         except aiohttp.ClientConnectorError:
             self.answers["refused"] += 1
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError):
@@ -123,4 +129,5 @@ class Load:
         else:
             self.answers[str(status)] += 1
             if status in ACKNOWLEDGED:
-                self._acknowledged(name)
+                self.seconds.append(time.monotonic() - began)
+                self._acknowledged(name, told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,14 +77,7 @@ class Outcome:
 
     def table(self) -> str:
         """The figures for people, as a Markdown table, and below it the first findings."""
-        rows = list(self._rows())
-        width = max(len(name) for name, _ in rows)
-        lines = [f"| {name:{width}} | {value} |" for name, value in rows]
-        rule = f"|{'-' * (width + 2)}|---|"
-        shown = [str(finding) for finding in self.findings[:SHOWN]]
-        if len(self.findings) > SHOWN:
-            shown.append(f"… and {len(self.findings) - SHOWN} more")
-        return "\n".join([lines[0], rule, *lines[1:], *shown])
+        return table_of(list(self._rows()), self.findings)
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         figures = self.as_json()
@@ -118,3 +111,14 @@ class Outcome:
         yield "requests sent again without that reason", f"{sent_twice['unexplained']:,}"
         yield "received for nothing that was sent or owed", f"{figures['unasked']:,}"
         yield "complaints of the daemon", f"{figures['trouble']:,}"
+
+
+def table_of(rows: Sequence[tuple[str, str]], findings: Sequence[Finding]) -> str:
+    """A table of two columns, of which the first row is the head, and the first findings."""
+    width = max(len(name) for name, _ in rows)
+    lines = [f"| {name:{width}} | {value} |" for name, value in rows]
+    rule = f"|{'-' * (width + 2)}|---|"
+    shown = [str(finding) for finding in findings[:SHOWN]]
+    if len(findings) > SHOWN:
+        shown.append(f"… and {len(findings) - SHOWN} more")
+    return "\n".join([lines[0], rule, *lines[1:], *shown])

@@ -125,7 +125,7 @@ class Torture:
                     self._plan.rate,
                     random.Random(self._plan.seed),  # noqa: S311
                     sent=self._reckoning.sent,
-                    acknowledged=self._reckoning.acknowledged,
+                    acknowledged=lambda name, _: self._reckoning.acknowledged(name),
                 )
             )
             try:
