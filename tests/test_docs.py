@@ -59,7 +59,7 @@ async def test_the_pages_can_be_followed_from_the_top_to_the_bottom(
     and print what the page shows."""
     async with asyncio.TaskGroup() as readers:
         alone = [[page] for page in ("http.md", "simulation.md", "chains.md")]
-        for pages in (*alone, ["commands.md", "delivery.md"]):
+        for pages in (*alone, ["commands.md", "delivery.md", "housekeeping.md", "upgrading.md"]):
             home = tmp_path_factory.mktemp("home")  # short: a socket's path has a limit
             readers.create_task(read([DOCS / page for page in pages], home))
 

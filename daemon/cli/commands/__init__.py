@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from daemon.cli.commands import (
     configuring,
+    database,
     dispatches,
     entries,
     key,
@@ -18,6 +19,7 @@ from daemon.cli.commands.program import app
 __all__ = [
     "app",
     "configuring",
+    "database",
     "dispatches",
     "entries",
     "key",

@@ -25,3 +25,8 @@ def upgrade() -> None:
         sqlite_where=sa.text("sticky = 1"),
         postgresql_where=sa.text("sticky"),
     )
+
+
+def downgrade() -> None:
+    op.drop_index("ix_dedupe_event_id", "dedupe")
+    op.drop_table("trial")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from daemon.store.migrations.undoing import refuse_while
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -50,3 +52,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("url", name="pk_fetched"),
         sqlite_with_rowid=False,
     )
+
+
+def downgrade() -> None:
+    refuse_while(
+        "SELECT count(*) FROM learned WHERE secret IS NOT NULL",
+        "triggers have a secret that their sender handed over and will not hand over again",
+    )
+    for table in ("admissions", "bursts", "learned", "fetched"):
+        op.drop_table(table)

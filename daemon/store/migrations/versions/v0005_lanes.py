@@ -37,3 +37,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("lane", name="pk_budgets"),
         sqlite_with_rowid=False,
     )
+
+
+def downgrade() -> None:
+    op.drop_table("budgets")
+    op.drop_index("ix_dispatches_lane_urgent_wake_at_id", "dispatches")
+    unfinished = sa.text("wake_at IS NOT NULL")
+    op.create_index(
+        "ix_dispatches_wake_at_id",
+        "dispatches",
+        ["wake_at", "id"],
+        sqlite_where=unfinished,
+        postgresql_where=unfinished,
+    )
+    op.drop_column("dispatches", "lane")
+    op.drop_column("dispatches", "urgent")

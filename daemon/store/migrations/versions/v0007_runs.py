@@ -66,3 +66,19 @@ def upgrade() -> None:
         sqlite_where=looked_for,
         postgresql_where=looked_for,
     )
+
+
+def downgrade() -> None:
+    op.drop_table("runs")
+    op.drop_index("ix_dispatches_repository_look_at", "dispatches")
+    for column in (
+        "look_at",
+        "run_outcome",
+        "diagnosis",
+        "match",
+        "sent_at",
+        "on_ambiguous",
+        "expect_workflow",
+        "expect_within",
+    ):
+        op.drop_column("dispatches", column)

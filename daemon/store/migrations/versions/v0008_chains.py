@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from daemon.store.migrations.undoing import refuse_while
+
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
@@ -39,3 +41,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("entry", "slot", name="pk_tallies"),
         sqlite_with_rowid=False,
     )
+
+
+def downgrade() -> None:
+    refuse_while(
+        "SELECT count(*) FROM dispatches WHERE state = 'held' AND held_by <> 'pause'",
+        "dispatches are held for another reason than a pause",
+    )
+    op.drop_table("tallies")
+    op.drop_index("ix_dispatches_parent_id", "dispatches")
+    for column in ("held_by", "depth", "parent_id"):
+        op.drop_column("dispatches", column)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from daemon.store.migrations.undoing import refuse_while
+
 revision = "0009"
 down_revision = "0008"
 branch_labels = None
@@ -50,3 +52,10 @@ def upgrade() -> None:
         sqlite_where=owed,
         postgresql_where=owed,
     )
+
+
+def downgrade() -> None:
+    refuse_while(
+        "SELECT count(*) FROM follow_ups WHERE wake_at IS NOT NULL", "follow-ups are still owed"
+    )
+    op.drop_table("follow_ups")
