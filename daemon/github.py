@@ -320,10 +320,10 @@ def limits(headers: Mapping[str, str], now: datetime) -> Limits | None:
 
 def one_line(text: str, most: int = QUOTE_MAX) -> str:
     """Foreign text made fit to quote: one line, no control characters, at most ``most`` long."""
-    if text.isascii() and text.isprintable() and " " not in text and len(text) <= most:
-        return text  # as a request's id
-    # Category C holds control characters, lone surrogates and what turns the reading direction.
-    plain = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text[: 20 * most])
+    plain = text[: 20 * most]
+    if not (plain.isascii() and plain.isprintable()):
+        # Category C holds control characters, lone surrogates and what turns the reading direction.
+        plain = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in plain)
     line = " ".join(plain.split())
     return line if len(line) <= most else line[: most - 1] + "…"
 

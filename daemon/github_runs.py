@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
-import orjson
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder
 
 from daemon.errors import FetchError, NotPermitted
 from daemon.event import Delivery
@@ -23,6 +24,49 @@ LIST_MAX = 16 * 1024 * 1024
 
 EVENT_HEADER = "x-github-event"
 EVENT = "workflow_run"
+
+
+Form = TypeVar("Form", bound=Struct)
+
+
+class _Told(Struct):
+    """What is read of a run: of its 20 KB these fields become objects, and nothing else. Any of
+    them may be anything, as long as it is JSON."""
+
+    id: Any = None
+    run_attempt: Any = 1
+    path: Any = None
+    name: Any = None
+    display_title: Any = None
+    event: Any = None
+    status: Any = None
+    conclusion: Any = None
+    head_branch: Any = None
+    html_url: Any = None
+    created_at: Any = None
+    updated_at: Any = None
+
+
+_NoObject = list[Any] | str | int | float | bool | None
+"""Whatever may stand where a run is expected."""
+
+
+class _List(Struct):
+    workflow_runs: list[_Told | _NoObject]
+
+
+class _Repository(Struct):
+    full_name: str
+
+
+class _Webhook(Struct):
+    workflow_run: _Told
+    repository: _Repository
+
+
+_LIST = Decoder(_List)
+_RUN = Decoder(_Told)
+_WEBHOOK = Decoder(_Webhook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +97,10 @@ def listed(reply: Reply, repository: str) -> Page:
     """The runs of an answer. What is no run among them counts all the same: a page is not the last
     for it. Raises FetchError where it is no list of runs, as NotPermitted where there will be
     none."""
-    document = _answered(reply, f"/repos/{repository}/actions/runs")
-    runs = document.get("workflow_runs")
-    if not isinstance(runs, list):
+    document = _answered(reply, repository, _LIST)
+    if document is None:
         raise FetchError("what was answered for the list of runs is not GitHub's")
+    runs = document.workflow_runs
     read = [run for each in runs if (run := _run(each, repository)) is not None]
     if runs and not read:
         raise FetchError("what was answered for the list of runs names none")
@@ -65,7 +109,8 @@ def listed(reply: Reply, repository: str) -> Page:
 
 def told(reply: Reply, repository: str) -> Run:
     """The run of an answer. Raises FetchError where it is none."""
-    run = _run(_answered(reply, f"/repos/{repository}/actions/runs"), repository)
+    document = _answered(reply, repository, _RUN)
+    run = None if document is None else _run(document, repository)
     if run is None:
         raise FetchError("what was answered for the run is not GitHub's")
     return run
@@ -76,49 +121,48 @@ def heard(delivery: Delivery) -> Run | None:
     GitHub's own is not asked here."""
     if delivery.headers.get(EVENT_HEADER) != EVENT:
         return None
-    document = _document(delivery.body)
-    repository = document.get("repository")
-    name = repository.get("full_name") if isinstance(repository, dict) else None
-    return _run(document.get("workflow_run"), name) if isinstance(name, str) else None
+    document = _document(delivery.body, _WEBHOOK)
+    return document and _run(document.workflow_run, document.repository.full_name)
 
 
-def _answered(reply: Reply, path: str) -> Mapping[str, object]:
+def _answered(reply: Reply, repository: str, form: Decoder[Form]) -> Form | None:
+    path = f"/repos/{repository}/actions/runs"
     if reply.status in (403, 404):  # a rate limit is told apart before
         raise NotPermitted(f"{refusal(reply, path, reply.at)}. To look at runs takes actions: read")
     if reply.status != 200:
         raise FetchError(refusal(reply, path, reply.at))
-    return _document(reply.body)
+    return _document(reply.body, form)
 
 
-def _document(body: bytes) -> Mapping[str, object]:
+def _document(body: bytes, form: Decoder[Form]) -> Form | None:
+    """The body as far as it has that form; else None."""
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _run(told: object, repository: str) -> Run | None:
-    """A run as GitHub writes it; None for what is none."""
-    if not isinstance(told, dict):
+        return form.decode(body)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    number, attempt = _count(told.get("id")), _count(told.get("run_attempt", 1))
-    created_at, updated_at = _instant(told.get("created_at")), _instant(told.get("updated_at"))
+
+
+def _run(told: _Told | _NoObject, repository: str) -> Run | None:
+    """A run as GitHub writes it; None for what is none."""
+    if not isinstance(told, _Told):
+        return None
+    number, attempt = _count(told.id), _count(told.run_attempt)
+    created_at, updated_at = _instant(told.created_at), _instant(told.updated_at)
     if number is None or attempt is None or created_at is None:
         return None
-    url = _text(told.get("html_url"))
+    url = _text(told.html_url)
     return Run(
         repository=repository,
         id=number,
         attempt=attempt,
         # Of a workflow that another repository owns it is `.github/workflows/x.yml@ref`.
-        workflow=_text(told.get("path")).partition("@")[0].rpartition("/")[2],
-        name=_text(told.get("name")),
-        title=_text(told.get("display_title")),
-        event=_text(told.get("event")),
-        status=_text(told.get("status")),
-        conclusion=_text(told.get("conclusion")),
-        branch=_text(told.get("head_branch")),
+        workflow=_text(told.path).partition("@")[0].rpartition("/")[2],
+        name=_text(told.name),
+        title=_text(told.display_title),
+        event=_text(told.event),
+        status=_text(told.status),
+        conclusion=_text(told.conclusion),
+        branch=_text(told.head_branch),
         url=url if url.startswith(("https://", "http://")) else "",
         created_at=created_at,
         updated_at=updated_at or created_at,
