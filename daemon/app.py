@@ -57,6 +57,7 @@ from daemon.in_force import InForce
 from daemon.janitor import Janitor, Limits
 from daemon.lanes import lanes_of
 from daemon.learning import Learning
+from daemon.lost_answers import LostAnswers
 from daemon.metrics import Counting, LoopLag, Reading, Scrape
 from daemon.pauses import Pauses
 from daemon.places import simulation_database
@@ -66,6 +67,7 @@ from daemon.redelivering import Redeliverer
 from daemon.refusals import Refusals
 from daemon.reporter import Reporter
 from daemon.retry import RetryPolicy
+from daemon.run_lists import RunLists
 from daemon.scheduler import Scheduler
 from daemon.secret import Secret
 from daemon.settlements import Settlements
@@ -190,11 +192,13 @@ async def running(
         lanes = lanes_of(settings, await store.budgets())
         reads = Reads(github.ask, lanes, in_force.lane_of, clock)
         preflight = Preflight(reads.ask)
-        tracker = Tracker(store, reads, preflight, clock=clock, facts=facts)
+        run_lists = RunLists(store, reads, clock=clock, facts=facts)
+        tracker = Tracker(store, reads, run_lists, preflight, clock=clock, facts=facts)
+        lost_answers = LostAnswers(store, reads, run_lists, preflight, clock)
         dispatcher = Dispatcher(
             store,
             github.send,
-            tracker.find,
+            lost_answers.find,
             lanes,
             RetryPolicy(),
             clock=clock,

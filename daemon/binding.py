@@ -7,8 +7,9 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from itertools import islice
 
+from daemon.candidates import Audience, Candidates, Strangers, event_of
 from daemon.dispatch import Dispatch
 from daemon.run import Match, Run
 
@@ -18,9 +19,6 @@ leaves us with our own clock."""
 
 CLOCKS = timedelta(days=1)
 """How far GitHub's clock and ours may be apart where a run shows the id."""
-
-EARLY = timedelta(seconds=5)
-"""The same where only the time tells runs apart, which GitHub's clock has stamped then."""
 
 FIRST_LOOK = timedelta(seconds=2)
 LOOKS = tuple(timedelta(seconds=seconds) for seconds in (2, 4, 8, 16, 30, 60, 120, 180, 240, 300))
@@ -40,32 +38,6 @@ FOLLOWED_FOR = timedelta(days=36)
 """GitHub ends every run within 35 days."""
 
 _ID = re.compile(r"dsp_[0-9a-hjkmnp-tv-z]{26}(?![0-9A-Za-z])")
-
-
-class Listener(Protocol):
-    """A workflow that hears a dispatch."""
-
-    @property
-    def file(self) -> str:
-        """The file's name."""
-        ...
-
-    def shows(self, dispatch: Dispatch) -> bool:
-        """Whether the title of its run shows the dispatch's id for certain."""
-        ...
-
-
-class Audience(Protocol):
-    """The workflows of a repository."""
-
-    def hearing(self, call: Dispatch) -> Sequence[Listener]:
-        """Those that a dispatch starts."""
-        ...
-
-    def diagnosis(self, call: Dispatch, expected: str = "") -> str:
-        """Why no run comes of a dispatch (of the ``expected`` workflow, where one is), and how to
-        mend it; nothing where there is no reason."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +88,24 @@ class Judgement:
     runs: tuple[Run, ...] = ()
 
 
+class Diagnoses:
+    """What an audience says against dispatches, asked once for all that it hears alike. Nothing
+    where it could not be asked."""
+
+    def __init__(self, audience: Audience | None) -> None:
+        self._audience = audience
+        self._found: dict[tuple[str, str, str], str] = {}
+
+    def of(self, dispatch: Dispatch) -> str:
+        if self._audience is None:
+            return ""
+        expected = dispatch.expect_workflow
+        key = (dispatch.event_type, dispatch.workflow, expected)
+        if key not in self._found:
+            self._found[key] = self._audience.diagnosis(dispatch, expected)
+        return self._found[key]
+
+
 def named(run: Run) -> str:
     """The dispatch whose id the run shows, or nothing. Of several it is the youngest: a chain may
     show what it descends from as well. Anybody can write an id into the title of a pull request, so
@@ -134,11 +124,6 @@ def may_be(run: Run, dispatch: Dispatch) -> bool:
         and run.repository.lower() == dispatch.repository.lower()
         and run.created_at >= dispatch.created_at - CLOCKS
     )
-
-
-def event_of(dispatch: Dispatch) -> str:
-    """The event by which its runs are started."""
-    return "workflow_dispatch" if dispatch.workflow else "repository_dispatch"
 
 
 def next_look(dispatch: Dispatch, at: datetime, now: datetime) -> datetime | None:
@@ -186,22 +171,6 @@ def strangers(runs: Iterable[Run], bound: Collection[int]) -> list[Run]:
     ]
 
 
-def candidates(dispatch: Dispatch, runs: Iterable[Run], audience: Audience | None) -> list[Run]:
-    """Of ``strangers`` those that can be the dispatch's own, by the kind, the workflow and the
-    time."""
-    if dispatch.sent_at is None:
-        return []
-    within = dispatch.expect_within or LOOKS[-1]
-    files = _files(dispatch, audience)
-    return [
-        run
-        for run in runs
-        if run.event == event_of(dispatch)
-        and (files is None or run.workflow in files)
-        and dispatch.sent_at - EARLY <= run.created_at <= dispatch.sent_at + within
-    ]
-
-
 def found_out(
     dispatch: Dispatch, since: datetime, runs: Iterable[Run], audience: Audience
 ) -> Absent | Unclear:
@@ -238,45 +207,35 @@ def judged(
     """What a look comes to for dispatches of which no run shows the id. ``runs`` are `strangers`
     that reach back to the `horizon` of all, ``at`` is GitHub's clock at that look, ``now`` ours.
     Where the ``audience`` could not be asked it is None."""
-    free = list(runs)
-    own = {dispatch.id: candidates(dispatch, free, audience) for dispatch in waiting}
-    claims: dict[int, int] = {}
-    for mine in own.values():
-        for run in mine:
-            claims[run.id] = claims.get(run.id, 0) + 1
-    return [_judged(each, own[each.id], claims, audience, at, now) for each in waiting]
+    free = Strangers(runs)
+    own = [free.candidates(dispatch, audience) for dispatch in waiting]
+    diagnoses = Diagnoses(audience)
+    return [
+        _judged(each, mine, audience, diagnoses, at, now)
+        for each, mine in zip(waiting, own, strict=True)
+    ]
 
 
 def _judged(
     dispatch: Dispatch,
-    mine: Sequence[Run],
-    claims: dict[int, int],
+    mine: Candidates,
     audience: Audience | None,
+    diagnoses: Diagnoses,
     at: datetime,
     now: datetime,
 ) -> Judgement:
     look_at = next_look(dispatch, at, now)
     age = at - (dispatch.sent_at or at)
     over = is_over(dispatch, at)
-    alone = all(claims[run.id] == 1 for run in mine)
-    one_each = len({run.workflow for run in mine}) == len(mine)
-    if mine and alone and one_each and age >= CALM:
-        return Judgement(dispatch.id, Match.PROBABLE, _unshown(mine, audience), None, tuple(mine))
-    why = audience.diagnosis(dispatch, dispatch.expect_workflow) if audience else ""
+    if mine and mine.one_each and mine.alone and age >= CALM:
+        runs = tuple(mine)
+        return Judgement(dispatch.id, Match.PROBABLE, _unshown(runs, audience), None, runs)
+    why = diagnoses.of(dispatch)
     if not over:
         return Judgement(dispatch.id, dispatch.match, why, look_at)
     if mine:
-        return Judgement(dispatch.id, Match.AMBIGUOUS, _several(mine, alone=alone), look_at)
+        return Judgement(dispatch.id, Match.AMBIGUOUS, _several(mine), look_at)
     return Judgement(dispatch.id, Match.MISSING, why or _nothing(dispatch, audience), look_at)
-
-
-def _files(dispatch: Dispatch, audience: Audience | None) -> set[str] | None:
-    """The workflow files whose runs may be the dispatch's without showing its id; None: any. Of one
-    that shows ids, a run without an id is somebody else's."""
-    if audience is None:
-        expected = dispatch.expect_workflow or dispatch.workflow
-        return {expected} if expected else None
-    return {each.file for each in audience.hearing(dispatch) if not each.shows(dispatch)}
 
 
 def _unshown(mine: Sequence[Run], audience: Audience | None) -> str:
@@ -286,11 +245,11 @@ def _unshown(mine: Sequence[Run], audience: Audience | None) -> str:
     )
 
 
-def _several(mine: Sequence[Run], *, alone: bool) -> str:
-    others = "" if alone else ", and other dispatches may have started them as well"
+def _several(mine: Candidates) -> str:
+    others = "" if mine.alone else ", and other dispatches may have started them as well"
     return (
         f"{len(mine)} of the runs can be its own by their time{others}: {_titles(mine)}. Show the "
-        f"id in the `run-name` of {_names(run.workflow for run in mine)}, as in "
+        f"id in the `run-name` of {_names(mine.workflows)}, as in "
         "${{ github.event.client_payload.dispatchd.id }}, and they are told apart"
     )
 
@@ -316,8 +275,8 @@ def _nothing(dispatch: Dispatch, audience: Audience | None) -> str:
     )
 
 
-def _titles(runs: Sequence[Run]) -> str:
-    shown = ", ".join(run.url or str(run.id) for run in runs[:3])
+def _titles(runs: Sequence[Run] | Candidates) -> str:
+    shown = ", ".join(run.url or str(run.id) for run in islice(runs, 3))
     return shown + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")
 
 

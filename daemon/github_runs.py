@@ -122,7 +122,9 @@ def heard(delivery: Delivery) -> Run | None:
     if delivery.headers.get(EVENT_HEADER) != EVENT:
         return None
     document = _document(delivery.body, _WEBHOOK)
-    return document and _run(document.workflow_run, document.repository.full_name)
+    if document is None:
+        return None
+    return _run(document.workflow_run, document.repository.full_name)
 
 
 def _answered(reply: Reply, repository: str, form: Decoder[Form]) -> Form | None:

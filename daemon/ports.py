@@ -78,6 +78,15 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """What is to be looked for or at by some time: when the first was ``sent_at`` of the dispatches
+    (None: there are none), and when each of the ``runs`` began, by number."""
+
+    sent_at: datetime | None
+    runs: Mapping[int, datetime]
+
+
+@dataclass(frozen=True, slots=True)
 class Commits:
     """What the transactions of the store were like: how many operations each had, the seconds that
     it took, and how many the database did not take."""
@@ -156,6 +165,11 @@ class Sightings(Protocol):
 
     async def run_agenda(self) -> Mapping[str, datetime]:
         """When runs are to be looked for next, by repository."""
+        ...
+
+    async def overdue(self, repository: str, now: datetime, limit: int) -> Overdue:
+        """What of the repository is to be looked for or at by now: up to ``limit`` dispatches, and
+        as many runs, those first that are due for longest."""
         ...
 
     async def looked_for(self, repository: str, limit: int) -> Sequence[Pending]:

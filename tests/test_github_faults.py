@@ -158,7 +158,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "GitHub", partial(GitHub, timeout=timedelta(seconds=1)))
     monkeypatch.setattr(session, "BODY_TIMEOUT", 0.2)
     monkeypatch.setattr("daemon.dispatcher.TICK", timedelta(seconds=0.02))
-    monkeypatch.setattr("daemon.tracker.SETTLED", timedelta(seconds=5))
+    monkeypatch.setattr("daemon.lost_answers.SETTLED", timedelta(seconds=5))
 
 
 @pytest.mark.parametrize("day", BAD_DAYS.values(), ids=BAD_DAYS)

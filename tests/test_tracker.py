@@ -21,10 +21,12 @@ from daemon.github import Accepted, Question, Reply
 from daemon.github_reads import Reads
 from daemon.ids import IdSource
 from daemon.lane import Lane
+from daemon.lost_answers import LostAnswers
 from daemon.pacing import Budget
 from daemon.preflight import Preflight
 from daemon.render import encode, new_dispatch, with_metadata
 from daemon.run import Match, Run
+from daemon.run_lists import RunLists
 from daemon.secret import Secret
 from daemon.simulator import Fault, FaultKind, Simulator
 from daemon.simulator.faults import FaultPlace
@@ -51,9 +53,10 @@ class World:
         facts = Facts()
         facts.subscribe(self.facts.append)
         self.reads = Reads(self._ask, {"": Lane("", Budget(0, 0, 0))}, lambda _: "", clock)
-        self.tracker = Tracker(
-            store, self.reads, Preflight(self.reads.ask), clock=clock, facts=facts
-        )
+        preflight = Preflight(self.reads.ask)
+        lists = RunLists(store, self.reads, clock=clock, facts=facts)
+        self.tracker = Tracker(store, self.reads, lists, preflight, clock=clock, facts=facts)
+        self.find = LostAnswers(store, self.reads, lists, preflight, clock).find
 
     async def dispatch(
         self, *, accepted: bool = True, arrives: bool = True, **fields: object
@@ -381,11 +384,11 @@ async def test_a_webhook_binds_without_a_question() -> None:
 async def test_a_lost_request_that_had_arrived_is_found() -> None:
     async with world(BUILD) as it:
         dispatch = await it.dispatch(accepted=False)
-        early = await it.tracker.find(dispatch)
+        early = await it.find(dispatch)
         assert isinstance(early, Unknown)
         assert it.asked == []  # its absence would say nothing yet
         it.clock.move(10)
-        found = await it.tracker.find(dispatch)
+        found = await it.find(dispatch)
         assert isinstance(found, Found)
         assert found.dispatch.run_id == it.simulator.runs[0].id
 
@@ -394,7 +397,7 @@ async def test_one_look_serves_all_whose_answers_were_lost() -> None:
     async with world(BUILD) as it:
         dispatches = [await it.dispatch(accepted=False) for _ in range(20)]
         it.clock.move(10)
-        found = await asyncio.gather(*map(it.tracker.find, dispatches))
+        found = await asyncio.gather(*map(it.find, dispatches))
         assert all(isinstance(each, Found) for each in found)
         assert [path for path, _ in it.asked].count("/repos/acme/shop/actions/runs") == 1
 
@@ -410,14 +413,14 @@ async def test_a_lost_request_of_which_there_is_no_run_had_not_arrived(
     async with world(*listeners) as it:
         dispatch = await it.dispatch(arrives=False)
         it.clock.move(10)
-        assert isinstance(await it.tracker.find(dispatch), expected)
+        assert isinstance(await it.find(dispatch), expected)
 
 
 async def test_where_the_id_is_not_shown_a_run_in_the_window_leaves_it_to_a_person() -> None:
     async with world(PLAIN) as it:
         dispatch = await it.dispatch(accepted=False)
         it.clock.move(10)
-        finding = await it.tracker.find(dispatch)
+        finding = await it.find(dispatch)
         assert isinstance(finding, Unclear)
         assert "build.yml does not show the id" in finding.reason
 
@@ -427,7 +430,7 @@ async def test_what_cannot_be_looked_for_is_not_known() -> None:
         dispatch = await it.dispatch(accepted=False)
         it.clock.move(10)
         it.simulator.inject(Fault(FaultKind.STATUS, status=502, on=FaultPlace.READ))
-        finding = await it.tracker.find(dispatch)
+        finding = await it.find(dispatch)
         assert isinstance(finding, Unknown)
         assert "502" in finding.reason
 
@@ -450,7 +453,7 @@ async def test_a_fault_of_our_own_is_told_and_does_not_ask_github_all_the_time(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("daemon.tracker.listed", broken)
+    monkeypatch.setattr("daemon.run_lists.listed", broken)
     async with world(BUILD) as it:
         await it.dispatch()
         it.clock.move(2)
@@ -486,9 +489,9 @@ async def test_a_lost_request_that_nobody_may_look_for_is_sent_again() -> None:
         it.clock.move(10)
         refused = Fault(FaultKind.STATUS, status=403, on=FaultPlace.READ)
         it.simulator.inject(replace(refused, times=None))
-        assert isinstance(await it.tracker.find(dispatch), Unknown)  # it may be a passing one
+        assert isinstance(await it.find(dispatch), Unknown)  # it may be a passing one
         it.clock.move(120)
-        assert isinstance(await it.tracker.find(dispatch), Hidden)
+        assert isinstance(await it.find(dispatch), Hidden)
 
 
 async def test_one_look_that_fails_is_enough_for_all_whose_answers_were_lost() -> None:
@@ -500,7 +503,7 @@ async def test_one_look_that_fails_is_enough_for_all_whose_answers_were_lost() -
         waits = []
         for _ in range(4):
             it.asked.clear()
-            findings = [await it.tracker.find(each) for each in dispatches]
+            findings = [await it.find(each) for each in dispatches]
             assert len(it.asked) == 1
             (until,) = {each.until for each in findings if isinstance(each, Unknown)}
             assert until is not None
@@ -509,5 +512,5 @@ async def test_one_look_that_fails_is_enough_for_all_whose_answers_were_lost() -
             it.clock.move(waits[-1])
         assert waits == [2, 4, 8, 16]
         it.simulator.clear()
-        findings = [await it.tracker.find(each) for each in dispatches]
+        findings = [await it.find(each) for each in dispatches]
         assert all(isinstance(each, Found) for each in findings)

@@ -77,7 +77,7 @@ async def test_a_clock_that_differs_from_githubs_binds_and_finds_all_the_same(
         lost = await it.dispatch(accepted=False)
         await it.pass_(12)
         assert (await it.state(dispatch)).match is Match.VERIFIED
-        assert isinstance(await it.tracker.find(lost), Found)
+        assert isinstance(await it.find(lost), Found)
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=3), timedelta(hours=-3)])
@@ -87,7 +87,7 @@ async def test_a_clock_that_differs_from_githubs_does_not_hide_a_run_without_an_
     async with world(PLAIN, ahead=ahead) as it:
         lost = await it.dispatch(accepted=False)
         it.clock.move(12)
-        assert isinstance(await it.tracker.find(lost), Unclear)
+        assert isinstance(await it.find(lost), Unclear)
 
 
 async def test_a_page_with_a_run_that_is_none_is_still_a_whole_page() -> None:
@@ -105,7 +105,7 @@ async def test_a_page_with_a_run_that_is_none_is_still_a_whole_page() -> None:
 
         answering(it, change)
         it.clock.move(12)
-        assert isinstance(await it.tracker.find(lost), Found)
+        assert isinstance(await it.find(lost), Found)
 
 
 async def test_not_modified_says_nothing_to_who_knows_nothing() -> None:
@@ -113,7 +113,7 @@ async def test_not_modified_says_nothing_to_who_knows_nothing() -> None:
         lost = await it.dispatch(accepted=False)
         answering(it, refusing(304))
         it.clock.move(12)
-        assert isinstance(await it.tracker.find(lost), Unknown)
+        assert isinstance(await it.find(lost), Unknown)
 
 
 async def test_what_was_seen_before_the_clock_was_set_back_proves_nothing() -> None:
@@ -123,7 +123,7 @@ async def test_what_was_seen_before_the_clock_was_set_back_proves_nothing() -> N
         it.clock.move(-3600)
         lost = await it.dispatch(accepted=False)
         it.clock.move(12)
-        assert not isinstance(await it.tracker.find(lost), Absent)
+        assert not isinstance(await it.find(lost), Absent)
 
 
 async def test_a_run_that_github_named_and_does_not_know_yet_is_followed() -> None:
@@ -184,4 +184,4 @@ async def test_a_run_that_is_probably_anothers_may_be_of_a_lost_request() -> Non
         )
         await it.pass_(30)
         assert (await it.state(other)).match is Match.PROBABLE
-        assert isinstance(await it.tracker.find(lost), Unclear)
+        assert isinstance(await it.find(lost), Unclear)

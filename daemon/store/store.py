@@ -32,6 +32,7 @@ from daemon.ports import (
     Horizons,
     Learned,
     LetGo,
+    Overdue,
     OwedFollowUp,
     Pending,
     Recording,
@@ -374,6 +375,11 @@ class Store:
     async def run_agenda(self) -> dict[str, datetime]:
         """When runs are to be looked for next, by repository."""
         return await self._reading.alone(tracking.agenda)
+
+    async def overdue(self, repository: str, now: datetime, limit: int) -> Overdue:
+        """What of the repository is to be looked for or at by now: up to ``limit`` dispatches, and
+        as many runs, those first that are due for longest."""
+        return await self._reading.alone(tracking.overdue, repository, now, limit)
 
     async def looked_for(self, repository: str, limit: int) -> list[Pending]:
         """Dispatches to the repository whose runs are looked for, those first that are due."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, func, select, union_all
 from daemon.binding import Judgement, may_be, named, next_look_at_run
 from daemon.dispatch import Dispatch, State
 from daemon.follow_up import Cause, EndedRun, Owing
-from daemon.ports import Pending, Sighting
+from daemon.ports import Overdue, Pending, Sighting
 from daemon.run import FOUND, Match, Run, summary
 from daemon.store import followups, runs, schema
 from daemon.store.bulk import run_for_each
@@ -27,6 +27,23 @@ table = schema.dispatches
 LOOKED = table.update().where(table.c.id == bindparam("key"))
 FOLLOWED = schema.runs.update().where(
     schema.runs.c.id == bindparam("run"), schema.runs.c.repository == bindparam("of")
+)
+_SENT = (
+    select(table.c.sent_at)
+    .where(table.c.repository == bindparam("repository"), table.c.look_at <= bindparam("now"))
+    .order_by(table.c.look_at)
+    .limit(bindparam("most"))
+    .subquery()
+)
+LONGEST_SENT = select(func.min(_SENT.c.sent_at))
+BEGUN = (
+    select(schema.runs.c.id, schema.runs.c.created_at)
+    .where(
+        schema.runs.c.repository == bindparam("repository"),
+        schema.runs.c.look_at <= bindparam("now"),
+    )
+    .order_by(schema.runs.c.look_at)
+    .limit(bindparam("most"))
 )
 NEWS = Mapping[Dispatch, Sequence[tuple[Run, Run | None]]]
 """Runs by their dispatch, each with what was known of it before."""
@@ -49,6 +66,15 @@ def agenda(connection: Connection) -> dict[str, datetime]:
     for repository, at in connection.execute(asked):
         found[repository] = min(at, found.get(repository, at))
     return found
+
+
+def overdue(connection: Connection, repository: str, now: datetime, limit: int) -> Overdue:
+    """What of the repository is to be looked for or at by now, those first that are due for
+    longest; without what else is known of it, since this is asked often."""
+    asked = {"repository": repository, "now": now, "most": limit}
+    sent_at = connection.execute(LONGEST_SENT, asked).scalar()
+    begun = connection.execute(BEGUN, asked)
+    return Overdue(sent_at, {row.id: row.created_at for row in begun})
 
 
 def waiting(connection: Connection, repository: str, limit: int) -> list[Pending]:
