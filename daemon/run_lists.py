@@ -83,7 +83,7 @@ runs that were seen by then are given by number, and how much that clock is ahea
 
 
 class RunList:
-    """The runs of a repository. Who looks at them holds the ``turn``; ``last`` is the latest look."""
+    """The runs of a repository. Who looks holds the ``turn``; ``last`` is the latest look."""
 
     def __init__(
         self,

@@ -41,6 +41,14 @@ def _microseconds(value: datetime | None) -> int | None:
     return None if value is None else (value - EPOCH) // MICROSECOND
 
 
+# Functions of one argument rather than methods `process_…`: SQLAlchemy would call those through
+# another function, for a dozen values of each row.
+
+
+def _instant(value: int | None) -> datetime | None:
+    return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware datetime, stored as microseconds since 1970 UTC: exact, and sorted as a number."""
 
@@ -50,8 +58,18 @@ class Instant(TypeDecorator[datetime]):
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:
         return _microseconds
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else EPOCH + timedelta(microseconds=value)
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[int | None], datetime | None]:
+        return _instant
+
+
+def _of_span(value: timedelta | None) -> int | None:
+    return None if value is None else value // MICROSECOND
+
+
+def _span(value: int | None) -> timedelta | None:
+    return None if value is None else timedelta(microseconds=value)
 
 
 class Span(TypeDecorator[timedelta]):
@@ -60,15 +78,29 @@ class Span(TypeDecorator[timedelta]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> int | None:
-        return None if value is None else value // MICROSECOND
+    def bind_processor(self, dialect: Dialect) -> Callable[[timedelta | None], int | None]:
+        return _of_span
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> timedelta | None:
-        return None if value is None else timedelta(microseconds=value)
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[int | None], timedelta | None]:
+        return _span
 
 
 def _text(value: StrEnum | None) -> str | None:
     return None if value is None else value.value
+
+
+class _Members(dict[str | None, StrEnum | None]):
+    """The members of a StrEnum by their text."""
+
+    def __init__(self, words: type[StrEnum]) -> None:
+        super().__init__({word.value: word for word in words})
+        self[None] = None
+        self._words = words
+
+    def __missing__(self, value: str | None) -> StrEnum:
+        return self._words(value or "")  # which says what is wrong
 
 
 class Word(TypeDecorator[StrEnum]):
@@ -80,12 +112,15 @@ class Word(TypeDecorator[StrEnum]):
     def __init__(self, words: type[StrEnum]) -> None:
         super().__init__()
         self.words = words
+        self._members = _Members(words)
 
     def bind_processor(self, dialect: Dialect) -> Callable[[StrEnum | None], str | None]:
         return _text
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
-        return None if value is None else self.words(value)
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[str | None], StrEnum | None]:
+        return self._members.__getitem__
 
 
 def partial(*columns: Column[Any], where: ColumnElement[bool]) -> Index:

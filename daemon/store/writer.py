@@ -26,11 +26,13 @@ ENOUGH = 16
 enough. A commit takes the event loop as long as four of them."""
 
 STALL = 0.05
-"""Seconds that statements may take on the event loop. Longer ones mean that a disk is slow to read
-or to buffer writes."""
+"""Seconds that statements may wait on the event loop, beside what they compute. Longer ones mean
+that a disk is slow to read or to buffer writes."""
 
-RECOVERY = 10.0
-"""Seconds for which all is left to the thread after that."""
+RECOVERY = 1.0
+RECOVERY_MAX = 10.0
+"""Seconds for which all is left to the thread after that, twice as many each time that it comes
+again soon: it may have been another program that had the processor."""
 
 SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
@@ -98,7 +100,8 @@ class Writer:
         self._patience = Patience()
         self._pressed = asyncio.Event()
         self._closed = False
-        self._aside_until = 0.0  # on the monotonic clock
+        self._aside_until = float("-inf")  # on the monotonic clock
+        self._recovery = RECOVERY
         self.failure: Failure | None = None
         """The last one; None once it is known to be over."""
         self.sizes = Histogram(SIZES)
@@ -220,7 +223,7 @@ class Writer:
 
     def _begun_here(self, batch: Sequence[_Operation]) -> tuple[Connection, _Outcomes] | None:
         """Runs the statements of the batch on the event loop; None where the database is locked."""
-        began = time.monotonic()
+        began, computed = time.monotonic(), time.thread_time()
         try:
             return self._begun(batch)
         except Exception as error:
@@ -228,8 +231,14 @@ class Writer:
                 raise
             return None
         finally:
-            if (now := time.monotonic()) - began > STALL:
-                self._aside_until = now + RECOVERY
+            waited = time.monotonic() - began - (time.thread_time() - computed)
+            if waited > STALL:
+                self._stalled(time.monotonic())
+
+    def _stalled(self, now: float) -> None:
+        again = now < self._aside_until + RECOVERY_MAX
+        self._recovery = min(2 * self._recovery, RECOVERY_MAX) if again else RECOVERY
+        self._aside_until = now + self._recovery
 
     def _whole(self, batch: Sequence[_Operation]) -> _Outcomes:
         """On the thread: the whole transaction, however long another program has its lock."""
