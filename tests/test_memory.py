@@ -18,6 +18,25 @@ Store.open(sys.argv[1], owner="tests", now=datetime.now(UTC))
 print(*sys.modules)
 """
 
+READ = """
+import os
+from pathlib import Path
+import orjson
+from daemon.cli.serving import give_large_blocks_back
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+give_large_blocks_back()
+document = orjson.dumps([{"url": f"https://github.com/{n}"} for n in range(50_000)])
+before = resident()
+kept = []
+for n in range(5):
+    orjson.loads(document)
+    kept.append(bytes(100_000))  # something always comes to lie behind it
+print(resident() - before)
+"""
+
 
 def test_what_only_a_terminal_another_database_or_an_upgrade_needs_is_not_loaded(
     tmp_path: Path,
@@ -27,6 +46,7 @@ def test_what_only_a_terminal_another_database_or_an_upgrade_needs_is_not_loaded
     loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     assert not {
         "alembic",
+        "cel_expr_python.ext.ext_bindings",
         "cryptography",
         "daemon.simulator",
         "jsonschema",
@@ -36,3 +56,11 @@ def test_what_only_a_terminal_another_database_or_an_upgrade_needs_is_not_loaded
         "structlog",
         "typer",
     } & {*loaded}
+
+
+def test_what_a_large_document_took_goes_back_when_it_was_read() -> None:
+    """One of two megabytes takes a block of ten, which would stay resident for as long as it
+    runs."""
+    command = (sys.executable, "-c", READ)
+    grown = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert grown < 2_500_000

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
+from cel_expr_python.ext import ext_optional, ext_strings
 
 from daemon.errors import ExpressionError
 from daemon.expressions.evaluation import STATUS_PREFIX, Condition, Expression
@@ -101,15 +101,8 @@ class Vocabulary:
         self._compiled: dict[str, Expression] = {}
         self._templates: dict[tuple[str, bool], Template] = {}
         self._larger: dict[tuple[str, str], Vocabulary] = {}
-        self._env = cel.NewEnv(
-            variables=self.names,
-            extensions=[
-                ext_strings.ExtStrings(),
-                ext_optional.ExtOptional(),
-                ext_bindings.ExtBindings(),
-            ],
-            functions=FUNCTIONS,
-        )
+        self._env = _engine(self.names)
+        self._binding_env: cel.Env | None = None
 
     @classmethod
     def for_trigger(cls, params: Iterable[str] = ()) -> Vocabulary:
@@ -156,9 +149,10 @@ class Vocabulary:
         return self._compiled[source]
 
     def _compile(self, source: str) -> Expression:
+        env = self._env_for(source)
         try:
-            compiled = self._env.compile(source)
-            expression = Expression.compiled_by(self._env, source, compiled)
+            compiled = env.compile(source)
+            expression = Expression.compiled_by(env, source, compiled)
         except (RuntimeError, ValueError) as error:
             raise self._explained(source, str(error)) from None
         kind = expression.type
@@ -175,6 +169,15 @@ class Vocabulary:
             )
         self._check_literals(source)
         return expression
+
+    def _env_for(self, source: str) -> cel.Env:
+        if "bind" not in source:
+            return self._env
+        if self._binding_env is None:
+            from cel_expr_python.ext import ext_bindings  # 2 MB, for those who use it only
+
+            self._binding_env = _engine(self.names, ext_bindings.ExtBindings())
+        return self._binding_env
 
     def _check_literals(self, source: str) -> None:
         """What the checker does not look into and would only fail later: regular expressions, and
@@ -306,3 +309,8 @@ def _plainer_syntax_error(message: str) -> str:
     message = re.sub(r" expecting (\{.*|<EOF>)$", "", message)
     instead = next((cel for wrong, cel in _ELSEWHERE.items() if wrong in message), None)
     return f"{message} ({instead})" if instead else message
+
+
+def _engine(names: Mapping[str, cel.Type], *more: cel.CelExtensionBase) -> cel.Env:
+    extensions = [ext_strings.ExtStrings(), ext_optional.ExtOptional(), *more]
+    return cel.NewEnv(variables=dict(names), extensions=extensions, functions=FUNCTIONS)
