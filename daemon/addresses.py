@@ -62,7 +62,10 @@ def household(client: str) -> str:
     single customer gets at least that many."""
     if ":" not in client:
         return client
-    return IPv6Address(client.partition("%")[0]).exploded[:19]
+    address = IPv6Address(client.partition("%")[0])
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return address.exploded[:19]
 
 
 def network(text: str) -> Network:

@@ -65,6 +65,7 @@ from daemon.preflight import Preflight
 from daemon.recovery import Recovery
 from daemon.redelivering import Redeliverer
 from daemon.refusals import Refusals
+from daemon.renewal import Renewal
 from daemon.reporter import Reporter
 from daemon.retry import RetryPolicy
 from daemon.run_lists import RunLists
@@ -249,6 +250,11 @@ async def running(
             facts,
             paused=pauses.of,
         )
+        certificate = (
+            Renewal(lambda: in_force.settings.tls, clock=clock, facts=facts)
+            if settings.tls is not None
+            else None
+        )
         health = Health(
             in_force,
             store,
@@ -258,6 +264,7 @@ async def running(
             clock=clock,
             facts=facts,
             simulated=surroundings.simulate,
+            beside=certificate.reasons if certificate else None,
         )
         lag = LoopLag()
         reading = Reading(
@@ -268,6 +275,7 @@ async def running(
             pauses=pauses.standing,
             clock=clock,
             simulated=surroundings.simulate,
+            certificate_ends=(lambda: certificate.ends) if certificate else None,
         )
         settlements = Settlements(facts)
         lasting = Lasting(
@@ -318,6 +326,7 @@ async def running(
             surroundings.environ,
             facts,
             simulated=surroundings.simulate,
+            present=certificate.context if certificate else None,
         )
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
@@ -335,13 +344,16 @@ async def running(
                     hook_ranges,
                     heartbeat,
                     *([tracing] if tracing else ()),
+                    *([certificate] if certificate else ()),
                 )
             ]
             await scheduler.start()
             facts.publish(
                 Started(
                     addresses=tuple(
-                        address_shown(address) for r in runners for address in r.addresses
+                        address_shown(address, tls=certificate is not None)
+                        for r in runners
+                        for address in r.addresses
                     ),
                     crons=len(taken_up.cursors),
                     triggers=sum(trigger.enabled for trigger in config.triggers),

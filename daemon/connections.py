@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
@@ -13,11 +13,19 @@ from typing import Any, cast
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
+from daemon.addresses import Networks, household
 from daemon.errors import Refused
 from daemon.facts import Facts, RequestRefused, Trouble
 from daemon.reading import READING
 from daemon.sparing import Sparing
-from daemon.web import Crowded, error_response, json_bytes
+from daemon.web import (
+    SECURITY_HEADERS,
+    TRANSPORT_SECURITY,
+    Crowded,
+    error_response,
+    json_bytes,
+    nobody,
+)
 
 RECEIVED_AT_ONCE = 32 * 1024
 """Bytes that are taken of one connection before it is the turn of the next. With asyncio's 256 KiB
@@ -53,23 +61,31 @@ Answering = Coroutine[Any, Any, Answered]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a door allows to its clients: so many connections at once, so many seconds for the head
-    of a request, and so many in which nothing of an answer is taken."""
+    """What a door allows to its clients: so many connections at once, and so many of one client's;
+    so many seconds for the head of a request, or for the handshake of TLS, and so many in which
+    nothing of an answer is taken."""
 
     connections: int = 4096
+    of_one_client: int = 1024
     head: float = 10.0
     answer: float = 30.0
 
 
 class Connections:
-    """All connections of one door."""
+    """All connections of one door. All senders may come through ``trusted`` proxies, so these may
+    have any number."""
 
-    def __init__(self, facts: Facts, limits: Limits) -> None:
+    def __init__(
+        self, facts: Facts, limits: Limits, trusted: Callable[[], Networks] = nobody
+    ) -> None:
         self.limits = limits
+        self._trusted = trusted
         self._facts = facts
         self._sparing = Sparing()
         self._open: dict[Connection, None] = {}
         """Who has been without a request for longest comes first."""
+        self._of_client: dict[str, dict[Connection, None]] = {}
+        """The same of each client."""
         self._unheard: dict[Connection, float] = {}
         """Who has not been answered once, with the loop's time at which they came."""
         self._one_less = asyncio.Event()
@@ -79,14 +95,22 @@ class Connections:
         are too many, the first of those that keep us waiting gives way; the last is itself."""
         self._open[connection] = None
         self._unheard[connection] = asyncio.get_running_loop().time()
-        if len(self._open) <= self.limits.connections:
+        own: dict[Connection, None] = {}
+        if connection.client and not self._trusted().contains(connection.client):
+            own = self._of_client.setdefault(connection.household, own)
+            own[connection] = None
+        if len(own) > self.limits.of_one_client:
+            most, whose, among = self.limits.of_one_client, " of one client", own
+        elif len(self._open) > self.limits.connections:
+            most, whose, among = self.limits.connections, "", self._open
+        else:
             return
-        leaving = next(each for each in self._open if each.waited_for)
+        leaving = next(each for each in among if each.waited_for)
         self.left(leaving)
         leaving.give_way()
         text = (
-            f"more than {self.limits.connections:,} connections; for each new one, the one that "
-            "has been without a request for longest is closed"
+            f"more than {most:,} connections{whose}; for each new one, the one{whose} that has "
+            "been without a request for longest is closed"
         )
         if said := self._sparing.told(text, asyncio.get_running_loop().time()):
             self._facts.publish(Trouble("http", said))
@@ -110,10 +134,24 @@ class Connections:
         if connection in self._open:
             del self._open[connection]
             self._open[connection] = None
+            own = self._of_client.get(connection.household, {})
+            if connection in own:
+                del own[connection]
+                own[connection] = None
 
     def left(self, connection: Connection) -> None:
         self._heard(connection)
         self._open.pop(connection, None)
+        own = self._of_client.get(connection.household, {})
+        own.pop(connection, None)
+        if not own:
+            self._of_client.pop(connection.household, None)
+
+    def end(self) -> None:
+        """Cuts those off that are left: such as never came to speak."""
+        for connection in tuple(self._open):
+            self.left(connection)
+            connection.give_way()
 
     def turned_away(self, client: str, status: int, reason: str) -> None:
         """Tells of one that was refused before it had become a request."""
@@ -129,11 +167,14 @@ class Connection(web.RequestHandler):
     __slots__ = (
         "_answer_deadline",
         "_connections",
+        "_extra_headers",
         "_gone",
         "_head_deadline",
         "_head_size",
         "_held_back",
         "_line",
+        "client",
+        "household",
     )
 
     def __init__(self, manager: web.Server, connections: Connections, **options: Any) -> None:
@@ -145,6 +186,11 @@ class Connection(web.RequestHandler):
             **options,
         )
         self._connections = connections
+        self._extra_headers: Mapping[str, str] = SECURITY_HEADERS
+        self.client = ""
+        """The address at the other end; empty where it has none."""
+        self.household = ""
+        """Who counts as one client with it."""
         self._line: asyncio.Transport  # which aiohttp's own `transport` is only until it is closed
         self._head_deadline: asyncio.TimerHandle | None = None
         self._head_size = 0
@@ -174,8 +220,19 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._line = cast("asyncio.Transport", transport)
+        if transport.get_extra_info("sslcontext") is None:
+            self.arrive(cast("asyncio.Transport", transport))
+        else:  # it arrived before its handshake
+            self._line = cast("asyncio.Transport", transport)
+            self._extra_headers = {**SECURITY_HEADERS, **TRANSPORT_SECURITY}
+
+    def arrive(self, line: asyncio.Transport) -> None:
+        """Has it count from now on."""
+        self._line = line
         self._line.max_size = RECEIVED_AT_ONCE  # type: ignore[attr-defined] # asyncio's own
+        peer = line.get_extra_info("peername")
+        self.client = peer[0] if isinstance(peer, tuple) else ""
+        self.household = household(self.client)
         self._connections.joined(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -214,31 +271,34 @@ class Connection(web.RequestHandler):
         if self._head_deadline is None:
             seconds = self._connections.limits.head
             late = f"the request line and the headers did not arrive within {seconds:g} s"
-            self._head_deadline = self._loop.call_later(seconds, self._turn_away, 408, late)
+            self._head_deadline = self._loop.call_later(seconds, self.turn_away, 408, late)
             self._head_size = 0
         self._head_size += size
         if self._head_size > HEAD_MAX:
-            self._turn_away(431, HEADS_TOO_LONG)
+            self.turn_away(431, HEADS_TOO_LONG)
 
     def _head_came(self) -> None:
         if self._head_deadline is not None:
             self._head_deadline.cancel()
             self._head_deadline = None
 
-    def _turn_away(self, status: int, reason: str) -> None:
+    def turn_away(self, status: int, reason: str) -> None:
         """Answers what is no request yet."""
         body = json_bytes({"error": reason})
-        head = (
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-            "Content-Type: application/json; charset=utf-8\r\n"
-            f"Content-Length: {len(body)}\r\n"
-            "Connection: close\r\n\r\n"
-        )
-        self._line.write(head.encode() + body)
-        self.force_close()
-        peer = self._line.get_extra_info("peername")
-        client = peer[0] if isinstance(peer, tuple) else ""
-        self._connections.turned_away(client, status, reason)
+        said = {
+            "Content-Type": "application/json; charset=utf-8",
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+            **self._extra_headers,
+        }
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in said.items()]
+        self._line.write("\r\n".join([*lines, "", ""]).encode() + body)
+        if self.transport is None:  # TLS never came about
+            self._line.close()
+        else:
+            self.force_close()
+        self._connections.turned_away(self.client, status, reason)
 
     # Answers
 
@@ -247,6 +307,8 @@ class Connection(web.RequestHandler):
     ) -> Answering:
         """What aiohttp calls with every answer, errors included, to have it written."""
         self._connections.answered(self)
+        for name, value in self._extra_headers.items():
+            resp.headers.setdefault(name, value)
         reading = request.get(READING) if len(request) else None  # to look in vain is not cheap
         if reading is not None:
             reading.release()

@@ -18,7 +18,7 @@ from daemon.connections import Connections, Limits
 from daemon.errors import UsageError, kind_and_place
 from daemon.facts import Facts, Trouble
 from daemon.front import Front, Routes
-from daemon.http_server import InheritedSite, PublicSite, Runner, permitted
+from daemon.http_server import InheritedSite, Present, PublicSite, Runner, permitted
 from daemon.places import admin_socket
 from daemon.reading import ROOM, Room
 from daemon.spec import Settings
@@ -42,10 +42,12 @@ async def open_doors(
     facts: Facts,
     *,
     simulated: bool,
+    present: Present | None = None,
 ) -> list[web.AppRunner]:
     """Listens for everybody on the sockets that systemd handed over, else on ``DISPATCHD_LISTEN``,
-    and for admins on the Unix socket. The runners are cleaned up by ``stack``. Raises UsageError
-    where one of them cannot be opened."""
+    and for admins on the Unix socket. With a certificate to ``present`` it is HTTPS for everybody.
+    The runners are cleaned up by ``stack``. Raises UsageError where one of them cannot be opened.
+    """
     headers = {SIMULATION_HEADER: "1"} if simulated else {}
     limits = replace(PUBLIC, connections=permitted(PUBLIC.connections))
     public = await _runner(
@@ -55,6 +57,7 @@ async def open_doors(
         headers,
         limits,
         trusted_proxies=trusted_proxies,
+        present=present,
     )
     host, port = settings.listen
     handed_over = inherited_sockets(environ)
@@ -99,6 +102,7 @@ async def _runner(
     limits: Limits,
     *,
     trusted_proxies: Callable[[], Networks] = nobody,
+    present: Present | None = None,
 ) -> web.AppRunner:
     @web.middleware
     async def guarding(
@@ -128,7 +132,8 @@ async def _runner(
     )
     runner = Runner(
         app,
-        Connections(facts, limits),
+        Connections(facts, limits, trusted_proxies),
+        present,
         access_log=None,
         logger=http_log(facts),
         shutdown_timeout=HANDLER_GRACE,
@@ -148,12 +153,13 @@ def _in_force(routes: Callable[[], Routes], key: tuple[str, str]) -> Handler:
     return handle
 
 
-def address_shown(address: Any) -> str:
+def address_shown(address: Any, *, tls: bool = False) -> str:
     """A socket's address for people: a URL, or the path of a Unix socket."""
     if isinstance(address, str):
         return address
     host, port = address[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 @contextlib.contextmanager

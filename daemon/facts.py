@@ -161,6 +161,14 @@ class RunNotFound:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateRenewed:
+    """New connections are shown what ``file`` holds now; it ``ends`` then."""
+
+    file: str
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something in the daemon itself does not work: which part, what, and what it does now."""
 
@@ -192,6 +200,7 @@ Fact = (
     | FollowUpSettled
     | RunSeen
     | RunNotFound
+    | CertificateRenewed
     | Trouble
     | Stopping
 )

@@ -3,7 +3,7 @@ status``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,7 +34,7 @@ OVERDUE = timedelta(minutes=15)
 
 class Health:
     """Answers ``/readyz`` and ``/api/v1/status``. ``behind`` says since when the schedules wait to
-    be looked through."""
+    be looked through, ``beside`` what else is not well."""
 
     def __init__(
         self,
@@ -47,7 +47,9 @@ class Health:
         clock: Callable[[], datetime],
         facts: Facts,
         simulated: bool,
+        beside: Callable[[], Sequence[str]] | None = None,
     ) -> None:
+        self._beside = beside
         self._in_force = in_force
         self._records = records
         self._lanes = lanes
@@ -95,6 +97,7 @@ class Health:
         if due is not None and now - due > OVERDUE:
             text = f"dispatches have been due for {_span(now - due)}: more comes in than may go out"
             reasons.append(text)
+        reasons += self._beside() if self._beside else ()
         return Condition(ready, tuple(reasons))
 
     async def status(self) -> dict[str, Any]:

@@ -7,11 +7,17 @@ import asyncio
 import os
 import resource
 import socket
-from typing import Any
+import ssl
+from collections.abc import Callable
+from typing import Any, cast
 
 from aiohttp import web
 
 from daemon.connections import Connection, Connections
+from daemon.tls import TlsFront
+
+Present = Callable[[], ssl.SSLContext]
+"""What a connection is made with that comes now: the certificate may have been renewed."""
 
 ACCEPTED_AT_ONCE = 16
 QUEUED = 1024
@@ -80,11 +86,18 @@ def _queue_more(server: asyncio.AbstractServer | None) -> None:
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner, for `Connection`."""
+    """aiohttp's runner, for `Connection`, and for TLS where there is something to ``present``."""
 
-    def __init__(self, app: web.Application, connections: Connections, **options: Any) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        connections: Connections,
+        present: Present | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(app, **options)
         self._connections = connections
+        self._present = present
 
     async def cleanup(self) -> None:
         """Lets nobody in any more, hears those who had just come, and closes."""
@@ -92,18 +105,30 @@ class Runner(web.AppRunner):
             await site.stop()
         await self._connections.newcomers_heard()
         await super().cleanup()
+        self._connections.end()
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(made, self._connections, self._kwargs)
+        return _Server(made, self._connections, self._present, self._kwargs)
 
 
 class _Server(web.Server):
     """aiohttp leaves no other way to choose the class of the connections."""
 
-    def __init__(self, made: web.Server, connections: Connections, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        made: web.Server,
+        connections: Connections,
+        present: Present | None,
+        options: dict[str, Any],
+    ) -> None:
         super().__init__(made.request_handler, request_factory=made.request_factory, **options)
         self._of_door = connections
+        self._present = present
 
     def __call__(self) -> web.RequestHandler:
-        return Connection(self, self._of_door, loop=self._loop, **self._kwargs)
+        connection = Connection(self, self._of_door, loop=self._loop, **self._kwargs)
+        if self._present is None:
+            return connection
+        # To asyncio either is a protocol.
+        return cast("web.RequestHandler", TlsFront(connection, self._present(), self._of_door))

@@ -198,6 +198,14 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where the daemon's own certificate (with those that signed it) and its key are: paths."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """DAEMON.yaml, the environment and the flags, by the precedence of the contract.
 
@@ -208,7 +216,8 @@ class Settings:
     authorities that are trusted beside the system's, or is empty. ``api_keys`` are those of
     DAEMON.yaml, beside `api_key`, which is good for everything. ``recover`` says whether missed
     deliveries of GitHub's webhooks are looked for at a start. ``heartbeat_url`` is called while all
-    is well. Above ``max_database_size`` bytes (None: there is no limit) history goes early.
+    is well. ``tls`` is what HTTPS is served with, None where that is left to a proxy. Above
+    ``max_database_size`` bytes (None: there is no limit) history goes early.
     """
 
     gh_token: Secret | None
@@ -233,6 +242,7 @@ class Settings:
     max_database_size: int | None = None
     log_format: LogFormat = LogFormat.AUTO
     log_level: LogLevel = LogLevel.INFO
+    tls: TlsFiles | None = None
 
     @property
     def every_api_key(self) -> tuple[ApiKey, ...]:

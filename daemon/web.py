@@ -21,6 +21,20 @@ SIMULATION_HEADER = "x-dispatchd-simulation"
 """Every answer of a simulation carries it: the command line says what it talks to."""
 
 
+SECURITY_HEADERS: Mapping[str, str] = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Server": "dispatchd",  # aiohttp would tell its own version and Python's
+}
+"""What every answer says, unless it says something else there: that it is for programs, and no page
+that a browser should guess at, keep, or run anything of."""
+
+TRANSPORT_SECURITY: Mapping[str, str] = {"Strict-Transport-Security": "max-age=31536000"}
+"""What it says beside that under TLS: to come by nothing else, for a year."""
+
+
 class Crowded(Refused):
     """The refusal of what there is no room for. It is told by who raises it, sparingly: it comes in
     floods."""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from daemon.addresses import Networks
 from daemon.connections import HEAD_MAX, Limits
 from daemon.http_server import LET_IN
 from tests.harness.door import LONG, Door, door
@@ -318,3 +319,32 @@ async def test_connections_leave_descriptors_to_all_else(
     )
     printed, _ = await process.communicate()
     assert printed.decode().split() == [str(permitted), str(raised)]
+
+
+async def test_one_client_has_so_many_connections_and_closes_only_its_own() -> None:
+    async with (
+        door(Limits(of_one_client=2)) as at,
+        connected(at.url) as another,
+        connected(at.url, source="127.0.0.2") as first,
+        connected(at.url, source="127.0.0.2") as second,
+        connected(at.url, source="127.0.0.2") as third,
+    ):
+        await assert_closed(first)
+        for wire in (another, second, third):
+            await wire.send(PING)
+            answer = await wire.answer()
+            assert answer is not None
+            assert answer.status == 200
+        assert "more than 2 connections of one client" in at.told[0]
+
+
+async def test_a_trusted_proxy_has_as_many_as_there_are_for_all() -> None:
+    trusted = Networks.parse(["127.0.0.2"])
+    async with door(Limits(of_one_client=1), trusted=trusted) as at, AsyncExitStack() as stack:
+        wires = [
+            await stack.enter_async_context(connected(at.url, source="127.0.0.2")) for _ in range(5)
+        ]
+        for wire in wires:
+            await wire.send(PING)
+            assert await wire.answer() is not None
+        assert at.told == []

@@ -32,8 +32,8 @@ CONTRACT = {
         dedupe coalesce rate_limit parent response on_failure on_missing dispatch type
         watch_path actions""",
     "daemon": """gh_token gh_owner gh_repo gh_api_url gh_api_version ca_file
-        api_key api_keys dispatchd_listen dispatchd_database_url dispatchd_log_format
-        dispatchd_log_level gh_writes_per_second gh_write_burst
+        api_key api_keys tls_cert tls_key dispatchd_listen dispatchd_database_url
+        dispatchd_log_format dispatchd_log_level gh_writes_per_second gh_write_burst
         gh_writes_per_hour credentials repositories trusted_proxies public_url retention
         max_chain_depth breaker notify heartbeat_url recover max_database_size""",
     "dispatch": """event_type event_types client_payload repository send_within expect_run

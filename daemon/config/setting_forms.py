@@ -29,7 +29,7 @@ def api_url(text: str) -> str:
         raise ValueError("must not hold a user name or a password: the token is set by GH_TOKEN")
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("must be an https:// URL, as https://api.github.com")
-    if url.scheme == "http" and not _is_loopback(url.hostname):
+    if url.scheme == "http" and not is_loopback(url.hostname):
         raise ValueError("must be https: over plain http the token could be read on the way")
     return text.rstrip("/")
 
@@ -139,7 +139,8 @@ def _root(text: str) -> SplitResult:
     return url
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether it is this machine, for which nobody listens on the way."""
     if host == "localhost":
         return True
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,6 +14,7 @@ from typing import TypeVar
 
 from daemon.addresses import EVERYBODY, Network, NetworkError, Networks, network
 from daemon.api_keys import OWN, ApiKey, digest
+from daemon.certificate import CertificateError, read_certificate
 from daemon.chain import Breaker
 from daemon.config.api_keys import ApiKeyReader
 from daemon.config.credentials import CredentialReader
@@ -25,6 +27,7 @@ from daemon.config.setting_forms import (
     count,
     database_url,
     default_database,
+    is_loopback,
     is_repository,
     listen_address,
     log_format,
@@ -40,7 +43,14 @@ from daemon.log_line import LogFormat, LogLevel
 from daemon.notice import is_local, url_fault
 from daemon.secret import SHORTEST, Secret
 from daemon.sizes import UNITS, shown
-from daemon.spec import DEFAULT_BREAKER, DEFAULT_CHAIN_DEPTH, Credential, Pace, Settings
+from daemon.spec import (
+    DEFAULT_BREAKER,
+    DEFAULT_CHAIN_DEPTH,
+    Credential,
+    Pace,
+    Settings,
+    TlsFiles,
+)
 
 T = TypeVar("T")
 
@@ -161,8 +171,10 @@ class SettingsReader:
             settings,
             credentials=self._credentials(settings),
             api_keys=self._api_keys(settings.api_key),
+            tls=self._tls(),
         )
         self._report_unreachable(settings)
+        self._report_plain(settings)
         return settings
 
     def _breaker(self, retention: timedelta) -> Breaker:
@@ -201,6 +213,41 @@ class SettingsReader:
             return ()
         taken = {digest(own.reveal()): OWN} if own else {}
         return tuple(ApiKeyReader(self._keyring, taken).read(place))
+
+    def _tls(self) -> TlsFiles | None:
+        certificate, key = (
+            self._yaml.child(name) if self._yaml else None for name in ("tls_cert", "tls_key")
+        )
+        given = [each for each in (certificate, key) if each is not None and each.value != ""]
+        if not given or any(each.misshapen() for each in given):
+            return None
+        if certificate is None or key is None or len(given) < 2:
+            given[0].fault("stands alone", "`tls_cert` and `tls_key` belong together", key=True)
+            return None
+        files = TlsFiles(str(certificate.value), str(key.value))
+        try:
+            read_certificate(files)
+        except CertificateError as error:
+            certificate.unready(str(error))
+            return files
+        if Path(files.key).stat().st_mode & stat.S_IROTH:
+            key.warn(f"{files.key} can be read by every user of this machine", "chmod o-r it")
+        return files
+
+    def _report_plain(self, settings: Settings) -> None:
+        """Tells where others on the network could listen."""
+        host, port = settings.listen
+        given = self._find("DISPATCHD_LISTEN")
+        if given is None or settings.tls or settings.trusted_proxies.networks or is_loopback(host):
+            return
+        self._findings.warn(
+            given.fault(
+                f"is plain HTTP on {host or 'every interface'}, port {port}: whoever is on the way "
+                "can read keys and deliveries",
+                "set `tls_cert` and `tls_key`, or listen on 127.0.0.1 behind a reverse proxy, or "
+                "name the proxy in `trusted_proxies`",
+            )
+        )
 
     def _report_unreachable(self, settings: Settings) -> None:
         """Tells of each of `repositories` that no credential is for, where there are any at all."""

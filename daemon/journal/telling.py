@@ -10,6 +10,7 @@ from daemon.event import FiringOutcome, Outcome
 from daemon.expressions import rfc3339
 from daemon.facts import (
     AttemptMade,
+    CertificateRenewed,
     DispatchAdded,
     DispatchesReleased,
     DispatchLookedInto,
@@ -125,6 +126,8 @@ def _rarer(fact: Fact) -> Iterator[Line]:
             yield Line("serving", INFO, fields)
         case Stopping():
             yield Line("stopping", INFO, {"in_flight": fact.in_flight})
+        case CertificateRenewed():
+            yield Line("certificate renewed", INFO, {"file": fact.file, "ends": rfc3339(fact.ends)})
         case DispatchAdded(dispatch=dispatch) if dispatch.replay_of is None:
             yield Line("dispatch added", INFO, {**_ids(dispatch), **_given(by=short(fact.by))})
         case DispatchAdded(dispatch=dispatch):

@@ -139,6 +139,11 @@ GENERATION = Family(
 BUILD = Family("dispatchd_build", "info", "The version that runs.", ("version", "simulation"))
 ENTRIES = Family("dispatchd_entries", "gauge", "Entries of the config that are enabled.", ("kind",))
 PAUSED = Family("dispatchd_entries_paused", "gauge", "Entries that are paused.")
+CERTIFICATE = Family(
+    "dispatchd_tls_certificate_end_timestamp_seconds",
+    "gauge",
+    "When the certificate of HTTPS ends, in seconds since 1970; absent where there is none.",
+)
 UNFINISHED = Family(
     "dispatchd_dispatches", "gauge", "Dispatches that are not settled, by state.", ("state",)
 )

@@ -35,7 +35,9 @@ class Reading:
         pauses: Mapping[str, Pause],
         clock: Callable[[], datetime],
         simulated: bool,
+        certificate_ends: Callable[[], datetime] | None = None,
     ) -> None:
+        self._certificate_ends = certificate_ends
         self._in_force = in_force
         self._records = records
         self._all_lanes = lanes
@@ -70,6 +72,10 @@ class Reading:
             (families.BUILD, {(__version__, simulated): 1}),
             (families.ENTRIES, enabled),
             (families.PAUSED, {(): len(self._pauses)}),
+            (
+                families.CERTIFICATE,
+                {(): at().timestamp()} if (at := self._certificate_ends) else {},
+            ),
         ]
 
     async def _queue(self) -> list[Measured]:

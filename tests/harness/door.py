@@ -10,9 +10,10 @@ from typing import Any
 
 from aiohttp import web
 
+from daemon.addresses import Networks
 from daemon.connections import Connections, Limits
 from daemon.facts import Fact, Facts, RequestRefused, Trouble
-from daemon.http_server import PublicSite, Runner
+from daemon.http_server import Present, PublicSite, Runner
 from daemon.reading import BODY_TIMEOUT, ROOM, ROOM_BYTES, Room, read_body
 from daemon.web import answered, encourage, http_log, json_response
 
@@ -41,7 +42,12 @@ class Door:
 
 @asynccontextmanager
 async def door(
-    limits: Limits | None = None, *, room: int = ROOM_BYTES, body_timeout: float = BODY_TIMEOUT
+    limits: Limits | None = None,
+    *,
+    room: int = ROOM_BYTES,
+    body_timeout: float = BODY_TIMEOUT,
+    present: Present | None = None,
+    trusted: Networks | None = None,
 ) -> AsyncIterator[Door]:
     facts, it = Facts(), Door()
 
@@ -86,7 +92,8 @@ async def door(
     )
     runner = Runner(
         app,
-        Connections(facts, limits or Limits()),
+        Connections(facts, limits or Limits(), lambda: trusted or Networks()),
+        present,
         access_log=None,
         logger=http_log(facts),
         shutdown_timeout=0.1,
@@ -95,7 +102,7 @@ async def door(
     try:
         await PublicSite(runner, "127.0.0.1", 0).start()
         ((host, port),) = runner.addresses
-        it.url = f"http://{host}:{port}"
+        it.url = f"{'https' if present else 'http'}://{host}:{port}"
         it.close = runner.cleanup
         yield it
     finally:
