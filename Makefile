@@ -13,7 +13,7 @@ SYSTEMD ?=
 # The time that packages bear: that of the commit.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --pretty=%ct 2>/dev/null || date +%s)
 
-.PHONY: demo test test-systemd dist check bench torture soak day fuzz format clean
+.PHONY: demo test test-systemd dist check audit bench torture soak day fuzz format clean
 
 demo: .venv/installed  ## the main job against a stand-in for GitHub; ONCE=1 ends by itself
 	@$(BIN)/python -m daemon.demo $(if $(ONCE),--once)
@@ -34,6 +34,12 @@ check: .venv/dev  ## exactly what CI runs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(MAKE) test PYTEST_ADDOPTS="$(PYTEST_ADDOPTS) --cov --cov-report=term:skip-covered"
+
+audit: .venv/audit  ## known flaws in what is installed (PyPI is asked), and in workflows
+	@mkdir -p build
+	$(BIN)/python -m pip freeze --quiet --exclude-editable > build/audited.txt
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement build/audited.txt
+	$(BIN)/zizmor --offline --pedantic --no-progress examples/*.yml $(wildcard .github/workflows/*.yml)
 
 bench: .venv/installed  ## the figures of docs/performance.md; BENCH="intake --rounds 3" for some
 	@mkdir -p build
@@ -75,6 +81,10 @@ format: .venv/dev
 .venv/fuzz: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	@touch $@
+
+.venv/audit: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[test,audit]'
+	@touch $@ .venv/test
 
 .venv/dev: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'

@@ -66,7 +66,7 @@ class Limits:
     nothing of an answer is taken."""
 
     connections: int = 4096
-    of_one_client: int = 1024
+    of_one_client: int = 3072
     head: float = 10.0
     answer: float = 30.0
 

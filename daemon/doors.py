@@ -49,7 +49,8 @@ async def open_doors(
     The runners are cleaned up by ``stack``. Raises UsageError where one of them cannot be opened.
     """
     headers = {SIMULATION_HEADER: "1"} if simulated else {}
-    limits = replace(PUBLIC, connections=permitted(PUBLIC.connections))
+    connections = permitted(PUBLIC.connections)
+    limits = replace(PUBLIC, connections=connections, of_one_client=connections * 3 // 4)
     public = await _runner(
         stack,
         lambda: front().public,

@@ -38,6 +38,7 @@ from daemon.releasing import Releasing
 from daemon.retry import RetryPolicy
 from daemon.simulator import Fault, FaultKind
 from daemon.spec import Config, Pace
+from daemon.web import SECURITY_HEADERS, TRANSPORT_SECURITY
 from tests.console import Step, Terminal, steps
 from tests.examples import Example, examples
 from tests.harness import reserved_port
@@ -45,6 +46,8 @@ from tests.harness import reserved_port
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("examples/*.md"), *DOCS.rglob("*.md")])
+SAID = {**SECURITY_HEADERS, **TRANSPORT_SECURITY}
+del SAID["Server"]
 SIMULATION = {"dispatchd/dispatchd.sqlite": "dispatchd/dispatchd-simulation.sqlite"}
 
 LOOKS = re.compile(r"curl (?!.* -[Xd])|dispatchd (status|events|dispatches)\b", re.DOTALL)
@@ -245,6 +248,8 @@ def test_the_figures_named_are_those_of_the_code() -> None:
             f"| {ROOM_BYTES // 2**20} MiB, from the first byte",
             f"its large bodies (over {LARGE // 2**10} KiB)",
             f"| {limits.connections:,}, or the limit of open files less {FILES_BESIDE} |",
+            f"| {limits.head:.0f} s from the first byte; until then",
+            *(f"`{name}: {value}`" for name, value in SAID.items()),
             f"| {KEEP_ALIVE / 60:.1f} minutes |",
             f"| {limits.answer:.0f} s in which nothing of it is taken |",
             f"takes {ADMINS.connections} connections",
