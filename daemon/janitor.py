@@ -26,7 +26,10 @@ EVERY = 600.0
 FOUND = 500
 """Events that are looked for at a time. That holds nobody up."""
 
-BATCH = 50
+FEW = 4
+"""Events that go first for the size, before it is known how large they are."""
+
+BATCH = 10
 BATCH_MAX = 500
 """Events, or pages, that one transaction begins with, and has at most."""
 
@@ -155,15 +158,23 @@ class Janitor:
         self._tell(space)
 
     async def _get_below(self, limit: int) -> None:
-        """Removes the oldest events that are finished until the rest has room."""
+        """Removes the oldest events that are finished until the rest has room, and few more: bodies
+        may be large, so that what some of them gave says how many to take next."""
         now = self._clock()
         before = now - min(KEPT_AT_LEAST, self._limits().retention)
-        after = None
+        used, after, size = (await self._archive.space()).used, None, FEW
         while found := await self._archive.finished(before, now, after, FOUND):
             after = found[-1]
-            await self._remove([id_ for _, id_ in found], now)
-            if (await self._archive.space()).used <= limit:
-                return
+            ids = [id_ for _, id_ in found]
+            while ids:
+                some, ids = ids[:size], ids[size:]
+                await self._remove(some, now)
+                then, used = used, (await self._archive.space()).used
+                if used <= limit:
+                    return
+                given = (then - used) // len(some)
+                wanted = (used - limit) // given + 1 if given > 0 else FOUND
+                size = min(wanted, 2 * size, FOUND)
 
     async def _shrink(self, pages: int) -> None:
         given = 1

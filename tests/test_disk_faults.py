@@ -33,7 +33,7 @@ from daemon.store.engine import PATIENCE
 from daemon.store.store import RECENT
 from tests.faults import Faults
 from tests.faults.fixtures import faults, library
-from tests.harness import DELIVERY, Daemon, Sender, run_command, signature, stand_in
+from tests.harness import API_KEY, DELIVERY, Daemon, Sender, run_command, signature, stand_in
 from tests.harness.raw_http import ask, request
 
 __all__ = ["faults", "library"]
@@ -177,6 +177,38 @@ async def test_a_disk_that_takes_no_writes_loses_nothing_and_is_waited_for(
                 scene.github.release()
                 await scene.daemon.until(lambda: "not settled" in "\n".join(scene.daemon.log))
             await scene.assert_recovers(faults)
+
+
+def of_the_disk(daemon: Daemon) -> list[str]:
+    return [line["message"] for line in daemon.said("trouble") if line["part"] == "disk"]
+
+
+async def test_a_disk_that_gets_full_is_told_while_everything_still_works(faults: Faults) -> None:
+    """In the log, by `/readyz`, in the status and in the metrics."""
+    with small_disk(faults.home):
+        (faults.home / "others").write_bytes(bytes(500 * 1024))
+        async with at_work(faults) as scene:
+            daemon = scene.daemon
+            assert await scene.push("before") == 202
+            await scene.sender.until_received(scene.github)
+            await daemon.until(
+                lambda: any(each["part"] == "disk" for each in daemon.said("trouble"))
+            )
+            (told,) = (each for each in daemon.said("trouble") if each["part"] == "disk")
+            assert (
+                "of the 256 KiB that should be free; once it is full, nothing is" in told["message"]
+            )
+            ready = await ask(daemon.url, request("GET", "/readyz"))
+            assert ready is not None
+            assert (ready.status, ready.json()["status"]) == (200, "degraded")
+            assert "the database's disk has" in ready.json()["reasons"][0]
+            status = (await daemon.command("status")).stdout
+            assert "not well" in status
+            assert "its disk has" in status
+            metrics = await ask(daemon.url, request("GET", "/metrics", {"x-api-key": API_KEY}))
+            assert metrics is not None
+            assert "dispatchd_disk_reserve_bytes 262144.0" in metrics.body.decode()
+            assert await daemon.terminate() == 0
 
 
 # Locked

@@ -22,6 +22,8 @@ from daemon.ports import Horizons
 from daemon.sizes import UNITS
 from daemon.space import Space
 from daemon.store import Store
+from tests.inprocess import serving
+from tests.specs import config, trigger_entry
 from tests.store.samples import delivered, owed
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -139,7 +141,6 @@ async def test_keys_that_ended_are_kept_for_a_day_and_windows_for_as_long_as_the
 async def test_above_its_size_the_oldest_that_are_finished_go_and_the_file_gets_smaller(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(janitor, "FOUND", 10)
     monkeypatch.setattr(janitor, "SLACK", 0)
     monkeypatch.setattr(janitor, "SLACK_SHARE", 1000)
     ids = await fill(store, hours(2, 61))
@@ -177,6 +178,39 @@ async def test_what_came_within_the_hour_never_goes_for_its_size(store: Store) -
     await keeper.make_room()
     assert await kept(store) == set(ids)
     assert len(heard) == 1
+
+
+async def test_a_daemon_keeps_to_the_size_that_its_config_says(tmp_path: Path) -> None:
+    """From its start on, while it serves."""
+    now = datetime.now(UTC)
+    store = Store.open(f"sqlite:///{tmp_path}/dispatchd.sqlite", owner="test", now=now)
+    for number, age in enumerate(hours(2, 31)):
+        event = delivered(number, at=now - age, body=b"x" * MIB)
+        await store.record(event, [Verdict("push", Outcome.UNMATCHED)])
+    await store.close()
+    settings = {"max_database_size": "16 MiB"}
+    async with serving(tmp_path, triggers=[trigger_entry("push")], settings=settings) as daemon:
+        for _ in range(500):
+            _, status = await daemon.call("GET", "/api/v1/status")
+            space = status["space"]
+            if space["database"] - space["unused"] <= 16 * MIB:
+                break
+            await asyncio.sleep(0.02)
+        assert 10 * MIB < space["database"] - space["unused"] <= 16 * MIB
+        assert (await daemon.call("POST", "/hook", key=None, json={}))[0] == 202
+        _, listed = await daemon.call("GET", "/api/v1/events?limit=100")
+    assert 10 <= len(listed["events"]) - 1 <= 16
+
+
+def test_windows_last_as_long_as_the_longest_that_an_entry_looks_back_on() -> None:
+    limited = {
+        "rate_limit": {"max": 1, "per": "2d"},
+        "coalesce": {"window": "5s", "max_wait": "3h"},
+    }
+    assert config([trigger_entry("a"), trigger_entry("b", **limited)]).longest_window == timedelta(
+        2
+    )
+    assert config([trigger_entry("a")]).longest_window == timedelta()
 
 
 async def test_with_enough_room_nothing_goes_and_nothing_is_given_back(store: Store) -> None:

@@ -20,6 +20,7 @@ from daemon.run import Match
 from daemon.store import Store, copying, migrate
 from daemon.store.checking import check
 from daemon.store.copying import backup, compact
+from daemon.store.engine import LOG_KEPT
 from daemon.store.file import shm_of, wal_of
 from tests.store.samples import (
     LEASE,
@@ -356,3 +357,18 @@ async def test_while_somebody_reads_the_file_is_not_replaced(path: Path) -> None
             compact(path, lambda: None)
     assert inode(path) == before
     assert found(path) == []
+
+
+async def test_the_log_is_small_again_after_somebody_has_read_for_long(path: Path) -> None:
+    store = Store.open(f"sqlite:///{path}", owner="tests", now=NOW)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchone()
+        for number in range(30):
+            event = delivered(number, body=b"x" * 2**20)
+            await store.record(event, [Verdict("push", Outcome.UNMATCHED)])
+        assert (await store.space()).log > 30 * 2**20
+    for number in range(30, 33):
+        await store.record(delivered(number), [Verdict("push", Outcome.UNMATCHED)])
+    assert (await store.space()).log <= LOG_KEPT
+    await store.close()
