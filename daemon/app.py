@@ -59,6 +59,7 @@ from daemon.lanes import lanes_of
 from daemon.learning import Learning
 from daemon.lost_answers import LostAnswers
 from daemon.metrics import Counting, LoopLag, Reading, Scrape
+from daemon.notifying import Notifying
 from daemon.pauses import Pauses
 from daemon.places import simulation_database
 from daemon.preflight import Preflight
@@ -306,6 +307,16 @@ async def running(
             health.condition,
             facts,
         )
+        notifying = Notifying(
+            store,
+            lambda: in_force.settings.notify,
+            teller.tell,
+            health.condition,
+            clock=clock,
+            facts=facts,
+            simulated=surroundings.simulate,
+        )
+        stack.callback(facts.subscribe(lambda fact: _wake_notifying(notifying, fact)))
         janitor = Janitor(store, lambda: _kept(in_force), clock=clock, facts=facts)
         deadlines = DeadlineWatch(store, wanted=lambda: in_force.alerts, clock=clock, facts=facts)
 
@@ -343,6 +354,7 @@ async def running(
                     deadlines,
                     hook_ranges,
                     heartbeat,
+                    notifying,
                     *([tracing] if tracing else ()),
                     *([certificate] if certificate else ()),
                 )
@@ -416,6 +428,12 @@ def _wake_follow_ups(following_up: FollowingUp, fact: Fact) -> None:
     failed = isinstance(fact, RunSeen) and fact.run.failed
     if dead or failed or isinstance(fact, RunNotFound):
         following_up.wake()
+
+
+def _wake_notifying(notifying: Notifying, fact: Fact) -> None:
+    dead = isinstance(fact, DispatchSettled) and fact.dispatch.state is State.DEAD
+    if dead or isinstance(fact, RunNotFound | IncidentNoticed):
+        notifying.wake()
 
 
 def _track(tracker: Tracker, in_force: InForce, fact: Fact) -> None:

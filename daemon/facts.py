@@ -143,6 +143,25 @@ class FollowUpSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class NewsTold:
+    """The default `notify`, at ``target``, was told of so much, of these kinds."""
+
+    count: int
+    target: str
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WellnessChanged:
+    """Something about the daemon itself, by that ``name``, is not well as ``text`` says, or that is
+    ``over``."""
+
+    name: str
+    text: str
+    over: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RunSeen:
     """A run of a dispatch was seen for the first time (``before`` is None), or is another than it
     was ``before``. ``dispatch`` is as it stands then."""
@@ -198,6 +217,8 @@ Fact = (
     | DispatchSettled
     | MissedLookedFor
     | FollowUpSettled
+    | NewsTold
+    | WellnessChanged
     | RunSeen
     | RunNotFound
     | CertificateRenewed

@@ -32,6 +32,22 @@ Follows: TypeAlias = Callable[[str, Cause], bool]
 """Whether an entry wants a follow-up for a cause."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a config wants followed; and with ``told``, that somebody is told of what else dies or
+    has no run, and of incidents."""
+
+    by_entry: frozenset[tuple[str, Cause]]
+    told: bool = False
+
+    def __call__(self, entry: str, cause: Cause) -> bool:
+        return (entry, cause) in self.by_entry
+
+
+def told_of_the_rest(follows: Follows) -> bool:
+    return isinstance(follows, Wanted) and follows.told
+
+
 def nobody(entry: str, cause: Cause) -> bool:
     """Where no entry wants any."""
     return False

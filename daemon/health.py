@@ -72,33 +72,38 @@ class Health:
         return self._condition
 
     async def _look(self) -> Condition:
-        reasons = []
+        reasons: dict[str, str] = {}
         due: datetime | None = None
         try:
             await self._records.ping()
             due = await self._records.due_since(list(self._lanes))
         except StoreError as error:
             self._facts.publish(Trouble("store", str(error)))
-            reasons.append("the database does not take writes; the daemon's log says why")
+            reasons["store"] = "the database does not take writes; the daemon's log says why"
         ready = not reasons
         with suppress(StoreError):
             space = await self._records.space()
             if space.low:
-                reasons.append(space.told())
+                reasons["disk"] = space.told()
         if (behind := self._behind()) > SCHEDULES_LATE:
-            reasons.append(f"no cron instant was looked for in {_span(behind)}; the log says why")
+            reasons["schedules"] = (
+                f"no cron instant was looked for in {_span(behind)}; the log says why"
+            )
         now = self._clock()
         outages = (lane.outage.since for lane in self._lanes.values())
         away = max((now - at for at in outages if at), default=None)
         if away is not None and away > GITHUB_AWAY:
-            reasons.append(f"GitHub has not been reached for {_span(away)}")
+            reasons["github"] = f"GitHub has not been reached for {_span(away)}"
         if any(lane.refused for lane in self._lanes.values()):
-            reasons.append("GitHub does not take a credential; `dispatchd status` says which")
+            reasons["credential"] = (
+                "GitHub does not take a credential; `dispatchd status` says which"
+            )
         if due is not None and now - due > OVERDUE:
             text = f"dispatches have been due for {_span(now - due)}: more comes in than may go out"
-            reasons.append(text)
-        reasons += self._beside() if self._beside else ()
-        return Condition(ready, tuple(reasons))
+            reasons["backlog"] = text
+        others = tuple(self._beside()) if self._beside else ()
+        said = (*reasons.values(), *others)
+        return Condition(ready, said, reasons | ({"other": "; ".join(others)} if others else {}))
 
     async def status(self) -> dict[str, Any]:
         """Durations are in seconds; ``oldest_waiting`` is when the oldest unfinished dispatch

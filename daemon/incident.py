@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+DEAD = "dead"
+NO_RUN = "no run"
+"""The kinds of news that are about dispatches."""
+
 
 class IncidentKind(StrEnum):
     """In which way a promise was broken."""
@@ -29,3 +33,18 @@ class Incident:
     count: int
     at: datetime
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something that the default `notify` is told, once for each ``kind`` and ``ref``: an incident,
+    a dispatch that died or whose run is missing, where its entry tells nobody of that, or that the
+    daemon itself is not well, and then that this is ``over``. ``count`` is what it stands for."""
+
+    kind: str
+    ref: str
+    entry: str
+    at: datetime
+    count: int
+    text: str
+    over: bool = False

@@ -58,6 +58,7 @@ class Notice:
     title: str
     text: str
     about: tuple[Mapping[str, JSON], ...]
+    listed_as: str = "follow_ups"
 
 
 def notice(follow_up: FollowUp, dispatch: Dispatch, text: str | None = None) -> Notice:
@@ -104,7 +105,7 @@ def body(notice: Notice) -> bytes:
         "message": notice.text,
         "dispatchd": {
             "count": len(notice.about),
-            "follow_ups": [dict(each) for each in notice.about[:LISTED_MAX]],
+            notice.listed_as: [dict(each) for each in notice.about[:LISTED_MAX]],
         },
     }
     # A lone surrogate can come out of a payload, and is no text.

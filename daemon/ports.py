@@ -22,8 +22,8 @@ from daemon.event import (
     Pause,
     Verdict,
 )
-from daemon.follow_up import FollowUp
-from daemon.incident import Incident, IncidentKind
+from daemon.follow_up import FollowUp, Standing
+from daemon.incident import Incident, IncidentKind, News
 from daemon.measures import Histogram
 from daemon.pacing import Spent
 from daemon.run import Run
@@ -113,6 +113,8 @@ class Condition:
 
     ready: bool = True
     reasons: tuple[str, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
+    """The same by name."""
 
 
 class Outbox(Protocol):
@@ -345,6 +347,36 @@ class FollowUpBook(Protocol):
 
     async def told(self, target: str, since: datetime) -> Sequence[datetime]:
         """When notices went to the target since then."""
+        ...
+
+
+class NewsBook(Protocol):
+    """Where it is owed to tell the default `notify` of something."""
+
+    async def owed_news(self, limit: int) -> tuple[int, Sequence[News]]:
+        """How much there is to be told, and up to ``limit`` of it, the longest waiting first."""
+        ...
+
+    async def settle_news(
+        self, given: Sequence[News], state: Standing, target: str, now: datetime
+    ) -> None:
+        """Keeps what became of these."""
+        ...
+
+    async def told_news(self, since: datetime) -> Sequence[tuple[datetime, str]]:
+        """When somebody was told of what kinds since then, oldest first."""
+        ...
+
+    async def standing_ailments(self) -> Mapping[str, str]:
+        """What is not well, as it was told, in words, by name."""
+        ...
+
+    async def begin_ailment(self, ailment: News) -> None:
+        """Something is not well; that is to be told, where it was not known."""
+        ...
+
+    async def end_ailment(self, ailment: News) -> None:
+        """It is well again; that is to be told, where it was not so."""
         ...
 
 

@@ -15,7 +15,7 @@ from daemon.chain import Breaker, Guards
 from daemon.dispatch import ExpectedRun, OnAmbiguous
 from daemon.event import Overlap
 from daemon.expressions import Condition, Expression, Template, Tree
-from daemon.follow_up import Cause, Follows, nobody
+from daemon.follow_up import Cause, Follows, Wanted, nobody
 from daemon.github import API_VERSION
 from daemon.github_app import AppKey
 from daemon.log_line import LogFormat, LogLevel
@@ -216,8 +216,9 @@ class Settings:
     authorities that are trusted beside the system's, or is empty. ``api_keys`` are those of
     DAEMON.yaml, beside `api_key`, which is good for everything. ``recover`` says whether missed
     deliveries of GitHub's webhooks are looked for at a start. ``heartbeat_url`` is called while all
-    is well. ``tls`` is what HTTPS is served with, None where that is left to a proxy. Above
-    ``max_database_size`` bytes (None: there is no limit) history goes early.
+    is well, and ``notify`` told of what is not. ``tls`` is what HTTPS is served with, None where
+    that is left to a proxy. Above ``max_database_size`` bytes (None: there is no limit) history
+    goes early.
     """
 
     gh_token: Secret | None
@@ -238,6 +239,7 @@ class Settings:
     max_chain_depth: int = DEFAULT_CHAIN_DEPTH
     breaker: Breaker = DEFAULT_BREAKER
     heartbeat_url: Secret | None = None
+    notify: Secret | None = None
     api_keys: tuple[ApiKey, ...] = ()
     max_database_size: int | None = None
     log_format: LogFormat = LogFormat.AUTO
@@ -315,7 +317,8 @@ class Config:
             for cause in Cause
             if follow_up_of(entry, cause)
         )
-        return (lambda entry, cause: (entry, cause) in wanted) if wanted else nobody
+        told = self.settings.notify is not None
+        return Wanted(wanted, told) if wanted or told else nobody
 
 
 def follow_up_of(entry: CronSpec | TriggerSpec | None, cause: Cause) -> FollowUpSpec | None:

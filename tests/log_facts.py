@@ -22,12 +22,14 @@ from daemon.facts import (
     FollowUpSettled,
     IncidentNoticed,
     MissedLookedFor,
+    NewsTold,
     RequestRefused,
     RunNotFound,
     RunSeen,
     Started,
     Stopping,
     Trouble,
+    WellnessChanged,
 )
 from daemon.follow_up import Standing
 from daemon.incident import Incident, IncidentKind
@@ -115,5 +117,8 @@ def every_fact(text: str = "why") -> Iterator[Fact]:
         yield RunSeen(DISPATCH, replace(RUN, status=status), RUN)
     for match in (Match.MISSING, Match.AMBIGUOUS):
         yield RunNotFound(replace(told, match=match))
+    yield NewsTold(7, "env:SLACK_URL", ("dead", "missed"))
+    for over in (True, False):
+        yield WellnessChanged("github", text, over)
     yield Trouble("store", text)
     yield Stopping(3)

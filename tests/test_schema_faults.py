@@ -52,11 +52,6 @@ def test_defaults_hold_neither_name_nor_auth() -> None:
     assert said == [f"15: defaults.name: {why}", f"28: defaults.auth: {why}"]
 
 
-@pytest.mark.parametrize("key", ["notify"])
-def test_a_setting_of_later_is_refused(key: str) -> None:
-    assert faults("daemon", {key: None}) == [f"2: {key}: not supported yet (remove it)"]
-
-
 def test_an_entry_says_in_one_way_when_it_fires() -> None:
     every = {"name": "a", "every": "6h", "dispatch": DISPATCH}
     assert faults("crons", [every]) == []

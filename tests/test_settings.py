@@ -240,8 +240,14 @@ class TestSources:
         assert fault.startswith("DAEMON.yaml:1:16: heartbeat_url: ")
         assert said in fault
 
-    def test_a_setting_of_a_later_version_is_not_supported_yet(self, tmp_path: Path) -> None:
-        assert "not supported yet" in only_fault(tmp_path, {}, "notify: https://x.example\n")
+    def test_a_url_that_notify_tells_is_a_secret_unless_it_stays_here(self, tmp_path: Path) -> None:
+        assert "is a secret" in only_fault(tmp_path, {}, "notify: https://x.example\n")
+        here = settings(tmp_path, {}, "notify: http://localhost:2586/builds\n").notify
+        hook = settings(tmp_path, {"HOOK": "https://x.example/1"}, "notify: env:HOOK\n").notify
+        assert here is not None
+        assert hook is not None
+        assert (here.reveal(), hook.reference) == ("http://localhost:2586/builds", "env:HOOK")
+        assert "HOOK is not set" in only_fault(tmp_path, {}, "notify: env:HOOK\n")
 
     def test_the_settings_alone_load_whatever_is_wrong_with_the_entries(
         self, tmp_path: Path

@@ -51,33 +51,35 @@ class FollowUpReader:
             return self._dispatches.read_one(place, vocabulary.with_dispatch())
         limit = place.at(("rate_limit",))
         return NoticeSpec(
-            url=self._url(place),
+            url=notice_url(place, self._keyring),
             text=_text(place, vocabulary),
             max=limit.whole("max", NOTICES_MAX),
             per=limit.span("per", NOTICES_PER),
         )
 
-    def _url(self, place: Node) -> Secret | None:
-        given, where = place.text("notify") or "", place.at(("notify",))
-        if _URL.match(given):
-            return _literal(given, where)
-        try:
-            found = self._keyring.resolve(given)
-        except SecretError as error:
-            where.unready(str(error), error.hint)
-            return None
-        for doubt in found.doubts:
-            where.warn(doubt)
-        url = found.secret.reveal().strip()
-        if fault := url_fault(url):
-            where.unready(f"what is at {given} {fault}")
-            return None
-        if not url.startswith(("http://", "https://")) and not _has_apprise():
-            where.unready(
-                f"what is at {given} is a URL for Apprise, which is not installed",
-                "pip install 'dispatchd[notify]'",
-            )
-        return found.secret
+
+def notice_url(place: Node, keyring: Keyring) -> Secret | None:
+    """Where the ``notify`` of an entry's follow-up, or of the settings, leads."""
+    given, where = place.text("notify") or "", place.at(("notify",))
+    if _URL.match(given):
+        return _literal(given, where)
+    try:
+        found = keyring.resolve(given)
+    except SecretError as error:
+        where.unready(str(error), error.hint)
+        return None
+    for doubt in found.doubts:
+        where.warn(doubt)
+    url = found.secret.reveal().strip()
+    if fault := url_fault(url):
+        where.unready(f"what is at {given} {fault}")
+        return None
+    if not url.startswith(("http://", "https://")) and not _has_apprise():
+        where.unready(
+            f"what is at {given} is a URL for Apprise, which is not installed",
+            "pip install 'dispatchd[notify]'",
+        )
+    return found.secret
 
 
 def _literal(url: str, where: Node) -> Secret | None:

@@ -19,6 +19,7 @@ from daemon.chain import Breaker
 from daemon.config.api_keys import ApiKeyReader
 from daemon.config.credentials import CredentialReader
 from daemon.config.findings import Findings
+from daemon.config.follow_ups import notice_url
 from daemon.config.keyring import Keyring, SecretError
 from daemon.config.node import Node
 from daemon.config.setting_forms import (
@@ -163,6 +164,7 @@ class SettingsReader:
             ),
             breaker=self._breaker(retention),
             heartbeat_url=self._heartbeat_url(),
+            notify=self._notify(),
             max_database_size=self._max_database_size(),
             log_format=self._parsed("DISPATCHD_LOG_FORMAT", log_format, LogFormat.AUTO),
             log_level=self._parsed("DISPATCHD_LOG_LEVEL", log_level, LogLevel.INFO),
@@ -255,6 +257,12 @@ class SettingsReader:
         for member in place.each() if place is not None and settings.credentials else ():
             if isinstance(member.value, str) and not settings.credential_for(member.value):
                 member.unready(*no_credential(member.value))
+
+    def _notify(self) -> Secret | None:
+        place = self._yaml.child("notify") if self._yaml else None
+        if self._yaml is None or place is None or place.misshapen():
+            return None
+        return notice_url(self._yaml, self._keyring)
 
     def _heartbeat_url(self) -> Secret | None:
         place = self._yaml.child("heartbeat_url") if self._yaml else None

@@ -23,12 +23,14 @@ from daemon.facts import (
     FollowUpSettled,
     IncidentNoticed,
     MissedLookedFor,
+    NewsTold,
     RequestRefused,
     RunNotFound,
     RunSeen,
     Started,
     Stopping,
     Trouble,
+    WellnessChanged,
 )
 from daemon.follow_up import Standing
 from daemon.journal.plain import TEXT_MAX, short
@@ -186,6 +188,13 @@ def _rarer(fact: Fact) -> Iterator[Line]:
             yield Line("missed webhook deliveries", WARNING if fact.refused else INFO, fields)
         case FollowUpSettled():
             yield _follow_up(fact)
+        case NewsTold():
+            fields = {"count": fact.count, "target": fact.target, "kinds": list(fact.kinds)}
+            yield Line("news told", INFO, fields)
+        case WellnessChanged():
+            fields = {"name": fact.name, "reason": short(fact.text)}
+            event, level = ("well again", INFO) if fact.over else ("unwell", ERROR)
+            yield Line(event, level, fields)
         case RunNotFound(dispatch=dispatch):
             yield Line(
                 f"run {dispatch.match}",

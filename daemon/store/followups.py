@@ -6,19 +6,31 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, or_, select
+from sqlalchemy import Connection, Row, bindparam, or_, select
 
 from daemon.dispatch import Dispatch, State
 from daemon.event import Event, Firing, Outcome, Verdict
-from daemon.follow_up import Cause, Follows, FollowUp, Owing, Standing, nobody
+from daemon.follow_up import (
+    Cause,
+    Follows,
+    FollowUp,
+    Owing,
+    Standing,
+    nobody,
+    told_of_the_rest,
+)
+from daemon.github import one_line
+from daemon.incident import DEAD, NO_RUN, News
 from daemon.ports import OwedFollowUp
-from daemon.store import incidents, pauses, schema
+from daemon.store import incidents, news, pauses, schema
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import Upsert, chunks, insert
 from daemon.store.guarding import Guarding
 from daemon.store.lanes import lane_of
 from daemon.store.rows import DISPATCH, FOLLOW_UP, dispatch_row, event_of, follow_up_row
+from daemon.store.wishes import follows
 
 table = schema.follow_ups
 dispatches = schema.dispatches
@@ -30,6 +42,20 @@ set, and is due."""
 
 EVENT = [column for column in events.c if column.name != "body"]  # which can be 25 MiB
 
+TOLD = (
+    dispatches.c.id,
+    dispatches.c.entry,
+    dispatches.c.repository,
+    dispatches.c.event_type,
+    dispatches.c.workflow,
+    dispatches.c.reason,
+    dispatches.c.diagnosis,
+)
+"""Of a dispatch, what news tell."""
+
+NEWS_MAX = 300
+"""Characters."""
+
 NEW = dispatches.insert()
 CHANGE = table.update().where(
     table.c.dispatch_id == bindparam("of"),
@@ -40,12 +66,6 @@ CHANGE = table.update().where(
 )
 
 
-def follows(connection: Connection) -> Follows:
-    """What the store was opened with says of who wants follow-ups."""
-    found: Follows = connection.get_execution_options().get("follows", nobody)
-    return found
-
-
 def owe(connection: Connection, owings: Sequence[Owing]) -> int:
     """Writes down what is owed by now, as far as the entries of the dispatches want it: once for
     each dispatch, cause and attempt of a run, however often it is told. Returns how many were new.
@@ -53,18 +73,27 @@ def owe(connection: Connection, owings: Sequence[Owing]) -> int:
     wanted = follows(connection)
     if wanted is nobody or not owings:
         return 0
-    entries: dict[str, str] = {}
+    found: dict[str, Any] = {}
     for some in chunks({owing.dispatch_id for owing in owings}):
-        rows = connection.execute(
-            select(dispatches.c.id, dispatches.c.entry).where(dispatches.c.id.in_(some))
+        rows = connection.execute(select(*TOLD).where(dispatches.c.id.in_(some)))
+        found.update((row.id, row) for row in rows)
+    entries: dict[str, str] = {each: row.entry for each, row in found.items()}
+    known = [owing for owing in owings if owing.dispatch_id in entries]
+    if told_of_the_rest(wanted):
+        news.owe(
+            connection,
+            [
+                _news(owing, found[owing.dispatch_id])
+                for owing in known
+                if _is_news(wanted, entries[owing.dispatch_id], owing.cause)
+            ],
         )
-        entries.update((row.id, row.entry) for row in rows)
     return _write(
         connection,
         [
             _owed(owing, entries[owing.dispatch_id])
-            for owing in owings
-            if owing.dispatch_id in entries and wanted(entries[owing.dispatch_id], owing.cause)
+            for owing in known
+            if wanted(entries[owing.dispatch_id], owing.cause)
         ],
     )
 
@@ -81,6 +110,16 @@ def owe_dead(connection: Connection, settled: Iterable[Dispatch]) -> None:
         if wanted(each.entry, Cause.DEAD)
     ]
     _write(connection, owed)
+    if told_of_the_rest(wanted):
+        at = ((each, each.settled_at or each.created_at) for each in dead)
+        news.owe(
+            connection,
+            [
+                _news(Owing(each.id, Cause.DEAD, when), each)
+                for each, when in at
+                if _is_news(wanted, each.entry, Cause.DEAD)
+            ],
+        )
 
 
 def owed(connection: Connection, now: datetime, limit: int) -> list[OwedFollowUp]:
@@ -167,6 +206,24 @@ def _events(connection: Connection, ids: Collection[str]) -> dict[str, Event]:
         for some in chunks(ids)
         for row in connection.execute(select(*EVENT).where(events.c.id.in_(some)))
     }
+
+
+def _is_news(wanted: Follows, entry: str, cause: Cause) -> bool:
+    """Whether the default `notify` is told of it: its entry wants nothing done. A run that failed
+    is the workflow's business."""
+    return cause is not Cause.FAILED and not wanted(entry, cause)
+
+
+def _news(owing: Owing, dispatch: Dispatch | Row[Any]) -> News:
+    what = dispatch.event_type or dispatch.workflow
+    sent = f"{what} to {dispatch.repository}" if what and dispatch.repository else what or "it"
+    if owing.cause is Cause.DEAD:
+        kind, text = DEAD, f"{sent} was not sent: {owing.why or dispatch.reason}"
+    else:
+        why = owing.why or dispatch.diagnosis
+        kind, text = NO_RUN, f"GitHub took {sent}, and no run followed" + (why and f": {why}")
+    text = f"{one_line(text, NEWS_MAX)} ({dispatch.id})"
+    return News(kind, dispatch.id, dispatch.entry, owing.at, 1, text)
 
 
 def _owed(owing: Owing, entry: str) -> FollowUp:

@@ -9,11 +9,13 @@ from functools import cache
 
 from sqlalchemy import Connection, select
 
+from daemon.follow_up import told_of_the_rest
 from daemon.incident import Incident, IncidentKind
-from daemon.store import schema
+from daemon.store import news, schema
 from daemon.store.bulk import run_for_each
 from daemon.store.engine import Upsert, chunks, insert, pairs
 from daemon.store.rows import INCIDENT, incident_row
+from daemon.store.wishes import follows
 
 table = schema.incidents
 counts = schema.incident_counts
@@ -46,6 +48,8 @@ def record(connection: Connection, incidents: Iterable[Incident]) -> list[Incide
             _counting(connection.dialect.name),
             [{"entry": e, "kind": kind, "count": n} for (e, kind), n in total.items()],
         )
+        if told_of_the_rest(follows(connection)):
+            news.owe_incidents(connection, new)
     return new
 
 

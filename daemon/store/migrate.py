@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-HEAD = "0010"
+HEAD = "0011"
 """The newest step. A database that has taken it needs no look at the others, and no library for
 them in memory, which would take 9 MB: that is nearly every start."""
 

@@ -13,7 +13,7 @@ from daemon.cursors import Cursor
 from daemon.dispatch import Attempt, Dispatch, State
 from daemon.event import Delivery, Event, Firing, FiringRecord, Pause
 from daemon.follow_up import FollowUp
-from daemon.incident import Incident
+from daemon.incident import Incident, News
 from daemon.store import schema
 
 
@@ -28,6 +28,7 @@ FIRING = columns(schema.firings, FiringRecord)
 CURSOR = columns(schema.cursors, Cursor)
 PAUSE = columns(schema.pauses, Pause)
 INCIDENT = columns(schema.incidents, Incident)
+NEWS = columns(schema.news, News)
 FOLLOW_UP = columns(schema.follow_ups, FollowUp)
 
 WAITING = frozenset({State.PENDING, State.UNSURE})
@@ -42,6 +43,7 @@ def reading(names: list[str]) -> Callable[[Any], dict[str, Any]]:
 _of_dispatch = reading([column.name for column in DISPATCH])
 attempt_row = reading([column.name for column in ATTEMPT])
 cursor_row = reading([column.name for column in CURSOR])
+news_row = reading([column.name for column in NEWS])
 incident_row = reading([column.name for column in INCIDENT])
 follow_up_row = reading([column.name for column in FOLLOW_UP])
 pause_row = reading([column.name for column in PAUSE])

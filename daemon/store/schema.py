@@ -417,6 +417,35 @@ incident_counts = Table(
     sqlite_with_rowid=False,
 )
 
+# What the default `notify` is told, and what became of that.
+news = Table(
+    "news",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("ref", Text, primary_key=True),
+    Column("entry", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("over", Boolean, nullable=False),
+    Column("state", Word(Standing), nullable=False),
+    Column("target", Text, nullable=False, server_default=""),
+    Column("settled_at", Instant),
+    Index(None, "settled_at"),
+    sqlite_with_rowid=False,
+)
+partial(news.c.at, where=news.c.settled_at.is_(None))
+
+# What of the daemon itself is not well, as it was told.
+ailments = Table(
+    "ailments",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("text", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # By when GitHub is to have taken a firing's dispatch: later is an incident.
 deadlines = Table(
     "deadlines",

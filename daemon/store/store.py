@@ -21,9 +21,9 @@ from daemon.cursors import Cursor, TakenUp
 from daemon.dispatch import Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.event import Due, Event, FiringOutcome, FiringRecord, Outcome, Pause, Verdict
-from daemon.follow_up import Follows, FollowUp, Owing, nobody
+from daemon.follow_up import Follows, FollowUp, Owing, Standing, nobody
 from daemon.github_meta import HookRanges
-from daemon.incident import Incident, IncidentKind
+from daemon.incident import Incident, IncidentKind, News
 from daemon.pacing import Spent
 from daemon.ports import (
     Accounted,
@@ -55,6 +55,7 @@ from daemon.store import (
     learned,
     lookups,
     migrate,
+    news,
     outbox,
     pages,
     retention,
@@ -449,6 +450,34 @@ class Store:
     async def told(self, target: str, since: datetime) -> list[datetime]:
         """When notices went to the target since then, each once however many it told of."""
         return await self._reading.alone(followups.told, target, since)
+
+    # News
+
+    async def owed_news(self, limit: int) -> tuple[int, list[News]]:
+        """How much there is to be told, and up to ``limit`` of it, the longest waiting first."""
+        return await self._reading.alone(news.owed, limit)
+
+    async def settle_news(
+        self, given: Sequence[News], state: Standing, target: str, now: datetime
+    ) -> None:
+        """Keeps what became of these."""
+        await self._writing.aside(news.settle, given, state, target, now)
+
+    async def told_news(self, since: datetime) -> list[tuple[datetime, str]]:
+        """When somebody was told of what kinds since then, oldest first."""
+        return await self._reading.alone(news.told, since)
+
+    async def standing_ailments(self) -> dict[str, str]:
+        """What is not well, as it was told, in words, by name."""
+        return await self._reading.alone(news.standing)
+
+    async def begin_ailment(self, ailment: News) -> None:
+        """Something is not well; that is to be told, where it was not known."""
+        await self._writing.alone(news.begin, ailment)
+
+    async def end_ailment(self, ailment: News) -> None:
+        """It is well again; that is to be told, where it was not so."""
+        await self._writing.alone(news.end, ailment)
 
     async def follow_ups(self, dispatch_id: str) -> list[FollowUp]:
         """Those of one dispatch, oldest first."""
