@@ -26,6 +26,7 @@ PARTS = frozenset(
     {"admin_socket", "deadlines", "dispatcher", "heartbeat", "hook_places", "hook_ranges", "http"}
     | {
         "janitor",
+        "notify",
         "pauses",
         "recovery",
         "scheduler",
