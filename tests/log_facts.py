@@ -10,6 +10,7 @@ from daemon.dispatch import Attempt, State
 from daemon.event import Delivery, Event, FiringOutcome, Outcome, Pause, Verdict
 from daemon.facts import (
     AttemptMade,
+    CertificateRenewed,
     DispatchAdded,
     DispatchesReleased,
     DispatchLookedInto,
@@ -117,6 +118,7 @@ def every_fact(text: str = "why") -> Iterator[Fact]:
         yield RunSeen(DISPATCH, replace(RUN, status=status), RUN)
     for match in (Match.MISSING, Match.AMBIGUOUS):
         yield RunNotFound(replace(told, match=match))
+    yield CertificateRenewed("/etc/dispatchd/tls.pem", NOW)
     yield NewsTold(7, "env:SLACK_URL", ("dead", "missed"))
     for over in (True, False):
         yield WellnessChanged("github", text, over)
