@@ -317,7 +317,7 @@ async def running(
             simulated=surroundings.simulate,
         )
         stack.callback(facts.subscribe(lambda fact: _wake_notifying(notifying, fact)))
-        janitor = Janitor(store, lambda: _kept(in_force), clock=clock, facts=facts)
+        janitor = Janitor(store, lambda: _kept(in_force), clock=clock, elapsed=elapsed, facts=facts)
         deadlines = DeadlineWatch(store, wanted=lambda: in_force.alerts, clock=clock, facts=facts)
 
         reporter = Reporter(
