@@ -19,9 +19,9 @@ QUIET_MS = 300
 LONGEST_MS = 3000
 """They are looked at after this long even if they are not left alone."""
 
-LOOK_EVERY = 60.0
+LOOK_EVERY = 5.0
 """Seconds after which the files are looked at even so: not every file system tells of changes, and
-nobody tells of those behind a link in the path to the directory."""
+nobody tells of those behind a link in the path to the directory, or before the watch began."""
 
 
 class ConfigWatch:

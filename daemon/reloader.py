@@ -26,10 +26,7 @@ from daemon.routes import Routes
 from daemon.spec import Config
 
 LOOKED_AT = 100
-"""The newest stored deliveries, which are judged by both configs."""
-
-PAGE = 20
-"""Events that are read at a time."""
+"""The newest events. The deliveries among them are judged by both configs."""
 
 BYTES_MAX = 16 * 1024 * 1024
 """Of their bodies in all; older ones are left out."""
@@ -157,28 +154,25 @@ class Reloader:
         )
         found: list[Rerouted] = []
         looked_at = size = 0
-        last: str | None = None
-        for _ in range(LOOKED_AT // PAGE):
-            events = await self._records.events(PAGE, before=last)
-            verdicts = await self._records.verdicts([event.id for event in events])
-            for event in events:
-                delivery = event.cause
-                if not isinstance(delivery, Delivery) or delivery.route == API_ENTRY:
-                    continue
-                given = verdicts.get(event.id, ())
-                if any(verdict.outcome is Outcome.HANDSHAKE for verdict in given):
-                    continue
-                size += len(delivery.body)
-                if size > BYTES_MAX:
-                    return looked_at, found
-                distrusting = {v.entry for v in given if v.outcome is Outcome.UNAUTHORIZED}
-                if (other := rerouted(event, delivery, distrusting, old, new)) is not None:
-                    found.append(other)
-                looked_at += 1
-                await asyncio.sleep(0)  # whoever has a request goes first
-            if len(events) < PAGE:
+        events = await self._records.events(LOOKED_AT)
+        verdicts = await self._records.verdicts([event.id for event in events])
+        for bare in events:
+            if not isinstance(bare.cause, Delivery) or bare.cause.route == API_ENTRY:
+                continue
+            given = verdicts.get(bare.id, ())
+            if any(verdict.outcome is Outcome.HANDSHAKE for verdict in given):
+                continue
+            # One by one: a list comes without bodies, which may be large.
+            event = await self._records.event(bare.id)
+            if event is None or not isinstance(event.cause, Delivery):
+                continue
+            size += len(event.cause.body)
+            if size > BYTES_MAX:
                 break
-            last = events[-1].id
+            distrusting = {v.entry for v in given if v.outcome is Outcome.UNAUTHORIZED}
+            if (other := rerouted(event, event.cause, distrusting, old, new)) is not None:
+                found.append(other)
+            looked_at += 1
         return looked_at, found
 
 
