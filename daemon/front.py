@@ -32,7 +32,6 @@ from daemon.receiver import Receiver
 from daemon.recovery import Recovery
 from daemon.refusals import Refusals
 from daemon.releasing import Releasing
-from daemon.reloading import Reloading
 from daemon.scheduler import Scheduler
 from daemon.settlements import Settlements
 from daemon.spec import Config
@@ -62,7 +61,6 @@ class Lasting:
     refusals: Refusals
     overseer: Overseer
     scrape: Scrape
-    reloading: Reloading
 
 
 class Route(NamedTuple):
@@ -116,7 +114,6 @@ def front_of(config: Config, scheduler: Scheduler, lasting: Lasting) -> Front:
         ByHand(intake, lasting.pauses.of),
         Hooking(config, lasting.hooks, urls, lasting.hook_places, lasting.recovery),
         Releasing(config, store, clock, facts),
-        lasting.reloading,
         lasting.branches,
         intake,
         store,

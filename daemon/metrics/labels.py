@@ -23,10 +23,8 @@ CONCLUSIONS = frozenset(
     {*FAILURES, "success", "cancelled", "skipped", "neutral", "stale", "action_required"}
 )
 PARTS = frozenset(
-    {"admin_socket", "config", "deadlines", "dispatcher", "heartbeat", "hook_places"}
+    {"admin_socket", "deadlines", "dispatcher", "heartbeat", "hook_places", "hook_ranges", "http"}
     | {
-        "hook_ranges",
-        "http",
         "janitor",
         "notify",
         "pauses",
@@ -34,8 +32,10 @@ PARTS = frozenset(
         "scheduler",
         "store",
         "tracing",
+        "tracker",
+        "trigger",
+        "watchdog",
     }
-    | {"tracker", "trigger", "watchdog"}
 )
 
 

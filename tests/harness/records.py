@@ -4,7 +4,7 @@ without any of the daemon's own code for that but the tables."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,9 +50,10 @@ class Records:
         query = select(schema.events.c.id)
         return self._ask(lambda connection: set(connection.execute(query).scalars()))
 
-    def accounted_until(self) -> datetime | None:
-        """The oldest of the crons' cursors: all instants up to it are booked."""
-        query = select(func.min(schema.cursors.c.cursor))
+    def accounted_until(self, crons: Collection[str]) -> datetime | None:
+        """The oldest of these crons' cursors: all their instants up to it are booked."""
+        table = schema.cursors
+        query = select(func.min(table.c.cursor)).where(table.c.cron.in_(crons))
 
         def read(connection: Connection) -> datetime | None:
             oldest: datetime | None = connection.execute(query).scalar_one()

@@ -11,6 +11,9 @@ from pathlib import Path
 MEGABYTE = 1e6
 KIB = 1024
 
+EDGE = 4
+"""Samples that are its beginning, and its end."""
+
 WARM = 1 / 3
 """Of a life: caches fill up until then, and what is resident after it is compared."""
 
@@ -51,8 +54,14 @@ class Life:
         return _median([sample.resident for sample in self.warm])
 
     @property
-    def files(self) -> int:
-        return max((sample.files for sample in self.samples), default=0)
+    def files_at_first(self) -> int:
+        """Once it had opened what it needs."""
+        return max((sample.files for sample in self.samples[:EDGE]), default=0)
+
+    @property
+    def files_at_last(self) -> int:
+        """Without what it had opened for a moment."""
+        return min((sample.files for sample in self.samples[-EDGE:]), default=0)
 
     @property
     def sockets(self) -> int:

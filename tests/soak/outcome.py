@@ -21,7 +21,7 @@ class Outcome:
     each acknowledgement. ``backlog`` counts what was acknowledged and is not received yet,
     ``reloads`` those after which the config was in force that should be, and ``told`` the
     complaints that the daemon had reason for. ``recovered`` are the seconds from when the disk had
-    room until a delivery was taken, ``at_rest`` the life without load in the end."""
+    room until a delivery was taken, ``at_rest`` the last life before its load and after it."""
 
     seconds: float
     loaded: float
@@ -99,7 +99,8 @@ class Outcome:
                         "began": round(life.began, 1),
                         "resident_mb": round(life.resident, 1),
                         "slope_mb_per_minute": round(life.slope, 2),
-                        "files": life.files,
+                        "files_at_first": life.files_at_first,
+                        "files_at_last": life.files_at_last,
                         "sockets": life.sockets,
                         "threads": life.threads,
                     }
@@ -159,7 +160,7 @@ class Outcome:
         yield "memory of each life when warm", f"{resident} MB"
         yield "its slope within each", f"{slopes} MB a minute"
         yield "its slope from life to life", f"{self.growth:+.2f} MB a minute"
-        yield "descriptors, threads", self._held_on_to()
+        yield "descriptors of the last life, threads", self._held_on_to()
         yield "complaints with a reason", told or "0"
         yield "complaints of the daemon", f"{figures['trouble']:,}"
 
@@ -167,8 +168,9 @@ class Outcome:
         threads = max((life.threads for life in self.lives), default=0)
         if not self.lives or self.at_rest is None or not self.at_rest.samples:
             return f"{threads} threads at most"
-        first, rest = self.lives[0].samples[0], self.at_rest.samples[-1]
+        rest, first = self.at_rest, self.lives[0].samples[0]
         return (
-            f"{first.files} files and {first.sockets} sockets before the load, {rest.files} and "
-            f"{rest.sockets} after it; {threads} threads at most"
+            f"{rest.files_at_first} files and {first.sockets} sockets before the load, "
+            f"{rest.files_at_last} and {rest.samples[-1].sockets} after it and its reloads; "
+            f"{threads} threads at most"
         )

@@ -22,7 +22,7 @@ from tests.harness.reckoning import SECOND, Finding, Reckoning, Wrong
 from tests.harness.records import Records
 from tests.soak.configs import Configs
 from tests.soak.disk import Disk, disk_in
-from tests.soak.gauge import Life, sampled
+from tests.soak.gauge import EDGE, Life, sampled
 from tests.soak.outcome import Outcome
 from tests.torture.github import token_of
 from tests.torture.load import Load
@@ -49,13 +49,16 @@ BROKEN = 1.0
 RECOVERED_WITHIN = 30.0
 """Seconds in which deliveries are taken again once the disk has room."""
 
-RESTING = 3.0
-"""Seconds without load after which the last life is looked at again."""
+REFUSED = ("config fault", "config refused")
+"""What the log says of a broken config."""
+
+LAST = 30.0
+"""Seconds under load of the last life, at most."""
 
 FILES_MAX = 2
 SOCKETS_MAX = 24
-"""Descriptors by which a life without load may differ from one before it: SQLite keeps some files
-open as it likes, and connections to GitHub stay open for a while."""
+"""Descriptors that may be more at the end of a life: SQLite keeps some files open as it likes, and
+connections to GitHub stay open for a while."""
 
 LONG = 60.0
 SEVERAL = 4
@@ -209,15 +212,16 @@ class Soak:
             watching.cancel()
 
     async def _live_and_stop(self) -> None:
-        """The last life gets no load, works off what is owed, and is held against the first."""
+        """The last life is not killed: its load ends, it works off what is owed, and is held
+        against what it was at first."""
         await self._serves()
         self._load.redeliver()
+        await self._live(time.monotonic() + min(self._plan.kill_every / 2, LAST), fills=False)
         await self._stop_load()
         await self._settle(0)
         await self._senders.aclose()
-        await asyncio.sleep(RESTING)
-        self._sample()
-        self._at_rest = self._lives.pop()  # under no load, it is not one like the others
+        await self._session.close()
+        await self._rest()
         if status := await self._daemon.terminate():
             self._find("the last life", f"ended with the exit status {status} after SIGTERM")
         self._read_log()
@@ -227,6 +231,15 @@ class Soak:
         if (said := await asyncio.to_thread(self._records.integrity)) != "ok":
             self._find("the database", f"is damaged: {said}")
         self._compare_lives()
+
+    async def _rest(self) -> None:
+        """Without load."""
+        last = self._lives.pop()  # it is not one like the others, from here on
+        self._at_rest = Life(last.number, last.began, last.samples[:EDGE])
+        for _ in range(EDGE):
+            await asyncio.sleep(SAMPLE)
+            if (sample := sampled(self._daemon.pid, self._age(last))) is not None:
+                self._at_rest.samples.append(sample)
 
     async def _serves(self) -> None:
         """Launches the next life."""
@@ -323,9 +336,11 @@ class Soak:
 
     def _sample(self) -> None:
         life = self._lives[-1]
-        age = time.monotonic() - self._began - life.began
-        if (sample := sampled(self._daemon.pid, age)) is not None:
+        if (sample := sampled(self._daemon.pid, self._age(life))) is not None:
             life.samples.append(sample)
+
+    def _age(self, life: Life) -> float:
+        return time.monotonic() - self._began - life.began
 
     def _start_load(self) -> None:
         self._load_began = time.monotonic()
@@ -358,7 +373,7 @@ class Soak:
             self._reckoning.close_deliveries(deliveries)
 
     def _has_accounted(self, until: datetime) -> bool:
-        cursor = self._records.accounted_until()
+        cursor = self._records.accounted_until(self._crons)
         return cursor is not None and cursor >= until
 
     async def _until(self, condition: Callable[[], bool], otherwise: str) -> None:
@@ -384,8 +399,8 @@ class Soak:
         self._filled = False
 
     def _hear_complaint(self, line: str) -> None:
-        part = json.loads(line).get("part", "") if line.startswith("{") else ""
-        if part == "config":
+        said = json.loads(line) if line.startswith("{") else {}
+        if said.get("event") in REFUSED:
             self._told["the config"] += 1
         elif self._filled:
             self._told["the full disk"] += 1
@@ -393,11 +408,14 @@ class Soak:
             self._find(f"life {len(self._lives)}", line)
 
     def _compare_lives(self) -> None:
-        first, rest = self._lives[0].samples[0], self._at_rest and self._at_rest.samples[-1]
-        if rest is not None and rest.files > first.files + FILES_MAX:
-            self._find("descriptors", f"{first.files} of files at the start, {rest.files} at rest")
-        if rest is not None and rest.sockets > first.sockets + SOCKETS_MAX:
-            self._find("descriptors", f"{first.sockets} sockets at the start, {rest.sockets} after")
+        for life in (*self._lives, *([self._at_rest] if self._at_rest else ())):
+            if life.files_at_last > life.files_at_first + FILES_MAX:
+                more = f"{life.files_at_first} files at first, {life.files_at_last} at last"
+                self._find(f"descriptors of life {life.number}", more)
+        if rest := self._at_rest:
+            before, after = self._lives[0].samples[0].sockets, rest.samples[-1].sockets
+            if after > before + SOCKETS_MAX:
+                self._find("descriptors", f"{before} sockets before the load, {after} after it")
         if self._plan.kill_every < LONG or len(self._lives) < SEVERAL:
             return
         outcome = self.outcome

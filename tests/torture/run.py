@@ -270,7 +270,7 @@ class Torture:
             self._reckoning.close_deliveries(deliveries)
 
     def _has_accounted(self, until: datetime) -> bool:
-        cursor = self._records.accounted_until()
+        cursor = self._records.accounted_until(self._crons)
         return cursor is not None and cursor >= until
 
     async def _until(self, condition: Callable[[], bool], otherwise: str) -> None:
