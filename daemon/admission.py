@@ -43,6 +43,7 @@ SCOPES: Mapping[tuple[str, str], Scope] = {
     ("GET", "/api/v1/recovery"): Scope.READ,
     ("POST", "/api/v1/crons/{name}/fire"): Scope.ADMIN,
     ("POST", "/api/v1/crons/{name}/backfill"): Scope.ADMIN,
+    ("POST", "/api/v1/reload"): Scope.ADMIN,
     ("POST", "/api/v1/pause"): Scope.ADMIN,
     ("POST", "/api/v1/resume"): Scope.ADMIN,
     ("POST", "/api/v1/release"): Scope.ADMIN,

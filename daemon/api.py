@@ -25,6 +25,7 @@ from daemon.pausing import Pausing
 from daemon.ports import Condition, Records
 from daemon.refusals import Refusals
 from daemon.releasing import Releasing
+from daemon.reloading import Reloading
 from daemon.views import (
     FAMILY_MAX,
     dispatch_details,
@@ -75,7 +76,8 @@ class Api:
     """The daemon's own routes. ``dispatch`` answers the calls of ``POST /dispatch``, ``arming``
     those about secrets that senders hand over, ``pausing`` those about entries that rest,
     ``by_hand`` those that fire cron entries, ``hooking`` those about webhooks at GitHub,
-    ``releasing`` those that let go what is held, and ``branches`` those about what runs push."""
+    ``releasing`` those that let go what is held, ``reloading`` those that have the config read
+    anew, and ``branches`` those about what runs push."""
 
     def __init__(
         self,
@@ -86,6 +88,7 @@ class Api:
         by_hand: ByHand,
         hooking: Hooking,
         releasing: Releasing,
+        reloading: Reloading,
         branches: Branches,
         intake: Intake,
         records: Records,
@@ -107,6 +110,7 @@ class Api:
         self._by_hand = by_hand
         self._hooking = hooking
         self._releasing = releasing
+        self._reloading = reloading
         self._branches = branches
 
     def routes(self, *, trusted: bool) -> list[web.RouteDef]:
@@ -132,6 +136,7 @@ class Api:
             ("POST", "/api/v1/crons/{name}/backfill", self._by_hand.backfill),
             ("POST", "/api/v1/pause", self._pausing.pause),
             ("POST", "/api/v1/resume", self._pausing.resume),
+            ("POST", "/api/v1/reload", self._reloading.reload),
             ("POST", "/api/v1/release", self._releasing.release_entry),
             ("POST", "/api/v1/release/{id}", self._releasing.release),
             ("POST", "/api/v1/replay/{id}", self._replay),

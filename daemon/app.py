@@ -13,14 +13,18 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 from daemon.branches import Branches
+from daemon.changeover import Adopting, Changeover
 from daemon.client import Fetcher, Sessions, Teller
 from daemon.config import read_anew
+from daemon.config_watch import ConfigWatch
 from daemon.cursors import take_up
 from daemon.deadlines import DeadlineWatch
 from daemon.dispatch import State
@@ -44,7 +48,7 @@ from daemon.facts import (
     Trouble,
 )
 from daemon.following_up import FollowingUp
-from daemon.front import Lasting, front_of
+from daemon.front import Lasting
 from daemon.github_reads import Reads
 from daemon.github_runs import heard
 from daemon.health import Health
@@ -66,6 +70,8 @@ from daemon.preflight import Preflight
 from daemon.recovery import Recovery
 from daemon.redelivering import Redeliverer
 from daemon.refusals import Refusals
+from daemon.reloader import Reloader
+from daemon.reloading import Reloading
 from daemon.renewal import Renewal
 from daemon.reporter import Reporter
 from daemon.retry import RetryPolicy
@@ -73,13 +79,16 @@ from daemon.run_lists import RunLists
 from daemon.scheduler import Scheduler
 from daemon.secret import Secret
 from daemon.settlements import Settlements
-from daemon.spec import Config, Settings
+from daemon.spec import Config
 from daemon.store import Store
 from daemon.systemd import Notifier, watchdog_seconds
 from daemon.throttle import Throttle
 from daemon.tracing import OpenTelemetry, Tracing
 from daemon.tracing import wanted as tracing_wanted
 from daemon.tracker import Tracker
+
+Adapt = Callable[[Config], Config]
+"""The config as it is at work here, of the one in the files."""
 
 DRAIN = timedelta(seconds=8)
 """How long dispatches in flight may take to finish after SIGTERM; all in all it takes 10 s."""
@@ -89,8 +98,6 @@ DELIVERED_AT_LAST = 1.0
 
 TOLD_AT_LAST = timedelta(seconds=1)
 """How long notices on their way may take beside that."""
-
-NOT_RELOADED = "SIGHUP came, and the config is as it was: restart the daemon to have it read anew"
 
 
 def wall_clock() -> datetime:
@@ -104,11 +111,22 @@ def elapsed() -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where the config comes from: its files in a directory, and what reads them (and raises
+    ConfigError)."""
+
+    directory: Path
+    files: Sequence[str]
+    load: Callable[[], Config]
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the daemon takes from outside of its config."""
+    """What the daemon takes from outside of its config. Without a ``source`` none is read again."""
 
     environ: Mapping[str, str]
     simulate: bool = False
+    source: Source | None = None
 
 
 async def serve(config: Config, facts: Facts, surroundings: Surroundings) -> None:
@@ -118,9 +136,9 @@ async def serve(config: Config, facts: Facts, surroundings: Surroundings) -> Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    # Its default would end the daemon, and who sends it wants the config read.
-    loop.add_signal_handler(signal.SIGHUP, lambda: facts.publish(Trouble("config", NOT_RELOADED)))
-    async with running(config, facts, surroundings):
+    hung_up = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)  # its default would end the daemon
+    async with running(config, facts, surroundings, hung_up=hung_up):
         await stop.wait()
 
 
@@ -132,22 +150,21 @@ async def running(
     *,
     clock: Callable[[], datetime] = wall_clock,
     elapsed: Callable[[], float] = elapsed,
-) -> AsyncIterator[Config]:
-    """The daemon at work, for as long as the context lasts. Gives the config as it is in force
-    (a simulation has its own database and its own GitHub)."""
+    hung_up: asyncio.Event | None = None,
+) -> AsyncIterator[InForce]:
+    """The daemon at work, for as long as the context lasts. Gives what is in force (a simulation
+    has its own database and its own GitHub). Whenever ``hung_up`` is set, the config is read anew.
+    """
     async with AsyncExitStack() as stack:
         if surroundings.simulate:
             from daemon.simulator import Simulator  # a megabyte that nothing else has a use for
 
             simulator = await stack.enter_async_context(Simulator(clock))
-            config = replace(config, settings=simulated(config.settings, simulator.url))
+            adapt: Adapt = partial(simulated, api_url=simulator.url)
+        else:
+            adapt = equipped
+        config = adapt(config)
         settings = config.settings
-        if not settings.all_credentials:
-            raise UsageError(
-                "no GitHub token: set GH_TOKEN to one that may write to the contents of the "
-                "repository (or add `credentials` to DAEMON.yaml), or try everything out with "
-                "`dispatchd run --simulate`"
-            )
         in_force, ids = InForce(config), IdSource()
         counting = Counting(config, clock)
         stack.callback(facts.subscribe(counting.hear))
@@ -246,7 +263,7 @@ async def running(
         scheduler = Scheduler(
             config.crons,
             taken_up.cursors,
-            lambda dues: front.intake.account(dues),
+            lambda dues: changeover.front.intake.account(dues),
             clock,
             facts,
             paused=pauses.of,
@@ -261,6 +278,7 @@ async def running(
             store,
             lanes,
             behind=scheduler.behind,
+            reloaded=lambda: (reloader.generation, reloader.faults),
             pauses=pauses.standing,
             clock=clock,
             facts=facts,
@@ -279,6 +297,14 @@ async def running(
             certificate_ends=(lambda: certificate.ends) if certificate else None,
         )
         settlements = Settlements(facts)
+        reloader = Reloader(
+            _loading(surroundings.source, adapt),
+            in_force,
+            lambda config: changeover.to(config),
+            store,
+            clock=clock,
+            facts=facts,
+        )
         lasting = Lasting(
             store=store,
             ids=ids,
@@ -298,8 +324,22 @@ async def running(
             refusals=refusals,
             overseer=health,
             scrape=Scrape(counting, reading).text,
+            reloading=Reloading(reloader),
         )
-        front = front_of(config, scheduler, lasting)
+        adopting = Adopting(
+            in_force=in_force,
+            store=store,
+            sessions=github,
+            lanes=lanes,
+            pauses=pauses,
+            scheduler=scheduler,
+            following_up=following_up,
+            counting=counting,
+            hook_ranges=hook_ranges,
+            clock=clock,
+            facts=facts,
+        )
+        changeover = Changeover(adopting, lasting)
         # What is simulated must not cover up for a daemon that is dead.
         heartbeat = Heartbeat(
             lambda: None if surroundings.simulate else in_force.settings.heartbeat_url,
@@ -317,7 +357,7 @@ async def running(
             simulated=surroundings.simulate,
         )
         stack.callback(facts.subscribe(lambda fact: _wake_notifying(notifying, fact)))
-        janitor = Janitor(store, lambda: _kept(in_force), clock=clock, facts=facts)
+        janitor = Janitor(store, lambda: _kept(in_force), clock=clock, elapsed=elapsed, facts=facts)
         deadlines = DeadlineWatch(store, wanted=lambda: in_force.alerts, clock=clock, facts=facts)
 
         reporter = Reporter(
@@ -332,13 +372,17 @@ async def running(
         runners = await open_doors(
             stack,
             settings,
-            lambda: front,
+            lambda: changeover.front,
             lambda: in_force.settings.trusted_proxies,
             surroundings.environ,
             facts,
             simulated=surroundings.simulate,
             present=certificate.context if certificate else None,
         )
+        watches = [
+            ConfigWatch(each.directory, each.files, partial(_changed, in_force, reloader), facts)
+            for each in filter(None, [surroundings.source])
+        ]
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             reporting = tasks.create_task(reporter.run(), name="reporter")
@@ -353,12 +397,16 @@ async def running(
                     lag,
                     deadlines,
                     hook_ranges,
+                    reloader,
+                    *watches,
                     heartbeat,
                     notifying,
                     *([tracing] if tracing else ()),
                     *([certificate] if certificate else ()),
                 )
             ]
+            if hung_up is not None:
+                beside.append(tasks.create_task(_heed(hung_up, reloader), name="SIGHUP"))
             await scheduler.start()
             facts.publish(
                 Started(
@@ -374,7 +422,7 @@ async def running(
                 )
             )
             try:
-                yield config
+                yield in_force
             finally:
                 facts.publish(Stopping(dispatcher.in_flight))
                 reporting.cancel()
@@ -403,15 +451,44 @@ def _kept(in_force: InForce) -> Limits:
     return Limits(settings.retention, windows, settings.max_database_size)
 
 
-def simulated(settings: Settings, api_url: str) -> Settings:
-    """The settings of a simulation: the stand-in instead of GitHub, and a database of its own."""
-    return replace(
+def equipped(config: Config) -> Config:
+    """The config, which has a token for GitHub. Raises UsageError where it has none."""
+    if config.settings.all_credentials:
+        return config
+    raise UsageError(
+        "no GitHub token: set GH_TOKEN to one that may write to the contents of the repository (or "
+        "add `credentials` to DAEMON.yaml), or try everything out with `dispatchd run --simulate`"
+    )
+
+
+def simulated(config: Config, api_url: str) -> Config:
+    """The config in a simulation: the stand-in instead of GitHub, and a database of its own."""
+    settings = config.settings
+    settings = replace(
         settings,
         gh_api_url=api_url,
         gh_token=Secret("simulated", "the simulation's own"),
         credentials={},
         database_url=simulation_database(settings.database_url),
     )
+    return replace(config, settings=settings)
+
+
+def _loading(source: Source | None, adapt: Adapt) -> Callable[[], Config] | None:
+    """Reads the config anew, as it is at work here."""
+    return None if source is None else lambda: adapt(source.load())
+
+
+def _changed(in_force: InForce, reloader: Reloader) -> None:
+    if in_force.settings.reload_on_change:
+        reloader.ask("its files changed")
+
+
+async def _heed(hung_up: asyncio.Event, reloader: Reloader) -> None:
+    while True:
+        await hung_up.wait()
+        hung_up.clear()
+        reloader.ask("SIGHUP came")
 
 
 WAKING = EventRecorded | DispatchAdded | DispatchSettled | EntryResumed | DispatchesReleased

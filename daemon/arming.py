@@ -61,7 +61,7 @@ class Arming:
         if trigger is None:
             raise Refused(404, f"there is no trigger {name!r:.100}")
         if not trigger.enabled:
-            raise Refused(409, f"{name} is disabled: set `enabled` to true and restart the daemon")
+            raise Refused(409, f"{name} is disabled: set `enabled` to true")
         if not trigger.auth.scheme.learns_secret:
             raise Refused(
                 409,

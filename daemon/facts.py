@@ -26,6 +26,40 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigReloading:
+    """The config is being read anew, because of ``why``."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigChanging:
+    """A new config is about to be taken over: each of its ``changes`` in words."""
+
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigReloaded:
+    """Another config is in force, number ``generation`` since the start, with so many enabled
+    entries, and with ``warnings``."""
+
+    generation: int
+    crons: int
+    triggers: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRefused:
+    """A new config was not taken over, for these ``reasons``; the one of ``generation`` is in force
+    as before."""
+
+    generation: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EventRecorded:
     """An event and its verdicts are on disk."""
 
@@ -224,6 +258,10 @@ Fact = (
     | CertificateRenewed
     | Trouble
     | Stopping
+    | ConfigReloading
+    | ConfigChanging
+    | ConfigReloaded
+    | ConfigRefused
 )
 
 Subscriber = Callable[[Fact], None]

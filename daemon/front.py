@@ -32,6 +32,7 @@ from daemon.receiver import Receiver
 from daemon.recovery import Recovery
 from daemon.refusals import Refusals
 from daemon.releasing import Releasing
+from daemon.reloading import Reloading
 from daemon.scheduler import Scheduler
 from daemon.settlements import Settlements
 from daemon.spec import Config
@@ -61,6 +62,7 @@ class Lasting:
     refusals: Refusals
     overseer: Overseer
     scrape: Scrape
+    reloading: Reloading
 
 
 class Route(NamedTuple):
@@ -114,6 +116,7 @@ def front_of(config: Config, scheduler: Scheduler, lasting: Lasting) -> Front:
         ByHand(intake, lasting.pauses.of),
         Hooking(config, lasting.hooks, urls, lasting.hook_places, lasting.recovery),
         Releasing(config, store, clock, facts),
+        lasting.reloading,
         lasting.branches,
         intake,
         store,

@@ -3,6 +3,7 @@ status``."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -22,6 +23,9 @@ FRESH = timedelta(seconds=1)
 """How long the last look at the database counts."""
 
 
+PLACE = re.compile(r"\S+:\d+:\d+(?=: )")
+"""Where a fault of the config stands: file, line and column."""
+
 SCHEDULES_LATE = timedelta(seconds=30)
 """The scheduler looks through the schedules every five seconds, or says that it could not."""
 
@@ -34,7 +38,8 @@ OVERDUE = timedelta(minutes=15)
 
 class Health:
     """Answers ``/readyz`` and ``/api/v1/status``. ``behind`` says since when the schedules wait to
-    be looked through, ``beside`` what else is not well."""
+    be looked through, ``beside`` what else is not well, and ``reloaded`` the number of the config
+    in force with the faults of the one on disk, where that was not taken over."""
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class Health:
         lanes: Mapping[str, Lane],
         *,
         behind: Callable[[], timedelta],
+        reloaded: Callable[[], tuple[int, Sequence[str]]],
         pauses: Mapping[str, Pause],
         clock: Callable[[], datetime],
         facts: Facts,
@@ -54,6 +60,7 @@ class Health:
         self._records = records
         self._lanes = lanes
         self._behind = behind
+        self._reloaded = reloaded
         self._pauses = pauses
         self._clock = clock
         self._facts = facts
@@ -89,6 +96,14 @@ class Health:
             reasons["schedules"] = (
                 f"no cron instant was looked for in {_span(behind)}; the log says why"
             )
+        _, faults = self._reloaded()
+        if faults:
+            place = PLACE.match(faults[0])  # and not what stands there: anybody may ask
+            where = f" (see {place[0]})" if place else ""
+            reasons["config"] = (
+                f"the config on disk was not taken over{where}; the one before it is in force, and "
+                "`dispatchd status` says more"
+            )
         now = self._clock()
         outages = (lane.outage.since for lane in self._lanes.values())
         away = max((now - at for at in outages if at), default=None)
@@ -112,6 +127,7 @@ class Health:
         there ever were."""
         now, config = self._clock(), self._in_force.config
         condition = await self.condition()
+        generation, faults = self._reloaded()
         oldest = await self._records.oldest_waiting()
         credentials = self._credentials()
         limits = [each["limited_until"] for each in credentials if each["limited_until"]]
@@ -156,6 +172,7 @@ class Health:
                 {"entry": entry, "kind": kind.value, "instants": count}
                 for (entry, kind), count in sorted((await self._records.incident_counts()).items())
             ],
+            "config": {"generation": generation, "faults": list(faults)},
             "warnings": list(config.warnings),
         }
 

@@ -191,7 +191,8 @@ class Hooking:
             raise Refused(404, f"there is no trigger {name!r:.100}; there are: {known:.1000}")
         if not trigger.enabled:
             raise Refused(
-                409, f"{trigger.name} is disabled: set `enabled` to true and restart the daemon"
+                409,
+                f"{trigger.name} is disabled: set `enabled` to true",
             )
         if not takes_hooks(trigger):
             raise Refused(

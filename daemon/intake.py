@@ -35,8 +35,9 @@ from daemon.facts import (
     IncidentNoticed,
 )
 from daemon.ids import IdSource
-from daemon.judge import body_of, judge_delivery, judge_firing
+from daemon.judge import judge_firing
 from daemon.ports import Ledger, Recording, Records
+from daemon.rejudging import judged_again
 from daemon.render import again
 from daemon.routes import Routes
 from daemon.schedule import TICK
@@ -237,24 +238,12 @@ class Intake:
             )
             verdict = judge_call(event, call)
             return event, await self.record(event, (verdict,))
-        match = self._routes.match(delivery.path)
-        panel = match.route.panels.get(delivery.method) if match else None
         distrusting = await self._distrusting(original)
-        triggers = [
-            trigger
-            for trigger in (panel.triggers if panel else ())
-            if trigger.name not in distrusting
-        ]
-        if match is None or not triggers:
-            raise Refused(409, f"no enabled trigger listens on {delivery.path:.200} any more")
-        judgements = judge_delivery(
-            event,
-            replace(delivery, route=match.route.path, params=match.params),
-            body_of(delivery, triggers),
-            triggers,
-            lambda: self._ids.dispatch(now),
-            by_hand=True,
+        judgements = judged_again(
+            event, delivery, self._routes, distrusting, lambda: self._ids.dispatch(now)
         )
+        if not judgements:
+            raise Refused(409, f"no enabled trigger listens on {delivery.path:.200} any more")
         return event, await self.record(event, [each.verdict for each in judgements])
 
     async def _distrusting(self, event: Event) -> frozenset[str]:

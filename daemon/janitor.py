@@ -45,6 +45,11 @@ KEPT_AT_LEAST = timedelta(hours=1)
 """What is younger never goes for its size: what comes of a dispatch refers to it, and so do the
 people who look at it."""
 
+SET_AHEAD = timedelta(hours=1)
+CAREFUL = 86_400.0
+"""By how much the clock has to be set ahead for it to be doubted, and for how many seconds then: by
+a wrong clock all history is old, and what was deleted does not come back."""
+
 KEYS_KEPT = timedelta(days=1)
 """How long a key is kept beyond its end: the clock may be set back."""
 
@@ -102,11 +107,15 @@ class Janitor:
         limits: Callable[[], Limits],
         *,
         clock: Callable[[], datetime],
+        elapsed: Callable[[], float],
         facts: Facts,
     ) -> None:
         self._archive = archive
         self._limits = limits
         self._clock = clock
+        self._elapsed = elapsed
+        self._ahead = clock() - timedelta(seconds=elapsed())  # of the clock that nobody sets
+        self._careful_until = 0.0
         self._facts = facts
         self._events, self._rows, self._pages = _Pace(), _Pace(), _Pace()
         self._low = False
@@ -127,6 +136,8 @@ class Janitor:
 
     async def clean(self) -> int:
         """One round through all that may be too old; returns how many rows or events it removed."""
+        if self._doubts_the_clock():
+            return 0
         now = self._clock()
         limits = self._limits()
         before = now - limits.retention
@@ -142,6 +153,21 @@ class Janitor:
             count = await self._rows.of(size, partial(self._archive.expire, horizons, size))
             removed += count
         return removed
+
+    def _doubts_the_clock(self) -> bool:
+        """Whether it was set ahead by much within the last day."""
+        ahead = self._clock() - timedelta(seconds=self._elapsed())
+        step, self._ahead = ahead - self._ahead, ahead
+        if step > SET_AHEAD:
+            self._careful_until = self._elapsed() + CAREFUL
+            text = (
+                f"the clock was set ahead by {step // timedelta(hours=1)} h; in case it is wrong, "
+                "nothing goes for its age within a day"
+            )
+            self._facts.publish(Trouble("janitor", text))
+        elif step < -SET_AHEAD:  # it was wrong, and is put right
+            self._careful_until = 0.0
+        return self._elapsed() < self._careful_until
 
     async def make_room(self) -> None:
         """Gets the database below its size and gives back what it does not need; tells where the

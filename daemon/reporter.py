@@ -4,12 +4,23 @@ for as long as each part gives its word that it works."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from daemon.dispatch import State
 from daemon.errors import DispatchdError, StoreError
 from daemon.expressions import rfc3339
-from daemon.facts import AttemptMade, Fact, Facts, Started, Stopping, Trouble
+from daemon.facts import (
+    AttemptMade,
+    ConfigRefused,
+    ConfigReloaded,
+    ConfigReloading,
+    Fact,
+    Facts,
+    Started,
+    Stopping,
+    Trouble,
+)
 from daemon.systemd import Notifier
 
 PERIOD = 10.0
@@ -50,7 +61,7 @@ class Reporter:
         self._silent: set[str] = set()
         self._ready = False
         self._told_ready = False
-        self._serving = ""
+        self._serving = self._prefix = self._refused = ""
         self._last = "nothing dispatched since the start"
         self._standing = ""
         self._telling: asyncio.TimerHandle | None = None
@@ -59,9 +70,20 @@ class Reporter:
         """Of the facts, those that systemd is to know of."""
         if isinstance(fact, Started):
             self._ready = True
-            self._serving = f"{_of(fact.crons, 'cron')}, {_of(fact.triggers, 'trigger')}"
-            if fact.simulated:
-                self._serving = f"SIMULATION: {self._serving}"
+            self._prefix = "SIMULATION: " if fact.simulated else ""
+            self._serve(fact.crons, fact.triggers)
+        elif isinstance(fact, ConfigReloading):
+            self._notifier.tell(
+                RELOADING=1,
+                MONOTONIC_USEC=time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000,
+                STATUS="reading the config anew",
+            )
+            self._told_ready = False
+        elif isinstance(fact, ConfigReloaded):
+            self._refused = ""
+            self._serve(fact.crons, fact.triggers)
+        elif isinstance(fact, ConfigRefused):
+            self._refused = "the config on disk was not taken over, see the log"
             self._tell()
         elif isinstance(fact, AttemptMade):
             made, ended = fact.dispatch, fact.attempt.started_at + fact.attempt.duration
@@ -72,6 +94,10 @@ class Reporter:
             self._ready = False
             going = _of(fact.in_flight, "dispatch", "dispatches")
             self._notifier.tell(STOPPING=1, STATUS=f"stopping; {going} in flight")
+
+    def _serve(self, crons: int, triggers: int) -> None:
+        self._serving = f"{self._prefix}{_of(crons, 'cron')}, {_of(triggers, 'trigger')}"
+        self._tell()
 
     async def run(self) -> None:
         """Until it is cancelled; at once where nobody listens."""
@@ -130,7 +156,7 @@ class Reporter:
         if not self._ready:
             return
         stuck = [f"the {part} is stuck" for part in sorted(self._silent)]
-        parts = [self._serving, *stuck, self._standing, self._last]
+        parts = [self._serving, self._refused, *stuck, self._standing, self._last]
         fields = {} if self._told_ready else {"READY": 1}
         told = self._notifier.tell(**fields, STATUS="; ".join(filter(None, parts)))
         self._told_ready = self._told_ready or told

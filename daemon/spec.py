@@ -215,10 +215,10 @@ class Settings:
     empty. ``credentials`` has owners and repositories in lower case. ``ca_file`` holds certificate
     authorities that are trusted beside the system's, or is empty. ``api_keys`` are those of
     DAEMON.yaml, beside `api_key`, which is good for everything. ``recover`` says whether missed
-    deliveries of GitHub's webhooks are looked for at a start. ``heartbeat_url`` is called while all
-    is well, and ``notify`` told of what is not. ``tls`` is what HTTPS is served with, None where
-    that is left to a proxy. Above ``max_database_size`` bytes (None: there is no limit) history
-    goes early.
+    deliveries of GitHub's webhooks are looked for at a start, and ``reload_on_change`` whether the
+    config is read anew when its files change. ``heartbeat_url`` is called while all is well, and
+    ``notify`` told of what is not. ``tls`` is what HTTPS is served with, None where that is left to
+    a proxy. Above ``max_database_size`` bytes (None: there is no limit) history goes early.
     """
 
     gh_token: Secret | None
@@ -236,6 +236,7 @@ class Settings:
     api_version: str = API_VERSION
     ca_file: str = ""
     recover: bool = True
+    reload_on_change: bool = True
     max_chain_depth: int = DEFAULT_CHAIN_DEPTH
     breaker: Breaker = DEFAULT_BREAKER
     heartbeat_url: Secret | None = None
@@ -287,12 +288,14 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class Config:
     """All that the files and the environment say, ready to run. Disabled entries are kept, so
-    that commands can show and explain them."""
+    that commands can show and explain them. ``written`` is what stands in the files, for
+    `config_change.compare`."""
 
     crons: tuple[CronSpec, ...]
     triggers: tuple[TriggerSpec, ...]
     settings: Settings
     warnings: tuple[str, ...] = field(default=())
+    written: bytes = field(default=b"", repr=False)
 
     def cron(self, name: str) -> CronSpec | None:
         return next((cron for cron in self.crons if cron.name == name), None)

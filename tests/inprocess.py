@@ -11,15 +11,19 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from daemon.app import Surroundings, elapsed, running, wall_clock
+from daemon.app import Source, Surroundings, elapsed, running, wall_clock
+from daemon.config import CRONS, SETTINGS, TRIGGERS, load
 from daemon.facts import Fact, Facts, Started
 from daemon.simulator import Simulator
 from tests.specs import API_KEY, ENVIRON, SECRET, config
+
+FILES = (CRONS, TRIGGERS, SETTINGS)
 
 
 @dataclass
@@ -78,9 +82,11 @@ async def serving(
     clock: Callable[[], datetime] = wall_clock,
     elapsed: Callable[[], float] = elapsed,
     keep: bool = False,
+    config_dir: Path | None = None,
 ) -> AsyncIterator[Serving]:
     """Serves these entries on a free port, without pacing, against a stand-in of its own, or the
-    one that is given, which goes on after it where it is to be kept."""
+    one that is given, which goes on after it where it is to be kept. With a ``config_dir`` it
+    serves what stands there, and what it is told to reload."""
     github = simulator or Simulator(clock)
     if not github.url:
         await github.start()
@@ -95,10 +101,16 @@ async def serving(
     }
     facts, seen = Facts(), list[Fact]()
     facts.subscribe(seen.append)
-    loaded = config(triggers, crons, {k: v for k, v in surroundings.items() if v}, settings)
+    source = None
+    if config_dir is None:
+        loaded = config(triggers, crons, {k: v for k, v in surroundings.items() if v}, settings)
+    else:
+        source = Source(config_dir, FILES, partial(load, config_dir, surroundings))
+        loaded = source.load()
+    around = Surroundings(surroundings, source=source)
     try:
         async with (
-            running(loaded, facts, Surroundings(surroundings), clock=clock, elapsed=elapsed),
+            running(loaded, facts, around, clock=clock, elapsed=elapsed),
             aiohttp.ClientSession() as session,
         ):
             (started,) = (fact for fact in seen if isinstance(fact, Started))

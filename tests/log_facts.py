@@ -11,6 +11,10 @@ from daemon.event import Delivery, Event, FiringOutcome, Outcome, Pause, Verdict
 from daemon.facts import (
     AttemptMade,
     CertificateRenewed,
+    ConfigChanging,
+    ConfigRefused,
+    ConfigReloaded,
+    ConfigReloading,
     DispatchAdded,
     DispatchesReleased,
     DispatchLookedInto,
@@ -82,6 +86,10 @@ RUN = Run(
 def every_fact(text: str = "why") -> Iterator[Fact]:
     """``text`` stands wherever something from outside may."""
     yield Started(("http://127.0.0.1:8080",), 1, 2, "/d.sqlite", simulated=True)
+    yield ConfigReloading(text)
+    yield ConfigChanging((text, "cron nightly added"))
+    yield ConfigReloaded(2, 1, 2, (text,))
+    yield ConfigRefused(1, (text,))
     for outcome in Outcome:
         verdict = Verdict("push", outcome, text, (DISPATCH,), duplicate_of="evt_0")
         several = (replace(verdict, supersedes=("dsp_0",)), replace(verdict, entry="other"))

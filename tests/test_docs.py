@@ -35,6 +35,7 @@ from daemon.http_server import FILES_BESIDE
 from daemon.pausing import Pausing
 from daemon.reading import BODY_TIMEOUT, LARGE, ROOM_BYTES
 from daemon.releasing import Releasing
+from daemon.reloading import Reloading
 from daemon.retry import RetryPolicy
 from daemon.simulator import Fault, FaultKind
 from daemon.spec import Config, Pace
@@ -156,6 +157,7 @@ def test_the_routes_listed_are_those_that_are_served() -> None:
         ByHand(unused, unused),
         Hooking(Config((), (), unused), unused, unused, unused, unused),
         Releasing(Config((), (), unused), unused, unused, unused),
+        Reloading(unused),
         Branches(unused, unused, unused),
         unused,
         unused,

@@ -100,6 +100,7 @@ class Looked:
     disk_free: int = 10**9
     lane: Lane = field(default_factory=lambda: Lane("GH_TOKEN", Budget(1, 10, 500)))
     pings: int = 0
+    faults: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         records: Any = self
@@ -108,6 +109,7 @@ class Looked:
             records,
             {self.lane.name: self.lane},
             behind=lambda: self.behind,
+            reloaded=lambda: (2, self.faults),
             pauses={},
             clock=lambda: self.now,
             facts=Facts(),
@@ -144,6 +146,13 @@ async def test_what_is_not_well_is_told_and_that_deliveries_are_taken_all_the_sa
     told = ["GitHub does not take a credential; `dispatchd status` says which"]
     assert await daemon.reasons(seconds=1) == told
     daemon.lane.taken()
+    daemon.faults = ("/etc/dispatchd/CRONS.json:3:9: crons[0].schedule: the secret is out",)
+    told = [
+        "the config on disk was not taken over (see /etc/dispatchd/CRONS.json:3:9); the one before "
+        "it is in force, and `dispatchd status` says more"
+    ]
+    assert await daemon.reasons(seconds=1) == told
+    daemon.faults = ()
     assert await daemon.reasons(seconds=1) == []
 
 

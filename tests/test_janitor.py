@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from daemon.dispatch import State
 from daemon.errors import StoreUnavailable
 from daemon.event import Outcome, Verdict
 from daemon.facts import Fact, Facts, Trouble
-from daemon.janitor import Janitor, Limits, Mark
+from daemon.janitor import Archive, Janitor, Limits, Mark
 from daemon.ports import Horizons
 from daemon.sizes import UNITS
 from daemon.space import Space
@@ -44,7 +43,15 @@ def cleaner(store: Store, limits: Limits) -> tuple[Janitor, list[Trouble]]:
     """And what it tells."""
     facts, heard = Facts(), list[Trouble]()
     facts.subscribe(lambda fact: heard.append(fact) if isinstance(fact, Trouble) else None)
-    return Janitor(store, lambda: limits, clock=lambda: NOW, facts=facts), heard
+    return Janitor(
+        store, lambda: limits, clock=lambda: NOW, elapsed=lambda: 0.0, facts=facts
+    ), heard
+
+
+def made(archive: Archive, limits: Limits) -> Janitor:
+    """One that nobody hears."""
+    clock, elapsed = (lambda: NOW), (lambda: 0.0)
+    return Janitor(archive, lambda: limits, clock=clock, elapsed=elapsed, facts=Facts())
 
 
 async def fill(store: Store, ages: Collection[timedelta], state: State = State.DEAD) -> list[str]:
@@ -99,7 +106,9 @@ async def test_a_transaction_that_takes_long_makes_the_next_ones_smaller(
             return await store.remove(ids, keys_since)
 
     await fill(store, [timedelta(days=9)] * 16)
-    keeper = Janitor(Slow(), lambda: Limits(DAYS_5), clock=lambda: NOW, facts=Facts())
+    keeper = Janitor(
+        Slow(), lambda: Limits(DAYS_5), clock=lambda: NOW, elapsed=lambda: 0.0, facts=Facts()
+    )
     await keeper.clean()
     assert sizes[:4] == [8, 4, 2, 1]
     assert await kept(store) == set()
@@ -127,12 +136,43 @@ async def test_keys_that_ended_are_kept_for_a_day_and_windows_for_as_long_as_the
 
     week, hour = timedelta(days=7), timedelta(hours=1)
     for limits in (Limits(DAYS_5, windows=week), Limits(hour, windows=timedelta())):
-        given = partial(replace, limits)  # as they are at the time
-        await Janitor(Empty(), given, clock=lambda: NOW, facts=Facts()).clean()
+        await made(Empty(), limits).clean()
     assert asked == [
         Horizons(NOW - DAYS_5, NOW - week, NOW - timedelta(days=1)),
         Horizons(NOW - hour, NOW - hour, NOW - hour),
     ]
+
+
+async def test_a_clock_that_is_set_ahead_by_much_has_nothing_go_for_a_day(store: Store) -> None:
+    """By a clock that is a year ahead everything is old."""
+    ids = await fill(store, [timedelta(days=age) for age in (9, 3)])
+    passed, ahead = timedelta(), timedelta()
+    facts, heard = Facts(), list[Fact]()
+    facts.subscribe(heard.append)
+    keeper = Janitor(
+        store,
+        lambda: Limits(DAYS_5),
+        clock=lambda: NOW + passed + ahead,
+        elapsed=lambda: passed.total_seconds(),
+        facts=facts,
+    )
+    ahead = timedelta(days=365)
+    passed = timedelta(minutes=10)
+    assert await keeper.clean() == 0
+    passed = timedelta(hours=23)
+    assert await keeper.clean() == 0
+    (told,) = heard
+    assert "the clock was set ahead by 8760 h; in case it is wrong, nothing" in str(told)
+    ahead = timedelta(seconds=30)
+    passed = timedelta(hours=23, minutes=10)
+    assert await keeper.clean() == 1
+    assert await kept(store) == {ids[1]}
+    ahead = timedelta(days=365)
+    passed = timedelta(hours=24)
+    assert await keeper.clean() == 0
+    passed = timedelta(hours=49)  # it is right, after all
+    assert await keeper.clean() == 1
+    assert await kept(store) == set()
 
 
 # By size
@@ -255,7 +295,9 @@ class Disk:
 def told_by(disk: Disk) -> tuple[Janitor, list[str]]:
     facts, heard = Facts(), list[str]()
     facts.subscribe(lambda fact: heard.append(str(fact)) if isinstance(fact, Trouble) else None)
-    return Janitor(disk, lambda: Limits(DAYS_5), clock=lambda: NOW, facts=facts), heard
+    return Janitor(
+        disk, lambda: Limits(DAYS_5), clock=lambda: NOW, elapsed=lambda: 0.0, facts=facts
+    ), heard
 
 
 async def test_a_disk_that_gets_full_is_told_once_and_once_more_when_it_is_over() -> None:
@@ -316,7 +358,9 @@ async def test_a_store_that_is_away_is_told_and_tried_again(
 
     facts, heard = Facts(), list[Fact]()
     facts.subscribe(heard.append)
-    keeper = Janitor(Away(500 * MIB), lambda: Limits(DAYS_5), clock=lambda: NOW, facts=facts)
+    keeper = Janitor(
+        Away(500 * MIB), lambda: Limits(DAYS_5), clock=lambda: NOW, elapsed=lambda: 0.0, facts=facts
+    )
     task = asyncio.create_task(keeper.run())
     await rounds.wait()
     task.cancel()

@@ -35,7 +35,8 @@ CONTRACT = {
         api_key api_keys tls_cert tls_key dispatchd_listen dispatchd_database_url
         dispatchd_log_format dispatchd_log_level gh_writes_per_second gh_write_burst
         gh_writes_per_hour credentials repositories trusted_proxies public_url retention
-        max_chain_depth breaker notify heartbeat_url recover max_database_size""",
+        max_chain_depth breaker notify heartbeat_url recover max_database_size
+        reload_on_change""",
     "dispatch": """event_type event_types client_payload repository send_within expect_run
         inject_metadata on_ambiguous via workflow ref inputs""",
 }

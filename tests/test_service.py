@@ -76,6 +76,7 @@ def test_what_is_printed_is_every_file_below_its_name(
         "/etc/sysusers.d/dispatchd.conf",
     ]
     assert f"ExecStart={PROGRAM} run\n" in system
+    assert f"ExecReload={PROGRAM} reload\n" in system
     print_units(None, user=True)
     user = capsys.readouterr().out
     assert f"# {tmp_path}/systemd/user/dispatchd.service\n" in user

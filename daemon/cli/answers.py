@@ -98,6 +98,9 @@ REFUSED: Shape = {
 }  # fmt: skip
 RESUMED: Shape = {"resumed": [{"entry": str, "released": int}]}
 RELEASED: Shape = {"id": str, "state": str}
+RELOADED: Shape = {
+    "generation": int, "warnings": [str], "changes": [str], "rerouted": [{}], "looked_at": int,
+}  # fmt: skip
 RELEASED_ENTRY: Shape = {"entry": str, "released": int, "paused": int}
 REPLAYED: Shape = {"dispatches": [str]}
 SECRET: Shape = {"secret": str}

@@ -11,7 +11,6 @@ import sys
 import zoneinfo
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -78,8 +77,7 @@ async def _examined(target: Target, loaded: Config, lacking: Sequence[Fault]) ->
     status, silence = await _status(target, loaded)
     if status is not None and status.get("simulation"):
         # What it sends goes to its stand-in, so that is what is asked.
-        here = simulated(loaded.settings, str(status.get("github")))
-        loaded = replace(loaded, settings=here)
+        loaded = simulated(loaded, str(status.get("github")))
     database, zones, github = await asyncio.gather(
         inspected(loaded.settings.database_url, _now()),
         asyncio.to_thread(_zones),

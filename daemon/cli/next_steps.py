@@ -83,7 +83,7 @@ def preparing(needs: Sequence[Need], file: Path, option: str) -> Iterator[str]:
         where = option.replace(" --config-dir", "")
         yield (
             f"Set `enabled` to true in {file}, check it with `dispatchd validate{where} "
-            "--secrets`, and restart the daemon."
+            "--secrets`, and a running daemon takes it over."
         )
     else:
         yield "Restart the daemon."

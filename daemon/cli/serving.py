@@ -10,10 +10,11 @@ import faulthandler
 import gc
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from daemon import config
-from daemon.app import Surroundings, serve
+from daemon.app import Source, Surroundings, serve
 from daemon.cli.entry import run_program
 from daemon.errors import DispatchdError
 from daemon.facts import Facts
@@ -49,11 +50,9 @@ def run_daemon(config_dir: Path | None, flags: config.Flags, *, simulate: bool) 
     give_large_blocks_back()
     faulthandler.enable()  # where it is stuck, the watchdog's signal has it say where
     gc.disable()  # a large config is hundreds of thousands of objects, and they all stay
-    loaded = config.load(
-        config.config_directory(config_dir, environ),
-        environ,
-        flags=flags,
-    )
+    directory = config.config_directory(config_dir, environ)
+    load = partial(config.load, directory, environ, flags=flags)
+    loaded = load()
     settings = loaded.settings
     journal = Journal(open_log(sys.stderr, settings.log_format, environ), settings.log_level)
     listen_to_libraries(journal)
@@ -69,8 +68,10 @@ def run_daemon(config_dir: Path | None, flags: config.Flags, *, simulate: bool) 
     # The writer's thread needs the interpreter for microseconds at a time, and would wait 5 ms for
     # each while the event loop is busy.
     sys.setswitchinterval(0.0005)
+    files = (config.CRONS, config.TRIGGERS, config.SETTINGS)
+    surroundings = Surroundings(environ, simulate, Source(directory, files, load))
     try:
-        asyncio.run(_served(loaded, facts, Surroundings(environ, simulate), journal))
+        asyncio.run(_served(loaded, facts, surroundings, journal))
     except Exception as error:
         if all(isinstance(each, DispatchdError) for each in leaves(error)):
             raise

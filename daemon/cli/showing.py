@@ -317,6 +317,8 @@ def _status_rows(answer: Answer) -> Fields:
         why = f": {pause['reason']}" if pause["reason"] else ""
         who = f"{pause['entry']}, by {pause['by']} since {moment(pause['since'])}"
         rows.add("paused", plain(who + why))
+    for fault in answer.get("config", {}).get("faults", []):
+        rows.add("config on disk", plain(f"not taken over: {fault}"))
     for each in answer.get("incidents", []):
         text = f"{each['entry']}: {each['instants']} {each['kind']}; `dispatchd incidents` shows"
         rows.add("incidents", plain(f"{text} the latest"))

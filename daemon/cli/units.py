@@ -25,6 +25,8 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 ExecStart={program} run
+# Ends with an error where the config has faults, and says which: the daemon goes on as before.
+ExecReload={program} reload
 {identity}\
 Restart=on-failure
 RestartSec=2

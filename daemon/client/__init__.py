@@ -8,7 +8,7 @@ from __future__ import annotations
 from daemon.client.fetching import Fetcher
 from daemon.client.proxy import proxy_for
 from daemon.client.session import BODY_MAX, BODY_TIMEOUT, REDIRECTS_MAX, Exchange, GitHub
-from daemon.client.sessions import Sessions
+from daemon.client.sessions import Prepared, Sessions
 from daemon.client.telling import Teller
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Exchange",
     "Fetcher",
     "GitHub",
+    "Prepared",
     "Sessions",
     "Teller",
     "proxy_for",

@@ -22,6 +22,7 @@ from daemon.config.schedules import ScheduleReader
 from daemon.config.settings import Flags, SettingsReader, no_credential
 from daemon.config.sharing import sharing
 from daemon.config.triggers import TriggerReader
+from daemon.config_change import written
 from daemon.document import Document, read_json, read_yaml
 from daemon.errors import ConfigError, Fault
 from daemon.expressions import JSON
@@ -120,7 +121,17 @@ class _Loading:
         if faults:
             raise ConfigError(_once(faults))
         doubts = {fault for each in findings for fault in each.warnings}
-        return Config(cron_specs, sharing(trigger_specs), result, tuple(map(str, _once(doubts))))
+        return Config(
+            cron_specs,
+            sharing(trigger_specs),
+            result,
+            tuple(map(str, _once(doubts))),
+            written(
+                {entry.name: entry.node.value for entry in crons},
+                {entry.name: entry.node.value for entry in triggers},
+                yaml.value if yaml else None,
+            ),
+        )
 
     def settings(self) -> Settings:
         yaml, own = self._settings_file()

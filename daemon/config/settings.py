@@ -157,6 +157,7 @@ class SettingsReader:
             api_version=self._parsed("GH_API_VERSION", api_version, API_VERSION),
             ca_file=self._ca_file(),
             recover=self._yaml.flag("recover", True) if self._yaml else True,
+            reload_on_change=self._yaml.flag("reload_on_change", True) if self._yaml else True,
             max_chain_depth=(
                 self._yaml.whole("max_chain_depth", DEFAULT_CHAIN_DEPTH)
                 if self._yaml

@@ -11,6 +11,10 @@ from daemon.expressions import rfc3339
 from daemon.facts import (
     AttemptMade,
     CertificateRenewed,
+    ConfigChanging,
+    ConfigRefused,
+    ConfigReloaded,
+    ConfigReloading,
     DispatchAdded,
     DispatchesReleased,
     DispatchLookedInto,
@@ -38,6 +42,9 @@ from daemon.log_line import Line, LogLevel, Value
 
 IDS_TOLD = 20
 """Ids that one line names; who wants more of them asks the store."""
+
+FAULTS_TOLD = 50
+"""Faults of one config that are told one by one; `dispatchd validate` tells all."""
 
 PATH_MAX = 200
 """Characters of a path: strangers choose it."""
@@ -126,6 +133,23 @@ def _rarer(fact: Fact) -> Iterator[Line]:
             if fact.simulated:
                 fields["simulation"] = "nothing reaches GitHub"
             yield Line("serving", INFO, fields)
+        case ConfigReloading():
+            yield Line("config reloading", INFO, {"reason": short(fact.why)})
+        case ConfigChanging(changes=changes):
+            for change in changes:
+                yield Line("config change", INFO, {"message": short(change)})
+        case ConfigReloaded():
+            fields = {"generation": fact.generation}
+            yield Line(
+                "config reloaded", INFO, fields | {"crons": fact.crons, "triggers": fact.triggers}
+            )
+            yield from map(config_warning, fact.warnings[:FAULTS_TOLD])
+        case ConfigRefused(reasons=reasons):
+            for reason in reasons[:FAULTS_TOLD]:
+                yield Line("config fault", ERROR, {"message": short(reason, 2 * TEXT_MAX)})
+            yield Line(
+                "config refused", ERROR, {"generation": fact.generation, "count": len(reasons)}
+            )
         case Stopping():
             yield Line("stopping", INFO, {"in_flight": fact.in_flight})
         case CertificateRenewed():

@@ -12,6 +12,8 @@ from daemon.dispatch import Dispatch, State
 from daemon.event import API_ENTRY, Delivery, Event, FiringOutcome, Outcome, Verdict
 from daemon.facts import (
     AttemptMade,
+    ConfigRefused,
+    ConfigReloaded,
     DispatchAdded,
     DispatchSettled,
     EventRecorded,
@@ -51,6 +53,8 @@ class Counting:
     def __init__(self, config: Config, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._generation = 0
+        self._reloads = _zeros(("taken_over", "refused"))
+        self._config_refused = False
         self._deliveries = Counts()
         self._refused = _zeros(("400", "401", "403", "404", "413", "429", "503"))
         self._firings, self._incidents = Counts(), Counts()
@@ -112,7 +116,14 @@ class Counting:
             case Trouble(part=part):
                 self._troubles[labels.part(part),] += 1
             case Started():
-                self._generation += 1
+                self._generation = 1
+            case ConfigReloaded(generation=generation):
+                self._generation = generation
+                self._reloads["taken_over",] += 1
+                self._config_refused = False
+            case ConfigRefused():
+                self._reloads["refused",] += 1
+                self._config_refused = True
             case _:
                 pass
 
@@ -164,6 +175,8 @@ class Counting:
             (families.RUN_START, {(): self._run_start}),
             (families.TROUBLES, self._troubles),
             (families.GENERATION, {(): self._generation}),
+            (families.RELOADS, self._reloads),
+            (families.CONFIG_REFUSED, {(): self._config_refused}),
         ]
 
 

@@ -134,6 +134,18 @@ GENERATION = Family(
     "Which config since the start is in force, from 1.",
 )
 
+RELOADS = Family(
+    "dispatchd_config_reloads",
+    "counter",
+    "Times that the config was read anew, by what came of it.",
+    ("result",),
+)
+CONFIG_REFUSED = Family(
+    "dispatchd_config_refused",
+    "gauge",
+    "1 while the config on disk is not the one in force, since it was not taken over.",
+)
+
 # Read when asked for.
 
 BUILD = Family("dispatchd_build", "info", "The version that runs.", ("version", "simulation"))

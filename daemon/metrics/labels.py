@@ -23,8 +23,10 @@ CONCLUSIONS = frozenset(
     {*FAILURES, "success", "cancelled", "skipped", "neutral", "stale", "action_required"}
 )
 PARTS = frozenset(
-    {"admin_socket", "deadlines", "dispatcher", "heartbeat", "hook_places", "hook_ranges", "http"}
+    {"admin_socket", "config", "deadlines", "dispatcher", "heartbeat", "hook_places"}
     | {
+        "hook_ranges",
+        "http",
         "janitor",
         "notify",
         "pauses",
@@ -32,10 +34,8 @@ PARTS = frozenset(
         "scheduler",
         "store",
         "tracing",
-        "tracker",
-        "trigger",
-        "watchdog",
     }
+    | {"tracker", "trigger", "watchdog"}
 )
 
 

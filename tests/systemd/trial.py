@@ -167,12 +167,26 @@ async def a_restart_refuses_nobody(sender: Sender) -> None:
     show(f"three restarts under load: {len(names)} deliveries, all answered 202")
 
 
-async def a_hangup_does_not_end_it(sender: Sender) -> None:
+async def a_reload_takes_a_new_config_over_and_refuses_a_bad_one(sender: Sender) -> None:
     pid = prop("MainPID")
-    run("systemctl", "kill", "--signal=HUP", SERVICE)
-    assert await sender.push(URL, "hangup") == 202
+    triggers = CONFIG / "TRIGGERS.json"
+    before = triggers.read_text(encoding="utf-8")
+    renamed = before.replace('"push"', '"renamed"', 1)
+    assert renamed != before
+    async with traffic(sender, "reload"):
+        triggers.write_text(renamed, encoding="utf-8")
+        await later("systemctl", "reload", SERVICE)
+        assert "renamed" in run(str(PROGRAM), "status")
+        triggers.write_text("[", encoding="utf-8")
+        refused = run("systemctl", "reload", SERVICE, fails=True)
+        show(f"systemctl reload, with a config that has a fault: {refused.splitlines()[0]}")
+        told = run("journalctl", "--no-pager", f"--unit={SERVICE}", "--lines=20")
+        assert "TRIGGERS.json:1:2" in told, told
+        triggers.write_text(before, encoding="utf-8")
+        await later("systemctl", "reload", SERVICE)
     assert prop("MainPID") == pid
-    show("SIGHUP: the same process serves on")
+    await until("ActiveState", "active")
+    show("systemctl reload: the same process took each config over, with traffic all the while")
 
 
 async def a_kill_loses_nothing(sender: Sender) -> None:
@@ -273,7 +287,7 @@ async def trial() -> None:
         await it_tells_how_it_stands()
         the_admin_group_looks()
         await a_restart_refuses_nobody(sender)
-        await a_hangup_does_not_end_it(sender)
+        await a_reload_takes_a_new_config_over_and_refuses_a_bad_one(sender)
         await a_kill_loses_nothing(sender)
         await a_bad_config_is_waited_out(sender)
         await a_stuck_loop_is_bitten(sender)

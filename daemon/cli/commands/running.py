@@ -64,6 +64,23 @@ def status(
 
 
 @command()
+def reload(
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Only show what would change; take nothing over.")
+    ] = False,
+    config_dir: ConfigDir = None,
+    database: Database = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have the daemon read its config files anew."""
+    from daemon.cli.reloading import reload as reload_config
+    from daemon.cli.target import Target
+
+    reload_config(Target(config_dir, database, url), diff=diff, as_json=as_json)
+
+
+@command()
 def doctor(
     config_dir: ConfigDir = None,
     database: Database = None,
