@@ -4,6 +4,7 @@ and what becomes of those who do not come to speak."""
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import ssl
 from collections.abc import AsyncIterator
@@ -29,6 +30,7 @@ from daemon.spec import TlsFiles
 from tests.harness.door import Door, door
 from tests.harness.raw_http import Answer, Wire, ask, connected, request
 from tests.inprocess import Serving, serving
+from tests.shell import Shell
 from tests.specs import API_KEY
 from tests.test_config import HOME, read
 from tests.tls import Authority
@@ -404,3 +406,40 @@ def encrypted(leaf: trustme.LeafCert) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.BestAvailableEncryption(b"password"),
     )
+
+
+class TestCommands:
+    async def test_doctor_says_until_when_it_holds(
+        self, tmp_path: Path, files: TlsFiles, authority: Authority
+    ) -> None:
+        shell = Shell(tmp_path)
+        write(files, authority.certificate("a.example"))
+        (shell.config / "DAEMON.yaml").write_text(json.dumps(settings_of(files)))
+        ran = await shell.run("doctor", "--json")
+        (found,) = [each for each in ran.json["checks"] if each["check"] == "certificate"]
+        assert (found["subject"], found["result"]) == (files.certificate, "ok")
+        write(files, authority.certificate("b.example"), key=False)
+        ran = await shell.run("doctor", "--json")
+        (found,) = [each for each in ran.json["checks"] if each["check"] == "certificate"]
+        assert found["result"] == "fail"
+        assert "is not that of the certificate" in found["text"]
+
+    async def test_without_the_socket_they_come_by_https_and_tell_what_is_wrong(
+        self, tmp_path: Path, files: TlsFiles, authority: Authority
+    ) -> None:
+        home = tmp_path / "home"
+        home.mkdir()
+        shell = Shell(home)
+        (shell.config / "DAEMON.yaml").write_text(json.dumps(settings_of(files)))
+        write(files, authority.certificate("127.0.0.1"))
+        async with serving(tmp_path, settings=settings_of(files)) as daemon:
+            # With the database's name it would look for its socket alone.
+            del shell.environ["DISPATCHD_DATABASE_URL"]
+            shell.environ |= {
+                "DISPATCHD_LISTEN": urlsplit(daemon.url).netloc,
+                "XDG_STATE_HOME": str(home),
+            }
+            strange = await shell.run("status")
+            assert "its certificate is not for that name" in strange.err
+            ran = await shell.run("status", "--json", SSL_CERT_FILE=str(authority.root))
+            assert ran.code == 0

@@ -126,6 +126,17 @@ def time_zones(zones: Zones, now: datetime) -> Finding:
     return ok(check, subject, f"release {used}")
 
 
+def certificate(file: str, ends: datetime | None, fault: str, *, near: bool) -> Finding:
+    """Of HTTPS: when it ``ends``, or for which ``fault`` it cannot be used."""
+    check = "certificate"
+    if ends is None:
+        return fail(check, file, fault, "mend `tls_cert` and `tls_key`, or see who may read them")
+    text = f"holds until {ends:%FT%TZ}"
+    if near:
+        return warn(check, file, text, "see that it is renewed, and that its new files come there")
+    return ok(check, file, text)
+
+
 def public_url(config: Config) -> Iterator[Finding]:
     """Whether what senders call is safe to call. One that leads back to this machine needs none."""
     url, check = config.settings.public_url, "public_url"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,9 +166,12 @@ def addresses(
     listen: tuple[str, int] | None,
     url: str | None,
     key: Secret | None,
+    *,
+    tls: bool = False,
 ) -> list[Address]:
     """Where to look: only at ``url`` where one is given; else the sockets, then HTTP where
-    ``listen`` says, if it does. Raises UsageError for a ``url`` that is none."""
+    ``listen`` says, if it does, with ``tls`` HTTPS. Raises UsageError for a ``url`` that is none.
+    """
     if url is not None:
         return [Address(_http_url(url), key=key)]
     local = [Address(URL("http://dispatchd"), socket) for socket in sockets if socket is not None]
@@ -175,7 +179,8 @@ def addresses(
         return local
     host, port = listen
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
-    return [*local, Address(URL.build(scheme="http", host=reachable, port=port), key=key)]
+    scheme = "https" if tls else "http"
+    return [*local, Address(URL.build(scheme=scheme, host=reachable, port=port), key=key)]
 
 
 def _http_url(text: str) -> URL:
@@ -192,7 +197,12 @@ def _http_url(text: str) -> URL:
 
 
 def _session(address: Address) -> aiohttp.ClientSession:
-    connector = aiohttp.UnixConnector(str(address.socket)) if address.socket else None
+    connector: aiohttp.BaseConnector | None = None
+    if address.socket:
+        connector = aiohttp.UnixConnector(str(address.socket))
+    elif address.url.scheme == "https":
+        # aiohttp's own was made when it was imported, and knows the authorities of then.
+        connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
     return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=TIMEOUT))
 
 
@@ -221,6 +231,11 @@ def _silence(address: Address, error: Exception) -> str:
             return f"{address} is not there"
         case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
             return f"{address}: nothing listens there; start `dispatchd run`"
+        case aiohttp.ClientConnectorCertificateError():
+            return (
+                f"{address}: its certificate is not for that name, or of an authority that is not "
+                "known here (SSL_CERT_FILE); give --url https://NAME"
+            )
     return f"{address}: {error or type(error).__name__}"
 
 

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from daemon import config
 from daemon.app import simulated
+from daemon.certificate import CertificateError, read_certificate
 from daemon.checkup import Finding, report, secrets, surroundings
 from daemon.checkup.access import Used
 from daemon.checkup.finding import fail
@@ -89,10 +90,24 @@ async def _examined(target: Target, loaded: Config, lacking: Sequence[Fault]) ->
         *surroundings.daemon(status, silence),
         *surroundings.database(database, running=status is not None),
         surroundings.time_zones(zones, _now()),
+        *_certificate(loaded, _now()),
         *surroundings.public_url(loaded),
         *github,
     ]
     return list(dict.fromkeys(found))  # one workflow may hear several types
+
+
+def _certificate(loaded: Config, now: datetime) -> Iterator[Finding]:
+    files = loaded.settings.tls
+    if files is None:
+        return
+    try:
+        found = read_certificate(files)
+    except CertificateError as error:
+        yield surroundings.certificate(files.certificate, None, str(error), near=True)
+        return
+    near = found.near_end(now)
+    yield surroundings.certificate(files.certificate, found.ends, "", near=near)
 
 
 async def _status(target: Target, loaded: Config) -> tuple[Status | None, str]:

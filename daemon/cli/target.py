@@ -46,7 +46,8 @@ class Target:
             sockets.append(service_socket())
         # Where a database is named, what listens at the usual port may have another one.
         listen = settings.listen if self.database is None else None
-        places = addresses(sockets, listen, self.url, settings.api_key)
+        tls = settings.tls is not None
+        places = addresses(sockets, listen, self.url, settings.api_key, tls=tls)
         async with Connection(places) as daemon:
             if daemon.simulated:
                 warn("this daemon is a simulation: nothing reaches GitHub")
