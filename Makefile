@@ -9,11 +9,14 @@ SOAK ?=
 DAY ?=
 FUZZ ?=
 SYSTEMD ?=
+PACKAGES ?=
+# As Debian 12 has.
+DEB_PYTHON ?= 3.11
 
 # The time that packages bear: that of the commit.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --pretty=%ct 2>/dev/null || date +%s)
 
-.PHONY: demo test test-systemd dist check audit bench torture soak day fuzz format clean
+.PHONY: demo test test-systemd test-packages dist deb pins check audit bench torture soak day fuzz format clean
 
 demo: .venv/installed  ## the main job against a stand-in for GitHub; ONCE=1 ends by itself
 	@$(BIN)/python -m daemon.demo $(if $(ONCE),--once)
@@ -24,9 +27,24 @@ test: .venv/test  ## the whole suite, two tests at a time
 test-systemd: .venv/test  ## under a real systemd, in a container: wants root and systemd-nspawn
 	$(BIN)/python -m tests.systemd $(SYSTEMD)
 
+test-packages: .venv/dev  ## the wheel by pip, pipx and uv; the Debian package on a Debian made for it
+	$(BIN)/python -m tests.packages $(PACKAGES)
+
 dist: .venv/dev  ## the sdist and the wheel, whose bytes depend on the commit alone
 	rm -rf dist
 	$(BIN)/python -m build
+
+deb: .venv/dev  ## a Debian package of the wheel in dist/; DEB_PYTHON=3.13 for Debian 13
+	@ls dist/*.whl > /dev/null 2>&1 || $(MAKE) dist
+	$(BIN)/python -m packages.deb dist/*.whl --python $(DEB_PYTHON)
+
+pins: .venv/dev  ## packages/requirements.txt anew: the newest of all dependencies
+	@mkdir -p build
+	{ echo '# Everything that dispatchd needs, with the hashes of its files: for what brings it along.'; \
+		echo '# Written by `make pins`, from pyproject.toml.'; \
+		$(BIN)/uv pip compile --quiet pyproject.toml --extra notify --extra otel --universal \
+			--python-version 3.11 --generate-hashes --no-header; } > build/requirements.txt
+	mv build/requirements.txt packages/requirements.txt
 
 check: .venv/dev  ## exactly what CI runs
 	$(BIN)/ruff check

@@ -20,6 +20,9 @@ from daemon.errors import UsageError
 HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"))
 """What the service of the machine does not see (ProtectHome=)."""
 
+PACKAGED = Path("/usr/lib/systemd/system/dispatchd.service")
+"""Where the unit is that comes with the Debian package."""
+
 
 def print_units(listen: str | None, *, user: bool) -> None:
     """Shows each file, below its name."""
@@ -34,6 +37,11 @@ def install_units(listen: str | None, *, user: bool) -> None:
         raise UsageError(
             "the units of the machine are root's to write: run it with sudo, or use --user; "
             "`dispatchd service print` only shows them"
+        )
+    if not user and PACKAGED.exists():
+        raise UsageError(
+            f"the Debian package has brought the units, {PACKAGED} among them; to start them: "
+            "systemctl enable --now dispatchd.socket dispatchd.service"
         )
     program = _program()
     if not user and any(program.is_relative_to(place) for place in HIDDEN):
