@@ -66,7 +66,7 @@ def _holds_all(built: Path) -> None:
 def _installs(work: Path, built: Path) -> None:
     tools = work / "tools"
     environ = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         "PIPX_HOME": str(tools / "pipx"),
         "PIPX_BIN_DIR": str(tools / "pipx-bin"),
         "PIPX_MAN_DIR": str(tools / "pipx-man"),
