@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from email.parser import HeaderParser
 from email.utils import formatdate
 from pathlib import Path
@@ -253,8 +252,8 @@ def _debian(wheel: Path) -> str:
 def _version(wheel: Path) -> str:
     with ZipFile(wheel) as packed:
         (name,) = [x for x in packed.namelist() if x.endswith(".dist-info/METADATA")]
-        found: Mapping[str, str] = HeaderParser().parsestr(packed.read(name).decode())
-    return found["Version"]
+        found = HeaderParser().parsestr(packed.read(name).decode())
+    return str(found["Version"])
 
 
 def _instant() -> int:
