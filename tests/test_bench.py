@@ -33,6 +33,8 @@ from daemon.secret import Secret
 from daemon.signatures import Request as SignedRequest
 from daemon.signatures.catalogue import parse
 
+pytestmark = pytest.mark.no_cover
+
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 EXPLAINED = set(re.findall(r"^\| `([a-z-]+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
 NEEDS = {"webhook": ("webhook", "curl")}

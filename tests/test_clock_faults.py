@@ -12,6 +12,8 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from daemon.dispatch import State
 from daemon.event import FiringOutcome
 from daemon.simulator import Fault, FaultKind
@@ -22,6 +24,8 @@ from tests.faults.sigstop import stop_for
 from tests.harness import PUSH, Daemon, Entry, Sender, stand_in
 from tests.harness.balance import delivery_of
 from tests.harness.raw_http import ask, request
+
+pytestmark = pytest.mark.no_cover
 
 __all__ = ["faults", "library"]
 

@@ -14,6 +14,8 @@ from daemon.document import Document
 from daemon.errors import ConfigError, Fault
 from daemon.schemas import check, schema
 
+pytestmark = pytest.mark.no_cover
+
 Kind = Literal["crons", "triggers"]
 
 SECRET = "0123456789abcdef0123456789abcdef"

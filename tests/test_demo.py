@@ -15,6 +15,8 @@ import pytest
 from daemon import demo
 from tests.environment import inherited
 
+pytestmark = pytest.mark.no_cover
+
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 240.0
 """Seconds after which a demo that hangs fails its test."""

@@ -36,6 +36,8 @@ from tests.faults.fixtures import faults, library
 from tests.harness import API_KEY, DELIVERY, Daemon, Sender, run_command, signature, stand_in
 from tests.harness.raw_http import ask, request
 
+pytestmark = pytest.mark.no_cover
+
 __all__ = ["faults", "library"]
 
 DEADLINE = 40.0

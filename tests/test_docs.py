@@ -44,6 +44,8 @@ from tests.console import Step, Terminal, steps
 from tests.examples import Example, examples
 from tests.harness import reserved_port
 
+pytestmark = pytest.mark.no_cover
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("examples/*.md"), *DOCS.rglob("*.md")])
@@ -54,18 +56,27 @@ SIMULATION = {"dispatchd/dispatchd.sqlite": "dispatchd/dispatchd-simulation.sqli
 LOOKS = re.compile(r"curl (?!.* -[Xd])|dispatchd (status|events|dispatches)\b", re.DOTALL)
 """Commands that change nothing: a reader types them again while something is on its way."""
 LOOK_AGAIN = 100
+PAUSE = 0.2
+"""Seconds between two looks, each of which is a process."""
 
 
+@pytest.mark.parametrize(
+    "pages",
+    [
+        ["http.md"],
+        ["simulation.md"],
+        ["chains.md"],
+        ["commands.md", "delivery.md", "housekeeping.md", "upgrading.md"],
+    ],
+    ids=" ".join,
+)
 async def test_the_pages_can_be_followed_from_the_top_to_the_bottom(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, pages: list[str]
 ) -> None:
     """The commands are typed in order, beside a daemon in simulation with the page's own config,
     and print what the page shows."""
-    async with asyncio.TaskGroup() as readers:
-        alone = [[page] for page in ("http.md", "simulation.md", "chains.md")]
-        for pages in (*alone, ["commands.md", "delivery.md", "housekeeping.md", "upgrading.md"]):
-            home = tmp_path_factory.mktemp("home")  # short: a socket's path has a limit
-            readers.create_task(read([DOCS / page for page in pages], home))
+    home = tmp_path_factory.mktemp("home")  # short: a socket's path has a limit
+    await read([DOCS / page for page in pages], home)
 
 
 async def read(pages: list[Path], home: Path) -> None:
@@ -108,7 +119,7 @@ async def type_and_note(step: Step, terminal: Terminal) -> None:
             printed = await terminal.type(step)
             break
         except AssertionError:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(PAUSE)
     else:
         printed = await terminal.type(step)
     for name, prefix in (("EVENT", "evt"), ("DISPATCH", "dsp")):

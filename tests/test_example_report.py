@@ -29,6 +29,8 @@ from tests.stage import (
     stage,
 )
 
+pytestmark = pytest.mark.no_cover
+
 __all__ = ["simulator", "stage"]
 
 

@@ -27,6 +27,8 @@ from tests.stage import (
 )
 from tests.test_workflow import check
 
+pytestmark = pytest.mark.no_cover
+
 __all__ = ["simulator", "stage"]
 
 BIN = Path(sys.executable).parent

@@ -20,6 +20,8 @@ from tests.harness import reserved_port
 from tests.stage import FACTORY, NOTIFY, ROOT
 from tests.test_docs import SIMULATION, follow
 
+pytestmark = pytest.mark.no_cover
+
 PAGE = ROOT / "examples" / "README.md"
 
 

@@ -9,12 +9,16 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from daemon.dispatch import State
 from daemon.follow_up import Standing
 from daemon.simulator import Simulator
 from tests.follow_ups import Receiver, receiving
 from tests.harness import Daemon, Sender, stand_in
 from tests.harness.process import PUSH
+
+pytestmark = pytest.mark.no_cover
 
 DEADLINE = 60.0
 """Seconds for what usually takes a few; a wait that is longer has failed."""

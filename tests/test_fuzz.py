@@ -19,6 +19,8 @@ from tests.fuzz.mutation import INPUT_MAX, inputs
 from tests.fuzz.targets import TARGETS, Target
 from tests.fuzz.watch import Report, Watch
 
+pytestmark = pytest.mark.no_cover
+
 INPUTS = {"expression": 300}
 USUAL = 2000
 

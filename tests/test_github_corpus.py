@@ -29,6 +29,8 @@ from tests.github_limits import refusals
 from tests.inprocess import serving
 from tests.specs import SECRET, SIGNED, config, trigger_entry
 
+pytestmark = pytest.mark.no_cover
+
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 PATH = "/hooks/{team}"
 EVENTS_OF = Counter(example.event for example in examples())

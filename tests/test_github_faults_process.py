@@ -15,6 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from daemon.dispatch import State
 from daemon.event import FiringOutcome
 from daemon.simulator import Fault, FaultKind
@@ -22,6 +24,8 @@ from daemon.views import dispatch_details
 from tests.harness import Daemon, Entry, Sender, dispatch_id_of, stand_in
 from tests.names import Names
 from tests.tls import Authority, tls_front
+
+pytestmark = pytest.mark.no_cover
 
 DEADLINE = 45.0
 QUICK = 1.0

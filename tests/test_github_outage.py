@@ -25,6 +25,8 @@ from tests.inprocess import Serving, serving
 from tests.simulated_time import SimulatedTime, in_simulated_time
 from tests.specs import ENVIRON, SECRET, SIGNED, cron_entry, trigger_entry
 
+pytestmark = pytest.mark.no_cover
+
 REPOSITORY = "octo-org/octo-repo"
 SHOWN = "${{ github.event.client_payload.dispatchd.id }}"
 LISTENERS = {REPOSITORY: [Listener("build.yml", "Build", None, f"Build [{SHOWN}]")]}

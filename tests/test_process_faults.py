@@ -19,6 +19,8 @@ from daemon.simulator import Fault, FaultKind, Simulator
 from daemon.store import schema
 from tests.harness import PUSH, Daemon, Entry, Sender, dispatch_id_of, reserved_port, stand_in
 
+pytestmark = pytest.mark.no_cover
+
 DEADLINE = 30.0
 """Seconds for what usually takes a few; a wait that is longer has failed."""
 

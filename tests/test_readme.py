@@ -23,6 +23,8 @@ from tests.console import Terminal, steps
 from tests.examples import Example, examples
 from tests.harness import reserved_port, signature, wall_clock
 
+pytestmark = pytest.mark.no_cover
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PUSH_ID = "0b989ba4-242f-11e5-81e1-c7b6966d2516"

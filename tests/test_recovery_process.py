@@ -9,8 +9,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from daemon.simulator import Simulator
 from tests.harness import SECRETS, Daemon, reserved_port, stand_in
+
+pytestmark = pytest.mark.no_cover
 
 DEADLINE = 60.0
 DELIVERIES = 40

@@ -19,6 +19,8 @@ from tests.faults.fixtures import faults, library
 from tests.faults.zones import write_zone
 from tests.harness import Daemon, Entry, stand_in
 
+pytestmark = pytest.mark.no_cover
+
 __all__ = ["faults", "library"]
 
 DEADLINE = 40.0

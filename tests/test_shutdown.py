@@ -20,6 +20,8 @@ from daemon.dispatch import State
 from daemon.simulator import Fault, FaultKind
 from tests.harness import API_KEY, Daemon, Sender, stand_in
 
+pytestmark = pytest.mark.no_cover
+
 DEADLINE = 40.0
 STOPPED_WITHIN = 10.0
 """Seconds that the contract gives a stop; what is asserted allows a slow machine some more."""

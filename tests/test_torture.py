@@ -9,10 +9,14 @@ import random
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.harness.reckoning import ON_TIME, Finding, Tally, Wrong
 from tests.torture.github import LATENCY
 from tests.torture.outcome import Outcome
 from tests.torture.run import BACKLOG_MAX, PATIENCE, PHASES, STOPPING, YOUNG, Phase, Plan, Torture
+
+pytestmark = pytest.mark.no_cover
 
 KILLS = 20
 DEADLINE = 180.0

@@ -90,11 +90,13 @@ class World:
         return await self.store.settle(made.id, lost, settlement, now)
 
     async def pass_(self, seconds: float) -> None:
-        """So much time passes, in steps in which the tracker looks at what is due."""
-        while seconds > 0:
-            step = min(seconds, 2.0)
+        """So much time passes, in steps in which the tracker looks at what is due: short ones at
+        first, while looks are dense."""
+        passed = 0.0
+        while passed < seconds:
+            step = min(seconds - passed, 2.0 if passed < 60 else 10.0)
             self.clock.move(step)
-            seconds -= step
+            passed += step
             await self.look()
 
     async def look(self) -> None:

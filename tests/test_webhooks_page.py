@@ -15,6 +15,8 @@ from daemon.schemas import check, schema
 from daemon.signatures import ALIASES, PARAMETERS, SCHEMES, parse
 from tests.test_docs import read
 
+pytestmark = pytest.mark.no_cover
+
 PAGE = Path(__file__).parents[1] / "docs" / "webhooks.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 AUTHS = [json.loads(auth) for auth in re.findall(r'`(\{"scheme": .*?\})`', TEXT)]
