@@ -21,8 +21,8 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --pretty=%ct 2>/dev/null || date 
 demo: .venv/installed  ## the main job against a stand-in for GitHub; ONCE=1 ends by itself
 	@$(BIN)/python -m daemon.demo $(if $(ONCE),--once)
 
-test: .venv/test  ## the whole suite, two tests at a time
-	$(BIN)/python -m pytest -n 2
+test: .venv/test  ## the whole suite, four tests at a time: they wait as long as they compute
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 test-systemd: .venv/test  ## under a real systemd, in a container: wants root and systemd-nspawn
 	$(BIN)/python -m tests.systemd $(SYSTEMD)
