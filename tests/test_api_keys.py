@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -346,3 +347,29 @@ def test_after_the_wait_that_is_told_another_may_be_tried(gaps: list[float]) -> 
         now += gap
         throttle.failed("a", now)
         assert throttle.wait("a", now + throttle.wait("a", now)) == 0
+
+
+async def test_a_key_that_is_taken_out_opens_nothing_after_a_reload_and_guesses_still_count(
+    tmp_path: Path,
+) -> None:
+    """The keys are read anew; what was tried is not forgotten."""
+    files = tmp_path / "config"
+    files.mkdir()
+    (files / "CRONS.json").write_text("[]")
+
+    def keep(*entries: Any) -> None:
+        settings = {"reload_on_change": False, "api_keys": list(entries)}
+        (files / "DAEMON.yaml").write_text(json.dumps(settings))
+
+    keep(entry("ci"))
+    async with serving(tmp_path, config_dir=files, elapsed=Ticking()) as daemon:
+        assert (await ask(daemon, KEY))[0] == 200
+        for _ in range(FAILURES):
+            assert (await ask(daemon, WRONG))[0] == 401
+        keep(entry("ci", key=OTHER))
+        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(daemon.socket)) as admin:
+            reloaded = await admin.post("http://dispatchd/api/v1/reload", json={})
+            assert reloaded.status == 200
+        assert (await ask(daemon, OTHER))[0] == 200
+        assert (await ask(daemon, KEY))[0] == 429
+        assert (await ask(daemon, WRONG))[0] == 429
