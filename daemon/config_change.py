@@ -69,11 +69,10 @@ class Rerouted:
     before: tuple[str, ...]
     after: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return (
-            f"{self.event_id} to {self.path} would come to {_listed(self.after)}, "
-            f"not {_listed(self.before)}"
-        )
+    @property
+    def told(self) -> str:
+        """The difference, without which delivery it is about."""
+        return f"to {self.path} would come to {_listed(self.after)}, not {_listed(self.before)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +89,20 @@ class ConfigChange:
 
     @property
     def lines(self) -> list[str]:
-        """All of it for people, one line a change."""
+        """All of it for people, one line a change; deliveries that change alike share one."""
         lines = [str(each) for each in (*self.entries, *self.moved)]
         lines += [f"setting {name} changed" for name in self.settings]
         lines += [
             f"{name} is taken at a start only: restart the daemon to have the new one"
             for name in self.at_restart
         ]
-        return lines + [str(each) for each in self.rerouted]
+        alike: dict[str, list[str]] = {}
+        for each in self.rerouted:
+            alike.setdefault(each.told, []).append(each.event_id)
+        return lines + [
+            f"{ids[0]}{f' and {len(ids) - 1} more' if ids[1:] else ''} {told}"
+            for told, ids in alike.items()
+        ]
 
 
 def adoptable(before: Settings, after: Settings) -> Settings:

@@ -206,8 +206,16 @@ async def test_what_would_change_is_told_and_nothing_is_taken_over(
         assert answer["looked_at"] == 2
         assert routed["before"] == ["push: dispatched build to octo-org/octo-repo"]
         assert routed["after"] == []
+        assert answer["changes"][-1] == (
+            f"{routed['event_id']} to /push would come to nothing, "
+            "not push: dispatched build to octo-org/octo-repo"
+        )
         assert not any(isinstance(fact, ConfigReloaded) for fact in serves.seen)
         assert (await serves.deliver("/push", {"ref": "refs/heads/other"}))[0] == 202
+        assert (await reload(serves, diff=True))["changes"][-1].endswith(
+            "and 1 more to /push would come to nothing, "
+            "not push: dispatched build to octo-org/octo-repo"
+        )
         told = (await reload(serves))["changes"]
         (changing,) = (fact for fact in serves.seen if isinstance(fact, ConfigChanging))
         assert list(changing.changes) == told

@@ -577,6 +577,13 @@ class TestSecrets:
             Keyring({}).resolve(text)
         assert str(caught.value) == "a secret is a reference, never the value itself"
 
+    def test_of_a_directory_that_is_not_shown_to_us_nothing_was_handed_over(
+        self, tmp_path: Path
+    ) -> None:
+        """As systemd does it with what reloads the daemon."""
+        keyring = Keyring({"CREDENTIALS_DIRECTORY": str(tmp_path / "hidden")})
+        assert keyring.credential("GH_TOKEN") is None
+
     def test_a_credential_cannot_be_looked_for_elsewhere(self, tmp_path: Path) -> None:
         keyring = Keyring({"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")})
         secret_file(tmp_path, LONG)

@@ -17,7 +17,7 @@ from daemon import config
 from daemon.app import Source, Surroundings, serve
 from daemon.cli.entry import run_program
 from daemon.errors import DispatchdError
-from daemon.facts import Facts
+from daemon.facts import ConfigReloaded, Fact, Facts
 from daemon.journal import (
     Journal,
     config_warning,
@@ -63,6 +63,7 @@ def run_daemon(config_dir: Path | None, flags: config.Flags, *, simulate: bool) 
     # The config lives as long as the process: the collector need not look at it again. A request
     # makes hundreds of objects, which go as it ends: no need to look at the young ones so often.
     gc.freeze()
+    facts.subscribe(_keep)
     gc.set_threshold(20_000, 20, 100)
     gc.enable()
     # The writer's thread needs the interpreter for microseconds at a time, and would wait 5 ms for
@@ -79,6 +80,13 @@ def run_daemon(config_dir: Path | None, flags: config.Flags, *, simulate: bool) 
         sys.exit(1)
     finally:
         journal.sum_up()
+
+
+def _keep(fact: Fact) -> None:
+    """The next config stays as long: looked at with all else, a large one would stall the loop."""
+    if isinstance(fact, ConfigReloaded):
+        gc.collect(1)
+        gc.freeze()
 
 
 async def _served(

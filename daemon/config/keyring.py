@@ -3,6 +3,7 @@ keyring follows them. No message of its own ever holds a value."""
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,7 +58,9 @@ class Keyring:
     def credential(self, name: str) -> Secret | None:
         """What systemd handed over under ``name``, or None where it handed over nothing.
         Raises SecretError for a credential that is there but cannot be used."""
-        if not self._environ.get("CREDENTIALS_DIRECTORY"):
+        directory = self._environ.get("CREDENTIALS_DIRECTORY")
+        # systemd names it to `ExecReload=` too, and up to version 252 shows it to the daemon alone.
+        if not directory or not os.access(directory, os.X_OK):
             return None
         try:
             return self.resolve(f"credential:{name}").secret

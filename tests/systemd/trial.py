@@ -310,6 +310,6 @@ if __name__ == "__main__":
         asyncio.run(trial())
     except BaseException:
         show(run("systemctl", "list-jobs", "--no-pager"))
-        show(run("journalctl", "--no-pager", "--lines=80", f"--unit={SERVICE}"))
+        show(run("journalctl", "--no-pager", "--lines=200", f"--unit={SERVICE}"))
         raise
     os.sync()
