@@ -37,7 +37,7 @@ async def test_reloads_kills_and_a_full_disk_under_load_lose_nothing(
         seconds=16,
         rate=100,
         crons=2,
-        reload_every=1000,  # the daemon does not reload yet
+        reload_every=2,
         kill_every=8,
         full=1,
         megabytes=64,
@@ -48,6 +48,7 @@ async def test_reloads_kills_and_a_full_disk_under_load_lose_nothing(
     print(outcome.table())
     assert outcome.findings == ()
     assert len(outcome.lives) == 2
+    assert outcome.reloads["good"] >= 2
     assert outcome.tally.acknowledged > 300
     assert outcome.answers["503"] > 0
     assert outcome.recovered is not None

@@ -8,8 +8,8 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ POLL = 0.05
 SAMPLE = 1.0
 """Seconds between two looks at what the daemon holds, and whether the sender is to be held back."""
 
-RELOADED_WITHIN = 5.0
+RELOADED_WITHIN = 10.0
 """Seconds in which a config is in force, or was refused."""
 
 BROKEN = 1.0
@@ -96,6 +96,8 @@ class Soak:
         self._events: set[str] = set()
         self._marker = ""
         """Of the config that should be in force."""
+        self._full = False
+        """The disk is full just now."""
         self._filled = False
         """The disk was full in this life: it has reason to complain."""
         self._told = Counter[str]()
@@ -190,14 +192,12 @@ class Soak:
         """Until the time is over. The disk is filled in the life that the middle falls into."""
         plan = self._plan
         lives = max(1, round(plan.seconds / plan.kill_every))
-        began = time.monotonic()
         for number in range(lives):
             await self._serves()
             if number == 0:
                 self._start_load()
             self._load.redeliver()
-            end = began + (number + 1) * plan.kill_every
-            await self._live(end, fills=number == lives // 2)
+            await self._live(time.monotonic() + plan.kill_every, fills=number == lives // 2)
             await self._kill()
 
     async def _live(self, end: float, *, fills: bool) -> None:
@@ -276,6 +276,7 @@ class Soak:
             if due + RELOADED_WITHIN / 2 > end:
                 return
             await asyncio.sleep(self._plan.reload_every)
+            before, full = self._marker, self._full
             good = self._configs.change()
             if good:
                 self._marker = self._configs.marker
@@ -284,6 +285,10 @@ class Soak:
                 await asyncio.sleep(BROKEN)
             if await self._in_force():
                 self._reloads["good" if good else "broken"] += 1
+            elif good and (full or self._full):
+                # What a config changes is recorded: one that cannot be is refused.
+                self._marker = before
+                self._reloads["refused by the full disk"] += 1
             else:
                 what = self._configs.kind if good else "the one before a broken one"
                 self._find(f"config {self._configs.serial} ({what})", "is not in force in time")
@@ -305,7 +310,7 @@ class Soak:
         refused = self._load.answers["503"]
         self._filled = True
         end = time.monotonic() + self._plan.full
-        with self._disk.full():
+        with self._disk.full(), self._fullness():
             # What it had written ahead it can still use, for a while.
             while time.monotonic() < end or self._load.answers["503"] == refused:
                 await asyncio.sleep(POLL)
@@ -321,6 +326,12 @@ class Soak:
             await asyncio.sleep(POLL)
         self._recovered = time.monotonic() - freed
 
+    @contextmanager
+    def _fullness(self) -> Iterator[None]:
+        self._full = True
+        yield
+        self._full = False
+
     async def _watch(self) -> None:
         """Samples what the daemon holds, and keeps the backlog within bounds."""
         while True:
@@ -328,11 +339,16 @@ class Soak:
             self._sample()
             self._progress(self.outcome)
             if self._reckoning.backlog > BACKLOG_MAX:
-                began = time.monotonic()
-                await self._stop_load()
-                await self._until(lambda: not self._reckoning.backlog, "deliveries wait in it")
-                self._start_load()
-                self._held += time.monotonic() - began
+                await self._hold_back()
+
+    async def _hold_back(self) -> None:
+        began = time.monotonic()
+        await self._stop_load()
+        try:
+            await self._until(lambda: not self._reckoning.backlog, "deliveries wait in it")
+        finally:  # where this life ends before that, the next one has load again
+            self._start_load()
+            self._held += time.monotonic() - began
 
     def _sample(self) -> None:
         life = self._lives[-1]
