@@ -74,6 +74,7 @@ def found(given: Answer | None, *, method: str = "GET", keyed: bool = True) -> l
         answer(200, {"fine": 1}),
         answer(400, {"error": "limit='x' is not a number from 1 to 1000"}),
         answer(401, {"error": "Unauthorized"}),
+        answer(404, {"error": "there is no event 'evt_01m8580es1710xc47c3398repy'"}),
     ],
 )
 def test_an_answer_in_order_is_no_finding(given: Answer) -> None:

@@ -11,7 +11,7 @@ from tests.harness.raw_http import Answer
 from tests.harness.target import UNSEEN
 from tests.keyed.calls import Call
 
-INSIDES = re.compile(r"Traceback|File \\?\"|\.py\b|<\w+ object|0x[0-9a-f]{8}|sqlite|SQL\b|Errno")
+INSIDES = re.compile(r"Traceback|File \\?\"|\.py\b|<\w+ object|\b0x[0-9a-f]{8}|sqlite|SQL\b|Errno")
 """What tells of the program and not of the call."""
 
 ANSWERED_BY_GITHUB = ("/hook", "/branch")
