@@ -4,13 +4,12 @@ a config with faults leaves the one in force alone."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from daemon.config_change import ConfigChange, Rerouted, adoptable, compare
-from daemon.errors import ConfigError, DispatchdError, UsageError
+from daemon.errors import ConfigError, DispatchdError, StoreError, UsageError
 from daemon.event import API_ENTRY, Delivery, Outcome
 from daemon.facts import (
     ConfigChanging,
@@ -30,6 +29,9 @@ LOOKED_AT = 100
 
 BYTES_MAX = 16 * 1024 * 1024
 """Of their bodies in all; older ones are left out."""
+
+AGAIN = 5.0
+"""Seconds after which what the store did not take is tried again."""
 
 LINES_MAX = 50
 """Changes that are told one by one in the log."""
@@ -91,8 +93,13 @@ class Reloader:
         while True:
             await self._asked.wait()
             self._asked.clear()
-            with contextlib.suppress(DispatchdError):  # which was told as ConfigRefused
+            try:
                 await self.reload(self._why)
+            except StoreError:
+                # The config may be right, and nobody would ask for it once more.
+                asyncio.get_running_loop().call_later(AGAIN, self.ask, "the store was down")
+            except DispatchdError:
+                pass  # which was told as ConfigRefused
 
     async def look(self) -> Reloaded:
         """What a reload would change. Raises ConfigError, UsageError, StoreError."""

@@ -205,8 +205,6 @@ def older(title: str, keys: Mapping[str, Any]) -> str:
 def _table(keys: Mapping[str, Any], required: Mapping[str, str]) -> str:
     rows = ["| key | type | default | meaning | example |", "|---|---|---|---|---|"]
     for key, one in keys.items():
-        if one.get("x-not-yet"):
-            continue
         default = required.get(key, "")
         if "default" in one:
             default = _code(one["default"])
@@ -250,7 +248,7 @@ def _always(described: Mapping[str, Any]) -> dict[str, str]:
 
 def _hidden(described: Mapping[str, Any], key: str) -> bool:
     one = described["$defs"]["entry"]["properties"][key]
-    return "deprecated" in one or one.get("x-not-yet")
+    return "deprecated" in one
 
 
 if __name__ == "__main__":

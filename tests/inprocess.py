@@ -17,10 +17,11 @@ from typing import Any
 
 import aiohttp
 
-from daemon.app import Source, Surroundings, elapsed, running, wall_clock
+from daemon.app import elapsed, running, wall_clock
 from daemon.config import CRONS, SETTINGS, TRIGGERS, load
 from daemon.facts import Fact, Facts, Started
 from daemon.simulator import Simulator
+from daemon.surroundings import Source, Surroundings
 from tests.specs import API_KEY, ENVIRON, SECRET, config
 
 FILES = (CRONS, TRIGGERS, SETTINGS)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from daemon.app import Surroundings, running
+from daemon.app import running
 from daemon.facts import Facts
+from daemon.surroundings import Surroundings
 from tests.shell import Shell
 from tests.specs import ENVIRON, config, cron_entry
 

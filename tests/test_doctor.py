@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.app import Surroundings, running
+from daemon.app import running
 from daemon.cli import examining, probing
 from daemon.facts import Facts
 from daemon.simulator import App, Fault, FaultKind, Listener, Simulator, Token
 from daemon.simulator.faults import FaultPlace
 from daemon.store.file import Lock, create
+from daemon.surroundings import Surroundings
 from tests.harness import wall_clock
 from tests.inprocess import serving
 from tests.rsa import key_pair

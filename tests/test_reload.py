@@ -15,19 +15,24 @@ from typing import Any
 
 import pytest
 
-from daemon import health
+from daemon import health, reloader
 from daemon.config_watch import ConfigWatch
+from daemon.errors import StoreUnavailable
 from daemon.facts import (
     AttemptMade,
     ConfigChanging,
     ConfigRefused,
     ConfigReloaded,
+    ConfigReloading,
     Fact,
     Facts,
     FiringAccounted,
 )
+from daemon.in_force import InForce
+from daemon.reloader import Reloader
+from daemon.spec import Config
 from tests.inprocess import FILES, Serving, serving
-from tests.specs import OPEN, SECRET, SIGNED, cron_entry, trigger_entry
+from tests.specs import OPEN, SECRET, SIGNED, config, cron_entry, trigger_entry
 
 pytestmark = pytest.mark.usefixtures("in_time")
 
@@ -428,3 +433,27 @@ async def test_a_file_that_is_only_touched_changes_nothing(files: Files) -> None
     await watch.look()
     await watch.look()
     assert changes == [None]
+
+
+async def test_what_the_store_did_not_take_is_tried_again(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody waits for it: after a file changed, or a signal."""
+    monkeypatch.setattr(reloader, "AGAIN", 0.01)
+    facts, heard, tries = Facts(), asyncio.Queue[Fact](), list[Config]()
+    facts.subscribe(heard.put_nowait)
+
+    async def take_over(new: Config) -> None:
+        tries.append(new)
+        if len(tries) < 3:
+            raise StoreUnavailable("disk full")
+
+    records: Any = None
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    loop = Reloader(config, InForce(config()), take_over, records, clock=lambda: now, facts=facts)
+    running = asyncio.create_task(loop.run())
+    loop.ask("SIGHUP came")
+    seen = [type(await heard.get()) for _ in range(6)]
+    assert seen == [ConfigReloading, ConfigRefused] * 2 + [ConfigReloading, ConfigReloaded]
+    assert (loop.generation, loop.faults) == (2, ())
+    running.cancel()

@@ -127,12 +127,6 @@ def parts(value: Any) -> Iterator[dict[str, Any]]:
         yield from parts(child)
 
 
-def without_later(part: Any) -> Any:
-    if isinstance(part, dict):
-        return {key: without_later(child) for key, child in part.items() if key != "x-not-yet"}
-    return [without_later(child) for child in part] if isinstance(part, list) else part
-
-
 SAMPLES: list[Any] = [
     *(example for name in NAMES for _, key in described_keys(schema(name), "")
       for example in key["examples"]),
@@ -152,7 +146,7 @@ def test_the_quick_validator_judges_as_jsonschema_does(data: st.DataObject) -> N
     found: Any = {**copy.deepcopy(start), **changes}
     if name != "daemon":
         found = data.draw(st.sampled_from([[found], {name: [found], "defaults": changes}]))
-    plain = without_later(schema(name))
+    plain = schema(name)
     slow = {tuple(error.absolute_path) for error in Draft202012Validator(plain).iter_errors(found)}
     assert {tuple(error.absolute_path) for error in compiled(plain).iter_errors(found)} == slow
     assert Predicates(plain).of(plain)(found) is not bool(slow)
@@ -161,7 +155,7 @@ def test_the_quick_validator_judges_as_jsonschema_does(data: st.DataObject) -> N
 @pytest.mark.parametrize("name", [*NAMES, "case"])
 def test_a_predicate_tells_what_fits_from_what_does_not_as_jsonschema_does(name: AnyName) -> None:
     """Each schema within a schema, on what fits one of them or another."""
-    plain = without_later(schema(name))
+    plain = schema(name)
     slow, quick = Draft202012Validator(plain), Predicates(plain)
     for part in schemas_within(plain):
         validator, predicate = slow.evolve(schema=part), quick.of(part)

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from daemon import tracing
-from daemon.app import Surroundings, running, wall_clock
+from daemon.app import running, wall_clock
 from daemon.dispatch import Dispatch, State
 from daemon.errors import UsageError
 from daemon.event import Delivery, Event, Firing
 from daemon.facts import DispatchSettled, EventRecorded, Fact, Facts, RunNotFound, RunSeen, Trouble
 from daemon.run import Match, Run
 from daemon.simulator import Simulator
+from daemon.surroundings import Surroundings
 from daemon.trace import Context, Span, Traced, context_of, spans
 from daemon.tracing import Tracing, wanted
 from tests.harness import reserved_port

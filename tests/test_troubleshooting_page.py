@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from daemon.app import Surroundings, running
+from daemon.app import running
 from daemon.call import parse_call
 from daemon.catching_up import judge_backlog
 from daemon.chain import Descent, place
@@ -37,6 +37,7 @@ from daemon.signatures import Request
 from daemon.signatures import parse as scheme
 from daemon.simulator import Fault, FaultKind, Simulator
 from daemon.store import Store
+from daemon.surroundings import Surroundings
 from tests.harness import wall_clock
 from tests.specs import ENVIRON, config, cron, cron_entry, trigger, trigger_entry
 
@@ -57,7 +58,7 @@ ONLY_LOOKED_UP = {
     "the body is larger than the … bytes allowed here",
     "nothing could be stored, so nothing was taken; send it again",
     "too much is coming in at once, so nothing of this was taken; send it again",
-    "more than … connections; for each new one, …",
+    "more than … connections…; for each new one, …",
     "the request line and the headers did not arrive within … s",
     "this Idempotency-Key was used for another request",
     "the clock was set back from … to …",

@@ -18,7 +18,6 @@ from typing import Any
 from rich.console import Console
 
 from daemon import config
-from daemon.app import simulated
 from daemon.certificate import CertificateError, read_certificate
 from daemon.checkup import Finding, report, secrets, surroundings
 from daemon.checkup.access import Used
@@ -35,6 +34,7 @@ from daemon.config import read_anew
 from daemon.errors import ConfigError, DispatchdError, Fault
 from daemon.spec import Config
 from daemon.store.usability import inspected
+from daemon.surroundings import simulated
 
 Status = Mapping[str, Any]
 

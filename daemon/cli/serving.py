@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from daemon import config
-from daemon.app import Source, Surroundings, serve
+from daemon.app import serve
 from daemon.cli.entry import run_program
 from daemon.errors import DispatchdError
 from daemon.facts import ConfigReloaded, Fact, Facts
@@ -28,6 +28,7 @@ from daemon.journal import (
     open_log,
 )
 from daemon.spec import Config
+from daemon.surroundings import Source, Surroundings
 
 SIMULATED_REPOSITORY = {"GH_OWNER": "octocat", "GH_REPO": "simulation"}
 

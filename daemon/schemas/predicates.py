@@ -35,7 +35,7 @@ _SILENT = frozenset({"$schema", "$id", "$defs", "title", "description", "example
 
 class Predicates:
     """The predicates of ``root`` and of the schemas within it, by the keywords of JSON Schema's
-    draft 2020-12 that ours use, and by ``x-not-yet``. All ``$ref`` point into ``root`` itself."""
+    draft 2020-12 that ours use. All ``$ref`` point into ``root`` itself."""
 
     def __init__(self, root: Schema) -> None:
         self._root = root
@@ -87,8 +87,6 @@ class Predicates:
                 return _ANY, lambda value: isinstance(value, str) and value in texts
             case "const":
                 return _ANY, lambda value: value is rule  # it is a boolean
-            case "x-not-yet":
-                return _ANY, lambda value: not rule
             case "pattern":
                 return (str,), lambda text: matches(rule, text)
             case "minLength" | "minItems":

@@ -52,7 +52,7 @@ class Finding:
 
 class Wording:
     """Puts one schema's errors into words. Keys are looked up by name alone, wherever in the schema
-    they stand: for examples in hints, and for which of them are not supported yet."""
+    they stand: for examples in hints."""
 
     def __init__(self, schema: Schema) -> None:
         self._keys = dict(_named_schemas(schema))
@@ -107,8 +107,6 @@ class Wording:
                         yield self._missing(path, (key,))
             case "oneOf":
                 yield self._one_of(path, value, rule)
-            case "x-not-yet":
-                yield Finding(path, "not supported yet", "remove it", at_key=True, weight=2)
             case "type":
                 kinds = [rule] if isinstance(rule, str) else rule
                 fraction = "integer" in kinds and isinstance(value, float)
@@ -207,8 +205,8 @@ def _named_schemas(schema: Any) -> Iterator[tuple[str, Schema]]:
 
 
 def _hidden(schema: Schema) -> bool:
-    """Whether a key is not to be offered: not supported yet, or an older entry's."""
-    return bool(schema.get("x-not-yet") or schema.get("deprecated"))
+    """Whether a key is not to be offered: an older entry's."""
+    return bool(schema.get("deprecated"))
 
 
 def _did_you_mean(value: Any, allowed: list[Any]) -> str:
