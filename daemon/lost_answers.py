@@ -77,8 +77,9 @@ class LostAnswers:
         if not look.reaches(since - SLACK):
             return Unclear(TOO_FAR)
         # One that is another's by its time alone may be of this request.
-        bound = await self._sightings.certain_runs(look.runs)
-        return found_out(dispatch, since, strangers(look.runs, bound), audience)
+        unnamed = strangers(look.runs, ())
+        bound = await self._sightings.certain_runs(unnamed)
+        return found_out(dispatch, since, strangers(unnamed, bound), audience)
 
     async def _looked_since(self, repository: str, after: datetime, back: datetime) -> Look | None:
         """A look that began after then and reaches back so far, by our clock; one serves all who

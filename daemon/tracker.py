@@ -24,7 +24,7 @@ from daemon.candidates import Audience
 from daemon.dispatch import Dispatch
 from daemon.errors import FetchError, NotPermitted, StoreError, kind_and_place
 from daemon.facts import Facts, RunNotFound, Trouble
-from daemon.github_runs import run_question, told
+from daemon.github_runs import PAGE, run_question, told
 from daemon.ports import Pending, Sightings
 from daemon.run import Match, Run
 from daemon.run_lists import (
@@ -230,17 +230,33 @@ class Tracker:
 
     async def _judge(self, repository: str, look: Look) -> None:
         """What the look comes to for those that have no run yet."""
+        free = await self._free(look)
+        if free:  # any of those that wait may own one
+            await self._judge_some(repository, look, free, WAITING_MAX)
+            return
+        for _ in range(WAITING_MAX // PAGE):
+            if not await self._judge_some(repository, look, free, PAGE):
+                return
+
+    async def _free(self, look: Look) -> Sequence[Run]:
+        """The runs that may be anybody's."""
+        unnamed = strangers(look.runs, ())
+        return strangers(unnamed, await self._sightings.known_runs(unnamed)) if unnamed else []
+
+    async def _judge_some(
+        self, repository: str, look: Look, free: Sequence[Run], most: int
+    ) -> bool:
+        """Judges those that are due among the first ``most``. Returns whether there were any."""
         # What has become due since may need a list that reaches back further than this one.
         overdue = await self._sightings.overdue(repository, look.began, 1)
         if overdue.sent_at is None:
-            return
+            return False
         now = self._clock()
-        pending = await self._sightings.looked_for(repository, WAITING_MAX)
+        pending = await self._sightings.looked_for(repository, most)
         due = {each.dispatch.id for each in pending if each.look_at <= look.began}
         waiting = [each.dispatch for each in pending]
         judged_now = [each for each in waiting if each.id in due]
         audience = await self._audience(repository, judged_now, look.at)
-        free = strangers(look.runs, await self._sightings.known_runs(look.runs))
         within = [each for each in waiting if look.reaches(horizon([each]))]
         beyond = [each for each in judged_now if not look.reaches(horizon([each]))]
         judgements = judged(within, free, audience, at=look.at, now=now)
@@ -248,6 +264,7 @@ class Tracker:
         await self._decide([each for each in judgements if each.dispatch_id in due], now)
         if audience is not None:
             self._warn(audience, waiting)
+        return bool(due)
 
     async def _decide(self, judgements: Sequence[Judgement], now: datetime) -> None:
         """Writes down what a look, or the want of one, came to, and tells it."""
@@ -297,8 +314,11 @@ class Tracker:
     async def _follow(self, repository: str, look: Look) -> None:
         """Looks at runs that go on: by themselves those that are not among the newest any more."""
         newest = {run.id: run for run in look.runs}
+        overdue = await self._sightings.overdue(repository, self._clock(), WAITING_MAX)
+        await self._look_later([newest[id_] for id_ in overdue.runs if id_ in newest])
+        if all(id_ in newest for id_ in overdue.runs):
+            return
         due = await self._sightings.runs_due(repository, self._clock(), WAITING_MAX)
-        await self._look_later([newest[run.id] for run in due if run.id in newest])
         for run in [run for run in due if run.id not in newest][:SINGLES_MAX]:
             if self._github.closed_until(repository) is not None:
                 return

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from daemon.binding import FIRST_LOOK
 from daemon.dispatch import Dispatch, RunNamed
@@ -19,6 +19,18 @@ from daemon.store.rows import columns, reading
 
 table = schema.runs
 RUN = columns(table, Run)
+KNOWN = select(*RUN, table.c.dispatch_id).where(table.c.id.in_(bindparam("ids", expanding=True)))
+OF_DISPATCHES = (
+    select(*RUN, table.c.dispatch_id)
+    .where(table.c.dispatch_id.in_(bindparam("ids", expanding=True)))
+    .order_by(table.c.created_at, table.c.id)
+)
+DUE = (
+    select(*RUN)
+    .where(table.c.repository == bindparam("repository"), table.c.look_at <= bindparam("now"))
+    .order_by(table.c.look_at)
+    .limit(bindparam("most"))
+)
 _run_row = reading([column.name for column in RUN])
 
 
@@ -58,8 +70,7 @@ def known(connection: Connection, runs: Iterable[Run]) -> dict[int, tuple[Run, s
     found: dict[int, tuple[Run, str]] = {}
     hosts = {run.id: run for run in runs}
     for some in chunks(hosts):
-        rows = connection.execute(select(*RUN, table.c.dispatch_id).where(table.c.id.in_(some)))
-        for row in rows:
+        for row in connection.execute(KNOWN, {"ids": some}):
             run = _run(row)
             if run.repository.lower() == hosts[run.id].repository.lower():
                 found[run.id] = (run, row.dispatch_id)
@@ -85,25 +96,15 @@ def of_dispatches(connection: Connection, ids: Collection[str]) -> dict[str, lis
     """The runs of each of these dispatches, oldest first; empty where there is none."""
     found: dict[str, list[Run]] = {id_: [] for id_ in ids}
     for some in chunks(found):
-        rows = connection.execute(
-            select(*RUN, table.c.dispatch_id)
-            .where(table.c.dispatch_id.in_(some))
-            .order_by(table.c.created_at, table.c.id)
-        )
-        for row in rows:
+        for row in connection.execute(OF_DISPATCHES, {"ids": some}):
             found[row.dispatch_id].append(_run(row))
     return found
 
 
 def due(connection: Connection, repository: str, now: datetime, limit: int) -> list[Run]:
     """Those that go on and are to be looked at by now, the longest overdue first."""
-    rows = connection.execute(
-        select(*RUN)
-        .where(table.c.repository == repository, table.c.look_at <= now)
-        .order_by(table.c.look_at)
-        .limit(limit)
-    )
-    return [_run(row) for row in rows]
+    asked = {"repository": repository, "now": now, "most": limit}
+    return [_run(row) for row in connection.execute(DUE, asked)]
 
 
 def _run(row: Sequence[Any]) -> Run:

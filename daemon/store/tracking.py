@@ -45,6 +45,21 @@ BEGUN = (
     .order_by(schema.runs.c.look_at)
     .limit(bindparam("most"))
 )
+AGENDA = union_all(
+    *(
+        select(each.c.repository, func.min(each.c.look_at).label("at"))
+        .where(each.c.look_at.is_not(None))
+        .group_by(each.c.repository)
+        for each in (table, schema.runs)
+    )
+)
+WAITING_FOR_RUNS = (
+    select(table.c.look_at, *DISPATCH)
+    .where(table.c.repository == bindparam("repository"), table.c.look_at.is_not(None))
+    .order_by(table.c.look_at, table.c.id)
+    .limit(bindparam("most"))
+)
+THESE = select(*DISPATCH).where(table.c.id.in_(bindparam("ids", expanding=True))).with_for_update()
 NEWS = Mapping[Dispatch, Sequence[tuple[Run, Run | None]]]
 """Runs by their dispatch, each with what was known of it before."""
 
@@ -54,16 +69,8 @@ _PASSED_ON = frozenset({State.UNSURE, State.HELD, State.PENDING})
 
 def agenda(connection: Connection) -> dict[str, datetime]:
     """When runs are to be looked for next, by repository."""
-    asked = union_all(
-        *(
-            select(each.c.repository, func.min(each.c.look_at).label("at"))
-            .where(each.c.look_at.is_not(None))
-            .group_by(each.c.repository)
-            for each in (table, schema.runs)
-        )
-    )
     found: dict[str, datetime] = {}
-    for repository, at in connection.execute(asked):
+    for repository, at in connection.execute(AGENDA):
         found[repository] = min(at, found.get(repository, at))
     return found
 
@@ -79,12 +86,7 @@ def overdue(connection: Connection, repository: str, now: datetime, limit: int) 
 
 def waiting(connection: Connection, repository: str, limit: int) -> list[Pending]:
     """Dispatches to the repository whose runs are looked for, those first that are due."""
-    rows = connection.execute(
-        select(table.c.look_at, *DISPATCH)
-        .where(table.c.repository == repository, table.c.look_at.is_not(None))
-        .order_by(table.c.look_at, table.c.id)
-        .limit(limit)
-    ).all()
+    rows = connection.execute(WAITING_FOR_RUNS, {"repository": repository, "most": limit}).all()
     found = dispatches_of(row[1:] for row in rows)
     return [Pending(each, row.look_at) for each, row in zip(found, rows, strict=True)]
 
@@ -234,7 +236,5 @@ def _dispatches(connection: Connection, ids: Collection[str]) -> dict[str, Dispa
     return {
         each.id: each
         for some in chunks(ids)
-        for each in dispatches_of(
-            connection.execute(select(*DISPATCH).where(table.c.id.in_(some)).with_for_update())
-        )
+        for each in dispatches_of(connection.execute(THESE, {"ids": some}))
     }
