@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from daemon.errors import FetchError
 from daemon.github import Question, Reply, Throttled, interpret, refusal
 from daemon.lane import Lane
 from daemon.pacing import Budget
+from daemon.retry import RetryPolicy
 
 Ask = Callable[[str, Question], Awaitable[Reply]]
 """Asks GitHub about a repository. Raises FetchError."""
@@ -22,7 +23,7 @@ not changed is answered 304 and not counted, by GitHub or here."""
 BURST = 50
 """Of these at once."""
 
-UNTIMED = timedelta(minutes=1)
+UNTIMED = RetryPolicy().throttle_base
 """The least wait after a limit for which GitHub names no time."""
 
 
