@@ -11,7 +11,7 @@ from daemon.errors import FetchError
 from daemon.github import Question, Reply, Throttled, interpret, refusal
 from daemon.lane import Lane
 from daemon.pacing import Budget
-from daemon.retry import RetryPolicy
+from daemon.retry import UNTIMED
 
 Ask = Callable[[str, Question], Awaitable[Reply]]
 """Asks GitHub about a repository. Raises FetchError."""
@@ -22,9 +22,6 @@ not changed is answered 304 and not counted, by GitHub or here."""
 
 BURST = 50
 """Of these at once."""
-
-UNTIMED = RetryPolicy().throttle_base
-"""The least wait after a limit for which GitHub names no time."""
 
 
 class Reads:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from daemon.errors import CredentialError, FetchError
 from daemon.github import (
@@ -34,6 +34,7 @@ from daemon.github_hooks import (
     redeliver_question,
     update_question,
 )
+from daemon.retry import UNTIMED
 from daemon.secret import Secret
 
 Ask = Callable[[str, Question], Awaitable[Reply]]
@@ -160,4 +161,4 @@ class HooksAtGithub:
 
 def until_of(error: NotNow, now: datetime) -> datetime:
     """When to ask again: a minute on, where GitHub names no time."""
-    return error.until or now + timedelta(minutes=1)
+    return error.until or now + UNTIMED

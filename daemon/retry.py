@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+UNTIMED = timedelta(minutes=1)
+"""The least wait after a rate limit for which GitHub names no time."""
+
 _DOUBLINGS_MAX = 32  # every cap is reached long before; keeps the powers small
 
 
@@ -42,7 +45,7 @@ class RetryPolicy:
     base: timedelta = timedelta(seconds=2)
     cap: timedelta = timedelta(minutes=5)
     window: timedelta = timedelta(hours=24)
-    throttle_base: timedelta = timedelta(minutes=1)
+    throttle_base: timedelta = UNTIMED
     throttle_cap: timedelta = timedelta(hours=1)
 
     def after_failure(

@@ -53,6 +53,9 @@ Condition = ColumnElement[bool]
 LOCK_PAUSE = 0.02
 """Seconds between two tries to take a lock."""
 
+CACHE = 1000
+"""KiB that each connection keeps of the file; the system keeps all of it that is used."""
+
 PATIENCE = 5.0
 """Seconds that we wait for a lock in all."""
 
@@ -124,7 +127,13 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
                 {"mode": "ro", "uri": "true"}
             )
         engine = create_engine(
-            url, json_serializer=_json, connect_args=options, hide_parameters=True
+            url,
+            json_serializer=_json,
+            connect_args=options,
+            hide_parameters=True,
+            # Who writes gets the connection that wrote last: another would have to read anew what
+            # that one has in its cache.
+            pool_use_lifo=True,
         )
 
     @event.listens_for(engine, "connect")
@@ -132,6 +141,7 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
         try:
             connection.isolation_level = None  # no implicit BEGIN by the driver
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA cache_size = -{CACHE}")
             if not read_only:
                 if connection.execute("PRAGMA page_count").fetchone() == (0,):  # decided for good
                     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
