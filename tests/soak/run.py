@@ -11,22 +11,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from signal import SIGHUP, SIGKILL
 
 import aiohttp
 
 from tests.harness import Daemon, reserved_port, wall_clock
-from tests.harness.reckoning import SECOND, Finding, Reckoning, Wrong
+from tests.harness.reckoning import Finding, Reckoning, Wrong
 from tests.harness.records import Records
 from tests.soak.configs import Configs
 from tests.soak.disk import Disk, disk_in
 from tests.soak.gauge import EDGE, Life, sampled
 from tests.soak.outcome import Outcome
+from tests.torture.books import POLL, Books, Stuck
 from tests.torture.github import token_of
 from tests.torture.load import Load
-from tests.torture.run import Stuck
 from tests.torture.witness import Witness
 
 PATIENCE = 120.0
@@ -36,7 +35,6 @@ BACKLOG_MAX = 5000
 """Deliveries that may wait to be sent. Where the machine is too slow for the load, the sender is
 held back until they are sent, and the rate that was achieved is told."""
 
-POLL = 0.05
 SAMPLE = 1.0
 """Seconds between two looks at what the daemon holds, and whether the sender is to be held back."""
 
@@ -131,6 +129,15 @@ class Soak:
                     sent=self._reckoning.sent,
                     acknowledged=self._acknowledged,
                 )
+            )
+            self._books = Books(
+                self._reckoning,
+                self._records,
+                self._witness,
+                self._load,
+                self._crons,
+                PATIENCE,
+                self._find,
             )
             try:
                 await self._live_and_die_on()
@@ -345,7 +352,7 @@ class Soak:
         began = time.monotonic()
         await self._stop_load()
         try:
-            await self._until(lambda: not self._reckoning.backlog, "deliveries wait in it")
+            await self._books.until(lambda: not self._reckoning.backlog, "deliveries wait in it")
         finally:  # where this life ends before that, the next one has load again
             self._start_load()
             self._held += time.monotonic() - began
@@ -371,37 +378,9 @@ class Soak:
     # The books
 
     async def _settle(self, seconds: float) -> None:
-        """After so long, settles all that is over by then, once the daemon has worked it off."""
+        """After so long, settles all that is over by then."""
         await asyncio.sleep(seconds)
-        until = wall_clock().replace(microsecond=0)
-        deliveries = set(self._reckoning.open_deliveries)
-        await self._load.answered()
-        deliveries -= self._load.broken_off  # those come again
-        try:
-            await self._until(lambda: self._has_accounted(until), "instants are not accounted for")
-            made = wall_clock()
-            await self._until(lambda: not self._records.owes(made), "dispatches wait in it")
-        finally:
-            await self._witness.told()
-            after = self._reckoning.closed_until
-            bookings = await asyncio.to_thread(self._records.bookings, after, until, SECOND)
-            self._reckoning.close_instants(until, bookings)
-            self._reckoning.close_deliveries(deliveries)
-
-    def _has_accounted(self, until: datetime) -> bool:
-        cursor = self._records.accounted_until(self._crons)
-        return cursor is not None and cursor >= until
-
-    async def _until(self, condition: Callable[[], bool], otherwise: str) -> None:
-        """Waits for the daemon to catch up; ``condition`` is asked on a thread."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                # No database tells when it changes.
-                while not await asyncio.to_thread(condition):  # noqa: ASYNC110
-                    await asyncio.sleep(POLL)
-        except TimeoutError:
-            self._find("the outbox", f"after {PATIENCE:.0f} s {otherwise}")
-            raise Stuck from None
+        await self._books.settle()
 
     def _read_log(self) -> None:
         """What a life said: complaints are findings, but for those that it was given reason for."""

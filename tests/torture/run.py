@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 from tests.harness import PUSH, Daemon, Entry, reserved_port, wall_clock
-from tests.harness.reckoning import SECOND, Finding, Reckoning, Wrong
+from tests.harness.reckoning import Finding, Reckoning, Wrong
 from tests.harness.records import Records
+from tests.torture.books import Books, Stuck
 from tests.torture.github import token_of
 from tests.torture.load import Load
 from tests.torture.outcome import Outcome
@@ -29,9 +29,6 @@ PATIENCE = 60.0
 BACKLOG_MAX = 500
 """Deliveries that may wait to be sent at the end of a life. Where the machine is too slow for the
 load, the sender is held back until they are sent: an ever longer queue would be no other test."""
-
-POLL = 0.05
-"""Seconds between two looks into the daemon's database."""
 
 YOUNG = 0.25
 """Seconds for which a life that serves counts as young."""
@@ -88,10 +85,6 @@ def every_second(name: str) -> Entry:
     return {"name": name, "schedule": "* * * * * *", "dispatch": dispatch}
 
 
-class Stuck(Exception):
-    """The run cannot go on; the finding that says why is among the others."""
-
-
 class Torture:
     """A run in the empty directory ``home``. ``progress`` is called after each kill."""
 
@@ -127,6 +120,15 @@ class Torture:
                     sent=self._reckoning.sent,
                     acknowledged=lambda name, _: self._reckoning.acknowledged(name),
                 )
+            )
+            self._books = Books(
+                self._reckoning,
+                self._records,
+                self._witness,
+                self._load,
+                self._crons,
+                PATIENCE,
+                self._find,
             )
             try:
                 while self._kills.total() < self._plan.kills:
@@ -181,7 +183,7 @@ class Torture:
         elif phase is not Phase.STARTING:
             await asyncio.sleep(self._chance.uniform(YOUNG, self._plan.oldest))
         if settles:
-            await self._settle()
+            await self._books.settle()
         if self._reckoning.backlog > BACKLOG_MAX:
             await self._hold_back()
         if phase is Phase.STOPPING:
@@ -192,7 +194,7 @@ class Torture:
     async def _hold_back(self) -> None:
         began = time.monotonic()
         await self._load.stop()
-        await self._until(lambda: not self._reckoning.backlog, "deliveries wait in it")
+        await self._books.until(lambda: not self._reckoning.backlog, "deliveries wait in it")
         self._load.start()
         self._held += time.monotonic() - began
 
@@ -200,7 +202,7 @@ class Torture:
         await self._serves_within(None)
         self._load.redeliver()
         await self._load.stop()
-        await self._settle()
+        await self._books.settle()
         if status := await self._daemon.terminate():
             self._find("the last life", f"ended with the exit status {status} after SIGTERM")
         self._read_log()
@@ -251,38 +253,6 @@ class Torture:
         return sorted(self._restarts)[len(self._restarts) // 2]
 
     # The books
-
-    async def _settle(self) -> None:
-        """Settles all that is over by now, once the daemon has worked it off."""
-        until = wall_clock().replace(microsecond=0)
-        deliveries = set(self._reckoning.open_deliveries)
-        await self._load.answered()
-        deliveries -= self._load.broken_off  # those come again
-        try:
-            await self._until(lambda: self._has_accounted(until), "instants are not accounted for")
-            made = wall_clock()
-            await self._until(lambda: not self._records.owes(made), "dispatches wait in it")
-        finally:
-            await self._witness.told()
-            after = self._reckoning.closed_until
-            bookings = await asyncio.to_thread(self._records.bookings, after, until, SECOND)
-            self._reckoning.close_instants(until, bookings)
-            self._reckoning.close_deliveries(deliveries)
-
-    def _has_accounted(self, until: datetime) -> bool:
-        cursor = self._records.accounted_until(self._crons)
-        return cursor is not None and cursor >= until
-
-    async def _until(self, condition: Callable[[], bool], otherwise: str) -> None:
-        """Waits for the daemon to catch up; ``condition`` is asked on a thread."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                # No database tells when it changes.
-                while not await asyncio.to_thread(condition):  # noqa: ASYNC110
-                    await asyncio.sleep(POLL)
-        except TimeoutError:
-            self._find("the outbox", f"after {PATIENCE:.0f} s {otherwise}")
-            raise Stuck from None
 
     def _read_log(self) -> None:
         """What a life said, which is then forgotten: complaints are findings."""
