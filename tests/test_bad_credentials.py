@@ -7,6 +7,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -87,9 +88,17 @@ async def test_delivery_ids_that_are_not_utf_8_are_told_apart(target: Target) ->
     assert [answer.status for answer in answers] == [202, 202, 200]
 
 
-@pytest.mark.parametrize("path", ["/dispatch", "/api/v1/replay/evt_1", "/api/v1/crons/x/fire"])
+PATHS = ("/dispatch", "/api/v1/replay/evt_1", "/api/v1/crons/x/fire")
+WRONG = (" ", API_KEY[:-1], API_KEY + "0", b"\xff", API_KEY.upper())
+
+
+# Fewer wrong ones than an address may try.
 @pytest.mark.parametrize(
-    "keys", [[], [""], [" "], [API_KEY[:-1]], [API_KEY + "0"], [b"\xff"], [API_KEY.upper()]]
+    ("path", "keys"),
+    [
+        *((path, keys) for path in PATHS for keys in ([], [""])),
+        *((path, [key]) for path, key in zip(cycle(PATHS), WRONG, strict=False)),
+    ],
 )
 async def test_a_call_without_the_key_is_answered_401(
     target: Target, path: str, keys: list[str | bytes]

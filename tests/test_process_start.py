@@ -157,7 +157,7 @@ async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> No
         before = daemon.database.read_bytes()
         said = await refusal(daemon)
     assert "was written by a newer dispatchd (its schema is 9999" in said
-    assert "install that version, or restore a backup" in said
+    assert "install that version, have it go back with `dispatchd db migrate --to" in said
     assert daemon.database.read_bytes() == before
 
 

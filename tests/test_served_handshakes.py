@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from daemon import app
 from daemon.errors import FetchError
 from daemon.facts import EventRecorded, RequestRefused
+from daemon.wiring import inward
 from tests.inprocess import Serving, serving
 from tests.odd_senders import CERTIFICATE_URL, TOPIC, certificate, confirmation, notification, sns
 from tests.specs import SECRET, SIGNED, trigger_entry
@@ -253,7 +253,7 @@ async def test_a_subscription_is_confirmed_where_amazon_says_and_its_messages_di
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     amazon = Amazon()
-    monkeypatch.setattr(app, "Fetcher", lambda: amazon)
+    monkeypatch.setattr(inward, "Fetcher", lambda: amazon)
     entry = trigger_entry(
         auth={"scheme": "sns", "topic_arn": TOPIC},
         dispatch={"event_type": "b", "client_payload": {"said": "{{ body.Message }}"}},

@@ -95,6 +95,12 @@ def test_the_way_back_and_forth_loses_nothing_that_is_owed(
     ("number", "statement", "why"),
     [
         (
+            "0010",
+            'INSERT INTO news (kind, ref, entry, at, count, text, "over", state) VALUES '
+            "('dead', 'dsp_2', 'push', 1, 1, '', 0, 'owed')",
+            "1 messages to `notify` are still owed",
+        ),
+        (
             "0008",
             "INSERT INTO follow_ups (dispatch_id, cause, run_id, run_attempt, entry, at, why, "
             "run_name, run_conclusion, run_url, state, attempts, wake_at, reason, target) VALUES "

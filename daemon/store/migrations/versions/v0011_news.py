@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from daemon.store.migrations.undoing import refuse_while
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -38,3 +40,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name="pk_ailments"),
         sqlite_with_rowid=False,
     )
+
+
+def downgrade() -> None:
+    refuse_while(
+        "SELECT count(*) FROM news WHERE settled_at IS NULL", "messages to `notify` are still owed"
+    )
+    op.drop_table("ailments")
+    op.drop_table("news")
