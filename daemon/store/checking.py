@@ -3,6 +3,7 @@ schema, and what must hold of its rows. Whoever uses it meanwhile is not disturb
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable
@@ -62,6 +63,7 @@ def check(path: Path, *, quick: bool, going_on: Callable[[], None] = lambda: Non
     _readable(path)
     problems: list[Problem] = []
     if not holder(path):  # else its files change while they are looked at
+        _undo_what_was_broken_off(path)
         try:
             examine(path)
         except StoreError as error:
@@ -93,6 +95,21 @@ def check(path: Path, *, quick: bool, going_on: Callable[[], None] = lambda: Non
     finally:
         engine.dispose()
     return Report(path, size, schema, outdated, tuple(problems))
+
+
+def _undo_what_was_broken_off(path: Path) -> None:
+    """A kill amid `db vacuum` can leave a rollback journal, without which the file is not whole.
+    Whoever may write plays it back with the first look, as the daemon does at its start; a
+    connection that only reads cannot. Where we may not write either, that one says so."""
+    if not Path(f"{path}-journal").exists() or not os.access(path, os.W_OK):
+        return
+    with (
+        contextlib.closing(sqlite3.connect(path)) as connection,
+        contextlib.suppress(
+            sqlite3.DatabaseError  # damage is for the check itself to tell
+        ),
+    ):
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
 def _readable(path: Path) -> None:

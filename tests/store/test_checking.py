@@ -372,3 +372,23 @@ async def test_the_log_is_small_again_after_somebody_has_read_for_long(path: Pat
         await store.record(delivered(number), [Verdict("push", Outcome.UNMATCHED)])
     assert (await store.space()).log <= LOG_KEPT
     await store.close()
+
+
+async def test_what_a_kill_amid_a_vacuum_broke_off_is_undone_before_it_is_looked_at(
+    path: Path, tmp_path: Path
+) -> None:
+    """The journal by which it is undone lies beside the file; a reader cannot play it back."""
+    await filled(path)
+    killed = tmp_path / "killed.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = DELETE")
+        writer.execute("PRAGMA cache_size = 1")  # so that pages are written before the end
+        writer.execute("BEGIN")
+        writer.execute("UPDATE events SET body = randomblob(20000)")
+        writer.execute("DELETE FROM verdicts")
+        shutil.copy(path, killed)
+        shutil.copy(f"{path}-journal", f"{killed}-journal")
+        writer.execute("ROLLBACK")
+    assert check(killed, quick=False).problems == ()
+    with closing(sqlite3.connect(killed)) as whole:
+        assert whole.execute("SELECT count(*) FROM verdicts").fetchone()[0] > 0
