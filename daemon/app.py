@@ -146,7 +146,7 @@ async def running(
             counting,
             pauses,
             behind=scheduler.behind,
-            reloaded=lambda: (reloader.generation, reloader.faults),
+            reloaded=lambda: reloader.loaded,
         )
         settlements = Settlements(facts)
         lasting = Lasting(

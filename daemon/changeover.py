@@ -52,7 +52,7 @@ class Changeover:
     def __init__(self, adopting: Adopting, lasting: Lasting) -> None:
         self._all = adopting
         self._lasting = lasting
-        self.front: Front = front_of(adopting.in_force.config, adopting.scheduler, lasting)
+        self.front: Front = front_of(adopting.in_force, adopting.scheduler, lasting)
 
     async def to(self, config: Config) -> None:
         """Takes ``config`` over, whose secrets all resolved. What a schedule owed up to now is
@@ -69,7 +69,7 @@ class Changeover:
             new = InForce(config)
             if new.asks_for_github and not now_is.in_force.asks_for_github:
                 await now_is.hook_ranges.recall()
-            front = front_of(config, now_is.scheduler, self._lasting)
+            front = front_of(new, now_is.scheduler, self._lasting)
             async with now_is.scheduler.standing_still() as standing:
                 now, cursors = now_is.clock(), await now_is.store.cursors()
                 taken = take_up(config.crons, cursors, now, now_is.pauses.standing)
@@ -77,7 +77,7 @@ class Changeover:
                 entries = await asyncio.to_thread(entries_at, enabled, taken.cursors, now, standing)
                 incidents = await now_is.store.take_up(taken)
                 # From here on to the end of this block nothing can fail, and nothing waits.
-                self._adopt(config, front, sessions, entries)
+                self._adopt(new, front, sessions, entries)
                 adopted = True
         finally:
             if not adopted:
@@ -91,12 +91,10 @@ class Changeover:
         ):
             await self._assign_lanes()
 
-    def _adopt(
-        self, config: Config, front: Front, sessions: Prepared, entries: list[Entry]
-    ) -> None:
-        now_is = self._all
+    def _adopt(self, new: InForce, front: Front, sessions: Prepared, entries: list[Entry]) -> None:
+        now_is, config = self._all, new.config
         before = now_is.in_force.settings
-        now_is.in_force.adopt(config)
+        now_is.in_force.adopt(new)
         now_is.store.adopt(
             lane_of=now_is.in_force.lane_of,
             guards=config.settings.guards,

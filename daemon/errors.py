@@ -27,8 +27,13 @@ class Fault:
     message: str
     hint: str = ""
 
+    @property
+    def place(self) -> str:
+        """Where it stands, as editors and terminals take it."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        place = self.place
         where = f"{self.path}: " if self.path else ""
         return f"{place}: {where}{self.message}" + (f" ({self.hint})" if self.hint else "")
 

@@ -23,9 +23,9 @@ from daemon.hook_ranges import RangeRefresher
 from daemon.hooking import Hooking
 from daemon.hooks_at_github import HooksAtGithub
 from daemon.ids import IdSource
+from daemon.in_force import InForce
 from daemon.intake import Intake
 from daemon.learning import Learning
-from daemon.own_hooks import OwnUrls
 from daemon.pauses import Pauses
 from daemon.pausing import Pausing
 from daemon.receiver import Receiver
@@ -35,7 +35,6 @@ from daemon.releasing import Releasing
 from daemon.reloading import Reloading
 from daemon.scheduler import Scheduler
 from daemon.settlements import Settlements
-from daemon.spec import Config
 from daemon.store import Store
 from daemon.throttle import Throttle
 
@@ -88,9 +87,9 @@ class Front:
     private: Routes
 
 
-def front_of(config: Config, scheduler: Scheduler, lasting: Lasting) -> Front:
+def front_of(in_force: InForce, scheduler: Scheduler, lasting: Lasting) -> Front:
     """Made of a config whose secrets all resolved. Opens nothing."""
-    settings = config.settings
+    config, settings = in_force.config, in_force.settings
     store, ids, clock, facts = lasting.store, lasting.ids, lasting.clock, lasting.facts
     intake = Intake(config, store, store, ids=ids, clock=clock, facts=facts)
     receiver = Receiver(
@@ -105,7 +104,6 @@ def front_of(config: Config, scheduler: Scheduler, lasting: Lasting) -> Front:
         clock=clock,
         facts=facts,
     )
-    urls = OwnUrls(config.triggers, settings.public_url)
     api = Api(
         Admission(settings.every_api_key, lasting.throttle, clock=clock, elapsed=lasting.elapsed),
         DispatchRoute(
@@ -114,7 +112,7 @@ def front_of(config: Config, scheduler: Scheduler, lasting: Lasting) -> Front:
         Arming(config.triggers, lasting.learning, clock),
         Pausing(config, lasting.pauses, scheduler.catch_up),
         ByHand(intake, lasting.pauses.of),
-        Hooking(config, lasting.hooks, urls, lasting.hook_places, lasting.recovery),
+        Hooking(config, lasting.hooks, in_force.hook_urls, lasting.hook_places, lasting.recovery),
         Releasing(config, store, clock, facts),
         lasting.reloading,
         lasting.branches,

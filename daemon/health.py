@@ -3,7 +3,6 @@ status``."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -16,15 +15,12 @@ from daemon.expressions import rfc3339
 from daemon.facts import Facts, Trouble
 from daemon.in_force import InForce
 from daemon.lane import Lane
-from daemon.ports import Condition, Records
+from daemon.ports import Condition, Loaded, Records
 from daemon.views import pause_view, space_view
 
 FRESH = timedelta(seconds=1)
 """How long the last look at the database counts."""
 
-
-PLACE = re.compile(r"\S+:\d+:\d+(?=: )")
-"""Where a fault of the config stands: file, line and column."""
 
 SCHEDULES_LATE = timedelta(seconds=30)
 """The scheduler looks through the schedules every five seconds, or says that it could not."""
@@ -38,8 +34,8 @@ OVERDUE = timedelta(minutes=15)
 
 class Health:
     """Answers ``/readyz`` and ``/api/v1/status``. ``behind`` says since when the schedules wait to
-    be looked through, ``beside`` what else is not well, and ``reloaded`` the number of the config
-    in force with the faults of the one on disk, where that was not taken over."""
+    be looked through, ``beside`` what else is not well, and ``reloaded`` how it stands with the
+    config."""
 
     def __init__(
         self,
@@ -48,7 +44,7 @@ class Health:
         lanes: Mapping[str, Lane],
         *,
         behind: Callable[[], timedelta],
-        reloaded: Callable[[], tuple[int, Sequence[str]]],
+        reloaded: Callable[[], Loaded],
         pauses: Mapping[str, Pause],
         clock: Callable[[], datetime],
         facts: Facts,
@@ -96,10 +92,10 @@ class Health:
             reasons["schedules"] = (
                 f"no cron instant was looked for in {_span(behind)}; the log says why"
             )
-        _, faults = self._reloaded()
-        if faults:
-            place = PLACE.match(faults[0])  # and not what stands there: anybody may ask
-            where = f" (see {place[0]})" if place else ""
+        loaded = self._reloaded()
+        if loaded.faults:
+            # And not what stands there: anybody may ask.
+            where = f" (see {loaded.place})" if loaded.place else ""
             reasons["config"] = (
                 f"the config on disk was not taken over{where}; the one before it is in force, and "
                 "`dispatchd status` says more"
@@ -127,7 +123,7 @@ class Health:
         there ever were."""
         now, config = self._clock(), self._in_force.config
         condition = await self.condition()
-        generation, faults = self._reloaded()
+        loaded = self._reloaded()
         oldest = await self._records.oldest_waiting()
         credentials = self._credentials()
         limits = [each["limited_until"] for each in credentials if each["limited_until"]]
@@ -172,7 +168,7 @@ class Health:
                 {"entry": entry, "kind": kind.value, "instants": count}
                 for (entry, kind), count in sorted((await self._records.incident_counts()).items())
             ],
-            "config": {"generation": generation, "faults": list(faults)},
+            "config": {"generation": loaded.generation, "faults": list(loaded.faults)},
             "warnings": list(config.warnings),
         }
 

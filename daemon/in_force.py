@@ -14,30 +14,27 @@ class InForce:
     """Holds one config at a time, and what is worked out of it once."""
 
     def __init__(self, config: Config) -> None:
-        self.adopt(config)
-
-    def adopt(self, config: Config) -> None:
-        """From now on this one is in force."""
-        follows, urls = config.follows, OwnUrls(config.triggers, config.settings.public_url)
-        places = (*repositories_named(config), *apps_of(config.settings))
+        settings = config.settings
         allowed = (trigger.allow_from for trigger in config.triggers if trigger.enabled)
-        github_only = any(each is not None and each.github for each in allowed)
-        alerts = any(cron.alert_after for cron in config.crons if cron.enabled)
-        proving = frozenset(
+        self.config = config
+        self.follows: Follows = config.follows
+        self.hook_urls = OwnUrls(config.triggers, settings.public_url)
+        """By which webhooks of GitHub's come here."""
+        self.hook_places: Sequence[str] = (*repositories_named(config), *apps_of(settings))
+        """Where the config says that such webhooks may be set up."""
+        self.asks_for_github = any(each is not None and each.github for each in allowed)
+        """Whether any trigger lets GitHub in by its addresses."""
+        self.alerts = any(cron.alert_after for cron in config.crons if cron.enabled)
+        """Whether any cron entry wants to hear of firings that are late."""
+        self.proving_github = frozenset(
             trigger.name for trigger in config.triggers if trigger.auth.scheme.name == "github"
         )
-        self.config = config
-        self.follows: Follows = follows
-        self.hook_urls = urls
-        """By which webhooks of GitHub's come here."""
-        self.hook_places: Sequence[str] = places
-        """Where the config says that such webhooks may be set up."""
-        self.asks_for_github = github_only
-        """Whether any trigger lets GitHub in by its addresses."""
-        self.alerts = alerts
-        """Whether any cron entry wants to hear of firings that are late."""
-        self.proving_github = proving
         """The triggers whose senders prove to be GitHub, by name."""
+
+    def adopt(self, other: InForce) -> None:
+        """From now on the config of ``other`` is in force. Nothing is worked out any more, so that
+        nothing can fail."""
+        vars(self).update(vars(other))
 
     @property
     def settings(self) -> Settings:

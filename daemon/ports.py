@@ -117,6 +117,16 @@ class Condition:
     """The same by name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """How it stands with the config: the number of the one in force, and the ``faults`` of the one
+    on disk where that was not taken over, with the ``place`` of the first, if it has one."""
+
+    generation: int
+    faults: tuple[str, ...] = ()
+    place: str = ""
+
+
 class Outbox(Protocol):
     """What is owed to GitHub, as the dispatcher works through it."""
 

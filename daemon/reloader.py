@@ -19,7 +19,7 @@ from daemon.facts import (
     Facts,
 )
 from daemon.in_force import InForce
-from daemon.ports import Records
+from daemon.ports import Loaded, Records
 from daemon.rejudging import rerouted
 from daemon.routes import Routes
 from daemon.spec import Config
@@ -82,6 +82,11 @@ class Reloader:
         self._why = ""
         self.generation = 1
         self.faults: tuple[str, ...] = ()
+        self._place = ""
+
+    @property
+    def loaded(self) -> Loaded:
+        return Loaded(self.generation, self.faults, self._place if self.faults else "")
 
     def ask(self, why: str) -> None:
         """Has the config read anew soon; ``run`` does it. Several calls may become one."""
@@ -124,7 +129,7 @@ class Reloader:
                 if not isinstance(error, DispatchdError):
                     # A fault of ours; the daemon goes on with what it has.
                     error = DispatchdError(f"the reload failed: {error!r}")
-                self.faults = _reasons(error)
+                self.faults, self._place = _reasons(error), _place(error)
                 self._facts.publish(ConfigRefused(self.generation, self.faults))
                 raise error from None
             self.generation += 1
@@ -185,3 +190,9 @@ class Reloader:
 
 def _reasons(error: DispatchdError) -> tuple[str, ...]:
     return tuple(map(str, error.faults)) if isinstance(error, ConfigError) else (str(error),)
+
+
+def _place(error: DispatchdError) -> str:
+    """Of the first fault, where that stands in a file's text."""
+    first = error.faults[0] if isinstance(error, ConfigError) else None
+    return first.place if first is not None and first.line else ""

@@ -22,7 +22,7 @@ from daemon.in_force import InForce
 from daemon.lane import Lane
 from daemon.notice import NotTold
 from daemon.pacing import Budget
-from daemon.ports import Condition
+from daemon.ports import Condition, Loaded
 from daemon.secret import Secret
 from daemon.space import Space
 from tests.follow_ups import receiving
@@ -109,7 +109,7 @@ class Looked:
             records,
             {self.lane.name: self.lane},
             behind=lambda: self.behind,
-            reloaded=lambda: (2, self.faults),
+            reloaded=lambda: Loaded(2, self.faults, "/etc/dispatchd/CRONS.json:3:9"),
             pauses={},
             clock=lambda: self.now,
             facts=Facts(),

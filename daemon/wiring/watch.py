@@ -3,7 +3,7 @@ systemd hears."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from daemon.heartbeat import Heartbeat
 from daemon.metrics import Counting, LoopLag, Reading, Scrape
 from daemon.notifying import Notifying
 from daemon.pauses import Pauses
+from daemon.ports import Loaded
 from daemon.renewal import Renewal
 from daemon.reporter import Reporter
 from daemon.systemd import Notifier, watchdog_seconds
@@ -41,7 +42,7 @@ def wire_watch(
     pauses: Pauses,
     *,
     behind: Callable[[], timedelta],
-    reloaded: Callable[[], tuple[int, Sequence[str]]],
+    reloaded: Callable[[], Loaded],
 ) -> Watch:
     """Raises UsageError for a certificate that cannot be shown."""
     store, clock, facts, stack = ground.store, ground.clock, ground.facts, ground.stack
