@@ -4,8 +4,9 @@ which of these somebody has to hear of. Pure: ``now`` is an argument."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from daemon.durations import written
 from daemon.event import Due, Firing, Missed, Pause

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from daemon.dispatch import Dispatch
 from daemon.durations import written
@@ -21,8 +22,7 @@ RunKey = tuple[str, int]
 """A workflow run: its repository (``owner/name``, in lower case) and its number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Descent:
+class Descent(Struct, frozen=True):
     """What an event says of the dispatch that it descends from: the ``ids`` of dispatches that it
     names, those that the entry's `parent` gave first, and the workflow ``run`` that it tells of.
     ``remark`` is what a person should know where there is nothing else."""
@@ -38,8 +38,7 @@ class Descent:
         return (*self.ids, *run)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where in a chain a dispatch stands. ``remark`` says why it has no parent, where its event
     names one."""
 
@@ -52,8 +51,7 @@ NOWHERE = Place()
 """Of what descends from nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Breaker:
+class Breaker(Struct, frozen=True):
     """An entry that makes more than ``max`` dispatches in any span ``per`` is held."""
 
     max: int
@@ -63,8 +61,7 @@ class Breaker:
         return f"{self.max:,} in {written(self.per)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Guards:
+class Guards(Struct, frozen=True):
     """What holds dispatches until a person has looked at them; None: nothing does."""
 
     max_chain_depth: int | None = None
@@ -90,8 +87,7 @@ class Guards:
 UNGUARDED = Guards()
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Struct, frozen=True):
     """Dispatches that descend from one another, each followed by its descendants. ``complete``
     says that these are all."""
 

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from msgspec import Struct
+
 from daemon.catching_up import missed_incident
 from daemon.event import Due, Missed
 from daemon.expressions import rfc3339
@@ -18,8 +20,7 @@ AHEAD = timedelta(seconds=60)
 """How far a cursor may lie in the future: clocks are set back by a little now and then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Struct, frozen=True):
     """Up to where a cron entry is accounted for, by the schedule of that identity, while the clock
     on the wall was ``offset`` ahead of UTC (None: as the database of an older release has it)."""
 

@@ -3,11 +3,13 @@ and the table of states that says which step may follow which."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from msgspec import Struct
+
 from daemon.run import Match
+from daemon.value import shown
 
 EXPECTED_WITHIN = timedelta(minutes=5)
 """How long a run is looked for, unless an entry says otherwise."""
@@ -21,8 +23,7 @@ class OnAmbiguous(StrEnum):
     HOLD = "hold"  # leave it to a person
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedRun:
+class ExpectedRun(Struct, frozen=True):
     """The run that is to follow: within what time, and of which workflow file (empty: any)."""
 
     within: timedelta = EXPECTED_WITHIN
@@ -91,8 +92,7 @@ UNFINISHED = tuple(state for state in State if not state.final)
 """What is still to be done something about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(Struct, frozen=True):
     """One ``repository_dispatch`` or ``workflow_dispatch`` that an event owes.
 
     ``repository`` is ``owner/name``. ``client_payload`` is the JSON text that goes out, metadata
@@ -119,7 +119,7 @@ class Dispatch:
     entry: str
     repository: str
     event_type: str
-    client_payload: str = field(repr=False)
+    client_payload: str
     created_at: datetime
     due_at: datetime
     expires_at: datetime
@@ -145,17 +145,18 @@ class Dispatch:
     diagnosis: str = ""
     run_outcome: str = ""
 
+    def __repr__(self) -> str:
+        return shown(self, without={"client_payload"})
 
-@dataclass(frozen=True, slots=True)
-class RunNamed:
+
+class RunNamed(Struct, frozen=True):
     """A run that GitHub named when it took a dispatch. ``url`` is for people, and may be empty."""
 
     id: int
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One try to send a dispatch: what went out when, and GitHub's answer.
 
     ``status`` is None where no answer came. ``request_id`` is GitHub's ``x-github-request-id``.
@@ -172,8 +173,7 @@ class Attempt:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True):
     """Where an attempt leaves its dispatch. ``due_at`` matters for pending and unsure ones; for
     accepted ones ``run``, where GitHub named one, and ``sent_at``, GitHub's clock then.
     ``diagnosis`` is what a look for its run came to."""

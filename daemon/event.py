@@ -4,20 +4,21 @@ it concerns gives a Verdict on it. Frozen, without a clock and without I/O."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 from daemon.chain import Descent
 from daemon.dispatch import Dispatch
 from daemon.incident import Incident
+from daemon.value import shown
 
 API_ENTRY = "/dispatch"
 """The entry that calls of ``POST /dispatch`` are booked under; no slug can collide with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """A verified request: a third party's webhook, or a call of ``POST /dispatch``.
 
     ``route`` is the configured path (``/hooks/{team}``), ``path`` the one that was called.
@@ -31,13 +32,15 @@ class Delivery:
     headers: Mapping[str, str]
     query: Mapping[str, str]
     params: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes
     client_ip: str
     received_at: datetime
 
+    def __repr__(self) -> str:
+        return shown(self, without={"body"})
 
-@dataclass(frozen=True, slots=True)
-class Firing:
+
+class Firing(Struct, frozen=True):
     """One instant of a cron entry that became due, or (``by_hand``) was asked for.
 
     ``catch_up`` says that it was owed from a time when the daemon was away.
@@ -50,8 +53,7 @@ class Firing:
     by_hand: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One Delivery or Firing, under the id by which it is stored, shown and replayed. ``by`` says
     who asked for it, where somebody did: the name of an API key, or a user of this machine."""
 
@@ -90,8 +92,7 @@ class Outcome(StrEnum):
         return self in (Outcome.DISPATCHED, Outcome.HELD)
 
 
-@dataclass(frozen=True, slots=True)
-class DedupeKey:
+class DedupeKey(Struct, frozen=True):
     """What makes two deliveries the same one to one entry, and until when.
 
     ``also`` is another key by which the same delivery is known, where the first could be made up.
@@ -110,8 +111,7 @@ class DedupeKey:
         return (self.key, self.also) if self.also else (self.key,)
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(Struct, frozen=True):
     """At most ``max`` events of one entry under one ``key`` within any span ``per``."""
 
     key: str
@@ -119,8 +119,7 @@ class RateLimit:
     per: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Burst:
+class Burst(Struct, frozen=True):
     """Events of one entry under one ``key`` of which only the last is dispatched: when none has
     come for ``window``, or ``max_wait`` after the first."""
 
@@ -129,8 +128,7 @@ class Burst:
     max_wait: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """One entry's word on one event, with the dispatches that the event thereby owes.
 
     What was there before only the store can tell. It sets ``duplicate_of``, the id of the first
@@ -155,8 +153,7 @@ class Verdict:
     incidents: tuple[Incident, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """That an entry rests until somebody resumes it: since when, who wanted it, and why."""
 
     entry: str
@@ -188,8 +185,7 @@ class FiringOutcome(StrEnum):
     MISSED = "missed"
 
 
-@dataclass(frozen=True, slots=True)
-class FiringRecord:
+class FiringRecord(Struct, frozen=True):
     """A cron instant as accounted for. Of a truncated backlog ``first`` is the other bound, and
     ``count`` how many instants it was."""
 
@@ -202,8 +198,7 @@ class FiringRecord:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
+class Missed(Struct, frozen=True):
     """Instants of a cron entry that were owed and will not fire, and why.
 
     One instant has ``first == last``. A backlog that is too long to list has the bounds of what
@@ -218,8 +213,7 @@ class Missed:
     wanted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Struct, frozen=True):
     """All that one cron entry owes up to now, each instant as fired or missed, oldest first.
 
     ``cursor`` is where the entry's cursor moves to once this is recorded: every instant up to it

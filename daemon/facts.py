@@ -4,8 +4,9 @@ live views and notices are made. Whoever acts publishes; whoever shows subscribe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from daemon.dispatch import Attempt, Dispatch
 from daemon.event import Event, FiringOutcome, Pause, Verdict
@@ -14,8 +15,7 @@ from daemon.incident import Incident
 from daemon.run import Run
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """The daemon serves. ``addresses`` are URLs and the admin socket's path."""
 
     addresses: tuple[str, ...]
@@ -25,22 +25,19 @@ class Started:
     simulated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigReloading:
+class ConfigReloading(Struct, frozen=True):
     """The config is being read anew, because of ``why``."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigChanging:
+class ConfigChanging(Struct, frozen=True):
     """A new config is about to be taken over: each of its ``changes`` in words."""
 
     changes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigReloaded:
+class ConfigReloaded(Struct, frozen=True):
     """Another config is in force, number ``generation`` since the start, with so many enabled
     entries, and with ``warnings``."""
 
@@ -50,8 +47,7 @@ class ConfigReloaded:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigRefused:
+class ConfigRefused(Struct, frozen=True):
     """A new config was not taken over, for these ``reasons``; the one of ``generation`` is in force
     as before."""
 
@@ -59,16 +55,14 @@ class ConfigRefused:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EventRecorded:
+class EventRecorded(Struct, frozen=True):
     """An event and its verdicts are on disk."""
 
     event: Event
     verdicts: tuple[Verdict, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DispatchAdded:
+class DispatchAdded(Struct, frozen=True):
     """A further dispatch of an event that was there already: a replay by hand, or a follow-up.
     ``by`` says who asked for it, where somebody did."""
 
@@ -76,8 +70,7 @@ class DispatchAdded:
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRefused:
+class RequestRefused(Struct, frozen=True):
     """A request was turned away before it became an event."""
 
     method: str
@@ -87,8 +80,7 @@ class RequestRefused:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class FiringAccounted:
+class FiringAccounted(Struct, frozen=True):
     """A cron instant (``count`` of them, up to ``scheduled_at``) is accounted for. One that was
     missed and not ``wanted`` so is an incident as well; one that fired is an event."""
 
@@ -101,22 +93,19 @@ class FiringAccounted:
     event_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class IncidentNoticed:
+class IncidentNoticed(Struct, frozen=True):
     """What a schedule promised did not happen, or too late; it is recorded."""
 
     incident: Incident
 
 
-@dataclass(frozen=True, slots=True)
-class EntryPaused:
+class EntryPaused(Struct, frozen=True):
     """Nothing of the entry is sent from now on."""
 
     pause: Pause
 
 
-@dataclass(frozen=True, slots=True)
-class EntryResumed:
+class EntryResumed(Struct, frozen=True):
     """The entry works again; ``released`` dispatches that it held are let go."""
 
     entry: str
@@ -124,8 +113,7 @@ class EntryResumed:
     released: int
 
 
-@dataclass(frozen=True, slots=True)
-class DispatchesReleased:
+class DispatchesReleased(Struct, frozen=True):
     """Somebody let dispatches of an entry go that were held since they might have run away."""
 
     entry: str
@@ -133,31 +121,27 @@ class DispatchesReleased:
     dispatches: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptMade:
+class AttemptMade(Struct, frozen=True):
     """GitHub was asked once; ``dispatch`` is as it stands after that."""
 
     dispatch: Dispatch
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True)
-class DispatchLookedInto:
+class DispatchLookedInto(Struct, frozen=True):
     """It was looked for what had become of a dispatch whose answer was lost, and that did not
     settle it: it is held, to be sent again, or still unsure."""
 
     dispatch: Dispatch
 
 
-@dataclass(frozen=True, slots=True)
-class DispatchSettled:
+class DispatchSettled(Struct, frozen=True):
     """A dispatch reached a final state, by an attempt or without one."""
 
     dispatch: Dispatch
 
 
-@dataclass(frozen=True, slots=True)
-class MissedLookedFor:
+class MissedLookedFor(Struct, frozen=True):
     """The deliveries of ``hooks`` webhooks at GitHub were looked through for such as did not
     arrive. Of those that were ``missed``, ``asked`` were asked for again up to now; ``refused``
     counts, by status, those to which the same would be answered."""
@@ -168,16 +152,14 @@ class MissedLookedFor:
     refused: Mapping[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class FollowUpSettled:
+class FollowUpSettled(Struct, frozen=True):
     """What was owed after a dispatch went wrong is done, or given up."""
 
     follow_up: FollowUp
     event_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NewsTold:
+class NewsTold(Struct, frozen=True):
     """The default `notify`, at ``target``, was told of so much, of these kinds."""
 
     count: int
@@ -185,8 +167,7 @@ class NewsTold:
     kinds: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class WellnessChanged:
+class WellnessChanged(Struct, frozen=True):
     """Something about the daemon itself, by that ``name``, is not well as ``text`` says, or that is
     ``over``."""
 
@@ -195,8 +176,7 @@ class WellnessChanged:
     over: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RunSeen:
+class RunSeen(Struct, frozen=True):
     """A run of a dispatch was seen for the first time (``before`` is None), or is another than it
     was ``before``. ``dispatch`` is as it stands then."""
 
@@ -205,32 +185,28 @@ class RunSeen:
     before: Run | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunNotFound:
+class RunNotFound(Struct, frozen=True):
     """No run of a dispatch was found in time, or none that is its own for certain; its diagnosis
     says why."""
 
     dispatch: Dispatch
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateRenewed:
+class CertificateRenewed(Struct, frozen=True):
     """New connections are shown what ``file`` holds now; it ``ends`` then."""
 
     file: str
     ends: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """Something in the daemon itself does not work: which part, what, and what it does now."""
 
     part: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stopping:
+class Stopping(Struct, frozen=True):
     """Intake has ended; ``in_flight`` dispatches are given time to finish."""
 
     in_flight: int

@@ -4,10 +4,11 @@ Frozen, without a clock and without I/O."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 
 class Cause(StrEnum):
@@ -32,8 +33,7 @@ Follows: TypeAlias = Callable[[str, Cause], bool]
 """Whether an entry wants a follow-up for a cause."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a config wants followed; and with ``told``, that somebody is told of what else dies or
     has no run, and of incidents."""
 
@@ -53,8 +53,7 @@ def nobody(entry: str, cause: Cause) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class EndedRun:
+class EndedRun(Struct, frozen=True):
     """What a follow-up knows of the run that failed, as it was then: it may be run again."""
 
     id: int = 0
@@ -67,8 +66,7 @@ class EndedRun:
 NO_RUN = EndedRun()
 
 
-@dataclass(frozen=True, slots=True)
-class Owing:
+class Owing(Struct, frozen=True):
     """That something went wrong ``at`` that time, and ``why`` where the dispatch itself does not
     say it (the diagnosis of one that is missing)."""
 
@@ -79,8 +77,7 @@ class Owing:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FollowUp:
+class FollowUp(Struct, frozen=True):
     """One that is or was owed. ``run_…`` are those of `EndedRun`, and 0 or empty where no run
     failed. ``wake_at`` is when it is next looked at, None once it is settled. ``target`` is where
     the notice went, as the config says it; ``made`` the dispatch that was recorded."""

@@ -8,9 +8,11 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+
+from msgspec.structs import replace
 
 from daemon.aftermath import further_dispatch, notice_of
 from daemon.errors import StoreError

@@ -3,9 +3,10 @@ late; entries that are held since they ran away. Each is recorded once, so that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 DEAD = "dead"
 NO_RUN = "no run"
@@ -21,8 +22,7 @@ class IncidentKind(StrEnum):
     CHAIN = "chain"  # a chain of its dispatches got deeper than `max_chain_depth`
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
+class Incident(Struct, frozen=True):
     """``count`` instants of an entry, from ``first`` to ``last``, and what a person needs to know
     of them; ``at`` is when it was noticed."""
 
@@ -35,8 +35,7 @@ class Incident:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """Something that the default `notify` is told, once for each ``kind`` and ``ref``: an incident,
     a dispatch that died or whose run is missing, where its entry tells nobody of that, or that the
     daemon itself is not well, and then that this is ``over``. ``count`` is what it stands for."""

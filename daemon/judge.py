@@ -4,8 +4,10 @@ Pure: the same event under the same config, with the same ids, gets the same ver
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from daemon.body import fit_text, parse_body
 from daemon.chain import Descent
@@ -44,8 +46,7 @@ _FIRING_SIZE = 1024
 """Bytes that the names of a cron's expressions hold together, roughly: far too few to matter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A trigger's own answer to its sender, rendered."""
 
     status: int
@@ -53,8 +54,7 @@ class Answer:
     content_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """One trigger's verdict, with its own answer where it has one and dispatches.
     ``answer_fault`` says why the answer could not be rendered; the verdict stands all the same."""
 

@@ -4,9 +4,10 @@ the forms that a log can have."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 
 class LogLevel(IntEnum):
@@ -31,8 +32,7 @@ Value: TypeAlias = str | int | float | list[str] | None
 """What a field can hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """``event`` is one of a few names, and holds nothing from outside. ``kinds`` are what it counts
     towards where a flood of such lines is held back, the narrowest last; a line without any is
     always written."""
@@ -40,4 +40,4 @@ class Line:
     event: str
     level: LogLevel
     fields: Mapping[str, Value]
-    kinds: tuple[str, ...] = field(default=())
+    kinds: tuple[str, ...] = ()

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from daemon.dispatch import Dispatch
 from daemon.expressions import JSON, compact
@@ -50,8 +51,7 @@ class NotTold(Exception):
         self.retry_after = retry_after
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """What is told: a ``title`` of one line, a ``text``, and the same for programs in ``about``,
     one object for each dispatch that it is about."""
 

@@ -4,8 +4,10 @@ argument."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from daemon.agenda import Entry
 from daemon.catching_up import judge_backlog

@@ -4,8 +4,9 @@ that GitHub imposes, as one Budget that takes the time as an argument."""
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 UNLIMITED = 1_000_000
 """What ``allowance`` answers where no limit is set: more than anyone claims at once."""
@@ -20,8 +21,7 @@ _SLOT = 60 * _SECOND
 _HOUR = 3600 * _SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """GitHub's own count, from the ``x-ratelimit-*`` headers of an answer: ``remaining`` of
     ``limit`` requests of ``resource`` (``core``) until ``reset``, which is by our clock."""
 
@@ -31,8 +31,7 @@ class Limits:
     resource: str
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(Struct, frozen=True):
     """What a budget has counted until ``seen``, for another to go on from. Times are microseconds
     since 1970; ``writes`` are (start of a minute, count)."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from aiohttp import web
+from msgspec import Struct
+from msgspec.structs import replace
 
 from daemon.addresses import Networks
 from daemon.errors import Refused, StoreUnavailable
@@ -41,8 +42,7 @@ VERIFIED = frozenset({Outcome.UNMATCHED, Outcome.DUPLICATE})
 """Those that answer 200 where none of the former is there: there is nothing to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
+class _Arrival(Struct, frozen=True):
     """A request whose body is read. ``panel`` are the triggers that judge it, ``admitted`` those of
     them that take anything from its ``address``."""
 

@@ -4,7 +4,8 @@ that is to come, to tell what would change. Pure."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from daemon.config_change import Rerouted
 from daemon.errors import Refused

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from daemon.chain import Place
 from daemon.dispatch import Dispatch, ExpectedRun, OnAmbiguous, State

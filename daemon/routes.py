@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from urllib.parse import unquote
 
+from msgspec import Struct
+
 from daemon.signatures import Handshake, Scheme
 from daemon.spec import Auth, TriggerSpec
 
@@ -176,8 +178,7 @@ class Route:
                 yield scheme.handshake
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """A route and what its ``{params}`` stand for in this request."""
 
     route: Route

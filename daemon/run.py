@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Match(StrEnum):
@@ -31,8 +32,7 @@ FAILURES = ("failure", "timed_out", "startup_failure")
 _WORST_FIRST = (*FAILURES, "action_required", "cancelled", "stale", "neutral", "skipped", "success")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One workflow run, as GitHub told it last.
 
     ``repository`` is the ``owner/name`` that was dispatched to. ``workflow`` is the file's name,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from daemon.dispatch import Attempt, State
 from daemon.event import Delivery, Event, FiringOutcome, Outcome, Pause, Verdict

@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from daemon.binding import (
     FOLLOWED_FOR,
@@ -56,7 +57,7 @@ def a_dispatch(after: float = 0, **fields: object) -> Dispatch:
         now=at,
         send_within=timedelta(days=1),
     )
-    return replace(made, sent_at=at, match=Match.WAITING, **fields)  # type: ignore[arg-type]
+    return replace(made, sent_at=at, match=Match.WAITING, **fields)
 
 
 def a_run(number: int, after: float = 0, **fields: object) -> Run:
@@ -76,7 +77,7 @@ def a_run(number: int, after: float = 0, **fields: object) -> Run:
         created_at=at,
         updated_at=at,
     )
-    return replace(run, **fields)  # type: ignore[arg-type]  # its own fields
+    return replace(run, **fields)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from daemon.agenda import Entry
 from daemon.catching_up import ON_TIME, judge_backlog
@@ -114,7 +115,7 @@ def test_what_is_not_listed_is_one_record_with_its_bounds_and_its_count() -> Non
 
 def test_what_was_missed_before_the_pause_was_missed_for_its_own_reason() -> None:
     """Slept through, and paused only then: that is an incident."""
-    pause = replace(PAUSE, since=NOON - 5 * SECOND)
+    pause = structs.replace(PAUSE, since=NOON - 5 * SECOND)
     due = judge(BUILD, 3 * MINUTE, 2 * MINUTE, 2 * SECOND, pause=pause)
     assert due.firings == ()
     why = "more than 60 s late, and `catch_up: latest` fires only the newest"

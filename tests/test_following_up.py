@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from daemon.dispatch import Dispatch, State
 from daemon.errors import StoreUnavailable
@@ -85,8 +86,8 @@ class World:
 
     async def dead(self, number: int, entry: str = "trigger") -> Dispatch:
         """A dispatch that died."""
-        event = replace(delivered(number), id=id_of("evt", number))
-        dispatch = replace(
+        event = structs.replace(delivered(number), id=id_of("evt", number))
+        dispatch = structs.replace(
             owed(number, event, entry=entry),
             state=State.DEAD,
             reason=f"reason {number}",
@@ -243,7 +244,7 @@ async def test_the_follow_up_of_a_cron_knows_its_firing() -> None:
     world = world_of(
         config([], [cron_entry(on_failure={**NOTIFY, "text": text})], {**ENVIRON, "URL": URL})
     )
-    event = replace(delivered(1), cause=Firing("cron", NOW - HOUR, NOW))
+    event = structs.replace(delivered(1), cause=Firing("cron", NOW - HOUR, NOW))
     dispatch = owed(1, event, entry="cron")
     await world.store.record(event, [Verdict("cron", Outcome.DISPATCHED, "", (dispatch,))])
     await world.store.owe([Owing(dispatch.id, Cause.FAILED, NOW, RUN)])

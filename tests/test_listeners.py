@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from daemon.dispatch import Dispatch
 from daemon.listeners import Listeners, Workflow, read_as
@@ -98,7 +99,7 @@ def test_what_else_is_in_the_payload_may_hide_the_id_or_show_it() -> None:
     by_job = workflow("b.yml", on("build"), "Job ${{ github.event.client_payload.job_id }}")
     assert not by_job.shows_id
     assert by_job.shows(dispatch(job_id="dsp_7"))
-    assert not by_job.shows(replace(dispatch(), client_payload=""))
+    assert not by_job.shows(structs.replace(dispatch(), client_payload=""))
 
 
 def test_a_workflow_that_is_started_by_hand_shows_its_input() -> None:

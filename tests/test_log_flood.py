@@ -7,7 +7,6 @@ import asyncio
 import io
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from daemon.event import Event, Outcome, Verdict
 from daemon.facts import EventRecorded, RequestRefused, Stopping, Trouble

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
+
+from msgspec.structs import replace
 
 from daemon.facts import Fact, RunSeen
 from daemon.journal.pace import ALLOWANCES

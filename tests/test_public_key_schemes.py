@@ -10,6 +10,7 @@ import discord_interactions  # type: ignore[import-untyped]
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA512
+from msgspec import structs
 from sendgrid.helpers.eventwebhook import EventWebhook  # type: ignore[import-untyped]
 
 from daemon.secret import Secret
@@ -91,7 +92,7 @@ def test_a_key_for_which_anybody_can_sign_is_refused(key: str) -> None:
     public.verify(forged, b"whatever")
     sent = discord()
     headers = sent.with_header("x-signature-ed25519", forged.hex())
-    request = replace(sent.request, headers=headers)
+    request = structs.replace(sent.request, headers=headers)
     answer = refusal(sent.scheme.verify(request, [Secret(key, "env:KEY")], NOW))
     assert "not a public key" in answer.reason
 
@@ -145,7 +146,7 @@ def test_a_public_key_is_never_the_key_of_an_hmac() -> None:
                 Secret("whsec_" + base64.b64encode(key).decode(), "env:FORGED"),
                 NOW,
             )
-            request = replace(standard().request, headers=forged)
+            request = structs.replace(standard().request, headers=forged)
             assert refusal(STANDARD.verify(request, [STANDARD_PUBLIC_KEY], NOW)).reason
 
 

@@ -11,6 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from msgspec import structs
 
 from daemon.signatures.handshakes import SnsConfirmation
 from daemon.signatures.request import Mismatch
@@ -176,7 +177,7 @@ def test_a_raw_message_is_refused_with_what_to_turn_off() -> None:
     headers = sent.with_header("x-amz-sns-rawdelivery", "true")
     answer = refusal(sent.verify(headers=headers, body=b"Hello"))
     assert "RawMessageDelivery" in answer.hint
-    assert sent.scheme.needs(replace(sent.request, headers=headers)) is None
+    assert sent.scheme.needs(structs.replace(sent.request, headers=headers)) is None
 
 
 def test_a_body_that_is_no_message_is_refused() -> None:
@@ -184,7 +185,7 @@ def test_a_body_that_is_no_message_is_refused() -> None:
     deep = b"[" * 100_000
     long = sent.request.body[:-1] + b" " * 2 * 1024 * 1024 + b"}"
     for body in (b"", b"Hello", b"[]", b"null", b"\xff", deep, long):
-        assert sent.scheme.needs(replace(sent.request, body=body)) is None
+        assert sent.scheme.needs(structs.replace(sent.request, body=body)) is None
         assert "no message" in refusal(sent.verify(body=body)).reason
 
 

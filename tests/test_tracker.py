@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from daemon.binding import Absent, Found, Hidden, Unclear, Unknown
 from daemon.client import GitHub
@@ -76,7 +77,7 @@ class World:
             now=now,
             send_within=timedelta(days=1),
         )
-        made = replace(made, **fields)  # type: ignore[arg-type]  # its own fields
+        made = structs.replace(made, **fields)
         await self.store.record(event, [Verdict("entry", Outcome.DISPATCHED, dispatches=(made,))])
         await self.store.claim(now, 100, timedelta(minutes=2))
         if arrives:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
 
 from daemon.signatures.hubspot import HubspotScheme

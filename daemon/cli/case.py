@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import structs
+
 from daemon.cli.explaining import answer_view
 from daemon.cli.signing import signed, url_called
 from daemon.cli.tryout import Tryout, opened, tried
@@ -85,10 +87,10 @@ def play(case: Case, trigger: TriggerSpec, config: Config) -> Result:
         where = f"leads to {match.route.path}" if match else "leads nowhere"
         return Result("refused", f"404: {request.path} {where}, and not to {trigger.path}")
     known = _with_made_up(trigger)
-    request = replace(request, url=url_called(PUBLIC_URL, request))
+    request = structs.replace(request, url=url_called(PUBLIC_URL, request))
     if case.sign:
         proof = _proof(known, request, SECRET, case.now)
-        request = replace(request, headers={**proof, **request.headers})
+        request = structs.replace(request, headers={**proof, **request.headers})
     opening = opened(known, request)
     delivery = delivery_of(request, match, CLIENT_IP, case.now)
     ids = _dispatch_ids()

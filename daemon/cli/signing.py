@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlencode
+
+from msgspec.structs import replace
 
 from daemon.addresses import called_url
 from daemon.secret import Secret

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice, product
 
+from msgspec import structs
+
 from daemon.secret import Secret
 from daemon.signatures.hmac_scheme import HmacScheme
 from daemon.signatures.keys import Algorithm, Encoding, KeyEncoding
@@ -52,7 +54,7 @@ class _Trial:
         secret: Secret | None = None,
     ) -> bool:
         """Whether the signature would be right with this one thing changed, whatever the time."""
-        request = self.request if body is None else replace(self.request, body=body)
+        request = self.request if body is None else structs.replace(self.request, body=body)
         secrets = self.secrets if secret is None else [secret]
         return (scheme or self.scheme).matches(request, secrets)
 

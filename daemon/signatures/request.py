@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+from daemon.value import shown
 
 URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
 """The characters of a URL, RFC 3986. Neither a brace nor a quotation mark is one: where nothing
 parts a signed URL from the body, no JSON can be moved from the one into the other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A request as it came in, before anything is left out of it.
 
     ``path`` is as sent, without the query. ``headers`` have lower-case names, credentials
@@ -24,15 +26,17 @@ class Request:
 
     method: str
     path: str
-    headers: Mapping[str, str] = field(repr=False)
-    query: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    url: str = field(default="", repr=False)
-    fetched: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    url: str = ""
+    fetched: Mapping[str, bytes] = {}
+
+    def __repr__(self) -> str:
+        return shown(self, without={"headers", "query", "body", "url", "fetched"})
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
+class Mismatch(Struct, frozen=True):
     """Why a sender is not believed, and (``hint``) how to mend it.
 
     For the operator, never for the sender. Holds no secret, no expected signature and nothing

@@ -4,10 +4,10 @@ to where."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, func, select
 
 from daemon.cursors import Cursor, TakenUp

@@ -4,7 +4,6 @@ imposed nor begins a new hour."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import cache
 
 from sqlalchemy import Connection, select
@@ -35,7 +34,7 @@ def read(connection: Connection) -> dict[str, Spent]:
     return found
 
 
-_row = reading([field.name for field in fields(Spent)])
+_row = reading([*Spent.__struct_fields__])
 
 
 @cache

@@ -5,10 +5,11 @@ restart in the middle of a burst changes nothing."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
 from daemon.dispatch import TO_SEND, Dispatch, State

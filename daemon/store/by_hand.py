@@ -4,11 +4,11 @@ that no instant is dispatched twice without anybody having wanted that."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, and_, or_, select
 
 from daemon.event import FiringOutcome, FiringRecord, Missed

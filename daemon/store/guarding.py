@@ -4,8 +4,8 @@ many. They are recorded and wait for a person."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from daemon.chain import UNGUARDED, Guards

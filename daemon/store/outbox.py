@@ -4,10 +4,11 @@ states, and whoever claims one has it alone for as long as its lease."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, select
 
 from daemon.binding import FIRST_LOOK
@@ -46,8 +47,7 @@ FOUND = (
 update = table.update().where(table.c.id == bindparam("key"))  # sets what its parameters name
 
 
-@dataclass(frozen=True, slots=True)
-class Settling:
+class Settling(Struct, frozen=True):
     """What an attempt (None: there was none) came to, ``at`` that time, and what its ``lane`` has
     ``spent`` by then, where that is to be kept."""
 

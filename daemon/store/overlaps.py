@@ -5,11 +5,11 @@ transaction that ends it sets them free, so that no restart in between loses the
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, exists, or_, select
 
 from daemon.dispatch import State

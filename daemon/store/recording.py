@@ -4,10 +4,12 @@ delivery is known. All recordings of one commit are written together."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, bindparam, select
 
 from daemon.chain import NOWHERE, Descent, Place
@@ -41,8 +43,7 @@ VERDICTS = schema.verdicts.insert()
 GAVE_UP = frozenset({State.DEAD, State.CANCELLED})
 
 
-@dataclass(frozen=True, slots=True)
-class First:
+class First(Struct, frozen=True):
     """The event that took a key. ``void`` says that all it owed was given up, so that the next
     delivery may take its place."""
 

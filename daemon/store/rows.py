@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, cast
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Column, Row, Table
 
 from daemon.cursors import Cursor
@@ -17,9 +18,9 @@ from daemon.incident import Incident, News
 from daemon.store import schema
 
 
-def columns(table: Table, value: type) -> list[Column[Any]]:
+def columns(table: Table, value: type[Struct]) -> list[Column[Any]]:
     """The columns that bear the names of the value's fields, in its order: `value(*row)`."""
-    return [table.c[field.name] for field in fields(value)]
+    return [table.c[name] for name in value.__struct_fields__]
 
 
 DISPATCH = columns(schema.dispatches, Dispatch)

@@ -3,8 +3,9 @@ higher number has the younger id."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from daemon.dispatch import Attempt, Dispatch, State
 from daemon.event import DedupeKey, Delivery, Event, Firing, Outcome, Verdict

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.cron import parse
 from daemon.event import Due, Event, FiringOutcome, FiringRecord, Missed, Verdict

@@ -6,10 +6,10 @@ import asyncio
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.binding import Judgement
 from daemon.chain import Descent, Guards

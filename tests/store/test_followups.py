@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.binding import Judgement
 from daemon.chain import Breaker, Guards
@@ -261,7 +261,7 @@ async def test_a_store_that_nobody_wants_follow_ups_of_writes_none(store_url: st
 
 async def taken(store: Store, **expectation: object) -> Dispatch:
     """A dispatch that GitHub took."""
-    dispatch = replace(owed(1, delivered(1)), **expectation)  # type: ignore[arg-type]
+    dispatch = replace(owed(1, delivered(1)), **expectation)
     await store.record(delivered(1), [Verdict("push", Outcome.DISPATCHED, "", (dispatch,))])
     await store.claim(NOW, 1, LEASE)
     return await store.settle(dispatch.id, None, Settlement(State.ACCEPTED, sent_at=NOW), NOW)
@@ -269,7 +269,7 @@ async def taken(store: Store, **expectation: object) -> Dispatch:
 
 def ended(dispatch: Dispatch, conclusion: str, number: int = 7, **changes: object) -> Run:
     run = a_run(number, title=f"Build [{dispatch.id}]", status="completed", conclusion=conclusion)
-    return replace(run, **changes)  # type: ignore[arg-type]
+    return replace(run, **changes)
 
 
 @pytest.mark.parametrize("conclusion", ["failure", "timed_out", "startup_failure"])

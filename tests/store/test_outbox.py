@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.dispatch import TRANSITIONS, Attempt, Dispatch, Settlement, State
 from daemon.errors import StoreError

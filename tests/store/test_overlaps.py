@@ -3,11 +3,11 @@ and what waits goes as soon as that has ended, whatever ended it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.binding import Judgement
 from daemon.dispatch import Dispatch, Settlement, State

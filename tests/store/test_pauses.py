@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.dispatch import Dispatch, Settlement, State
 from daemon.event import Burst, Event, Firing, Outcome, Pause, RateLimit, Verdict
@@ -193,7 +193,7 @@ async def test_what_somebody_asked_for_is_never_held(store: Store) -> None:
 
 def held(number: int, **keys: object) -> Verdict:
     event = delivered(number, at=NOW + number * SECOND)
-    return replace(hold(dispatched(number, event), PAUSE), **keys)  # type: ignore[arg-type]
+    return replace(hold(dispatched(number, event), PAUSE), **keys)
 
 
 async def test_a_delivery_that_is_held_says_so_and_keeps_its_place(store: Store) -> None:

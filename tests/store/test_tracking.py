@@ -3,11 +3,11 @@ whatever order GitHub tells it in."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.binding import FIRST_LOOK, Judgement
 from daemon.dispatch import Dispatch, RunNamed, Settlement, State
@@ -33,7 +33,7 @@ async def taken(store: Store, *numbers: int, **expectation: object) -> list[Disp
     for number in numbers:
         verdict = dispatched(number, delivered(number))
         (dispatch,) = verdict.dispatches
-        dispatch = replace(dispatch, **expectation)  # type: ignore[arg-type]  # its own fields
+        dispatch = replace(dispatch, **expectation)
         await store.record(delivered(number), [replace(verdict, dispatches=(dispatch,))])
     claim = await store.claim(NOW, 100, LEASE)
     return [

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.clockwatch import Step
 from daemon.dispatch import Dispatch, Settlement, State
