@@ -254,6 +254,12 @@ class Connection(web.RequestHandler):
         elif self._gone is None:
             self._receive_amid_request(data)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """aiohttp calls this for every piece of a body that is read. Where nothing was paused there
+        is nothing that the parser could go on with."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def _receive_amid_request(self, data: bytes) -> None:
         request = self._current_request
         complete = self._request_in_progress and (request is None or request.content.is_eof())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +11,7 @@ from daemon.learning import Learning
 from daemon.ports import Fetch
 from daemon.proving import Doubts, Prover
 from daemon.routes import Panel, Party
-from daemon.signatures import Handshake, Mismatch, Reply, Request
+from daemon.signatures import Mismatch, Reply, Request
 from daemon.spec import TriggerSpec
 
 STRANGERS_EVERY = timedelta(minutes=1)
@@ -42,7 +41,7 @@ class Greeter:
         """For a request that proves nothing yet; or why there is no reply, by trigger: nothing of
         them where it is no handshake."""
         doubts: Doubts = {}
-        for party, handshake in _handshakes(panel):
+        for party, handshake in panel.greeted_unproven:
             answer = handshake.opening(request, party.auth.verify_tokens)
             if isinstance(answer, Mismatch):
                 doubts |= {trigger.name: answer for trigger in party.triggers}
@@ -60,14 +59,13 @@ class Greeter:
         return doubts
 
     async def proven(
-        self, panel: Panel, request: Request, body: JSON, believing: Sequence[TriggerSpec]
+        self, panel: Panel, request: Request, body: JSON, doubts: Doubts
     ) -> Greeting | None:
-        """For a request that ``believing`` have believed. What has to be fetched for it is fetched.
-        Raises Refused: 400 for a handshake that cannot be answered, 503 where it needs something
-        that cannot be fetched now."""
-        names = {trigger.name for trigger in believing}
-        for party, handshake in _handshakes(panel):
-            triggers = tuple(trigger for trigger in party.triggers if trigger.name in names)
+        """For a request that all but those with ``doubts`` believe. What has to be fetched for it
+        is fetched. Raises Refused: 400 for a handshake that cannot be answered, 503 where it needs
+        something that cannot be fetched now."""
+        for party, handshake in panel.greeted_proven:
+            triggers = party.without(doubts).triggers if doubts else party.triggers
             if not triggers:
                 continue
             name = triggers[0].name
@@ -118,9 +116,3 @@ class Greeter:
             return False
         self._recorded[name] = now
         return True
-
-
-def _handshakes(panel: Panel) -> Iterator[tuple[Party, Handshake]]:
-    for party in panel.greeting:
-        if (handshake := party.auth.scheme.handshake) is not None:
-            yield party, handshake

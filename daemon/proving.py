@@ -45,7 +45,7 @@ class Prover:
 
     async def doubts(self, request: Request, panel: Panel, now: datetime) -> Doubts:
         """Who does not believe the sender, and why."""
-        for party in panel.parties:
+        for party in panel.fetching:
             if (url := party.auth.scheme.needs(request)) is not None:
                 request = replace(request, fetched={**request.fetched, **await self._at(url, now)})
         if len(request.body) > HASHED_ON_THE_LOOP:
@@ -105,6 +105,8 @@ def _doubts(
         mismatch: Mismatch | None = None
         if size <= party.max_body:
             mismatch = party.auth.scheme.verify(request, usable, now)
+            if mismatch is None and size <= party.body_for_all:
+                continue
         for trigger in party.triggers:
             if size > trigger.max_body:
                 limit = f"{trigger.max_body:,}"

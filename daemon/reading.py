@@ -169,8 +169,6 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     compression that is not supported, or 503 when there is no room."""
     if "Content-Encoding" in request.headers:
         content_codings(", ".join(request.headers.getall("Content-Encoding")))
-    if (request.content_length or 0) > limit:
-        raise _too_large(request.content_length or 0, limit)
     content = request.content
     chunks: list[bytes] = []
     received = 0
@@ -180,6 +178,8 @@ async def read_body(request: web.Request, limit: int) -> bytes:
             if len(body) > limit:
                 raise _too_large(len(body), limit)
             return body
+        if (request.content_length or 0) > limit:
+            raise _too_large(request.content_length or 0, limit)
         room = request.app[ROOM]
         async with room.reading(request) as reading:
             async for chunk in content.iter_any():

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from aiohttp import web
-from msgspec import Struct
 from msgspec.structs import replace
 
 from daemon.addresses import Networks
@@ -35,28 +34,16 @@ from daemon.web import (
     url_of,
 )
 
-ACKNOWLEDGED = frozenset({Outcome.DISPATCHED, Outcome.HELD, Outcome.ERROR})
-"""The verdicts that answer 202: we took the delivery over and owe its sender something."""
+WANTED = (Outcome.DISPATCHED, Outcome.HELD)
+"""The verdicts whose trigger may answer in its own words."""
 
-VERIFIED = frozenset({Outcome.UNMATCHED, Outcome.DUPLICATE})
+ACKNOWLEDGED = (*WANTED, Outcome.ERROR)
+"""Those that answer 202: we took the delivery over and owe its sender something."""
+
+VERIFIED = (Outcome.UNMATCHED, Outcome.DUPLICATE)
 """Those that answer 200 where none of the former is there: there is nothing to do."""
 
-
-class _Arrival(Struct, frozen=True):
-    """A request whose body is read. ``panel`` are the triggers that judge it, ``admitted`` those of
-    them that take anything from its ``address``."""
-
-    match: Match
-    panel: Panel
-    admitted: Panel
-    address: str
-    request: Request
-    at: datetime
-
-    @property
-    def delivery(self) -> Delivery:
-        """The request as it is stored."""
-        return delivery_of(self.request, self.match, self.address, self.at)
+_NOBODY: Doubts = {}
 
 
 class Receiver:
@@ -100,60 +87,74 @@ class Receiver:
         if panel is None:
             raise _not_allowed(request, match)
         address = client_ip(request)
-        turned_away = self._turned_away(panel, address) if panel.guarded else {}
+        turned_away = self._turned_away(panel, address) if panel.guarded else _NOBODY
         admitted = panel.without(turned_away) if turned_away else panel
         if admitted.empty:
             raise Refused(403, "Forbidden", why=_why(turned_away))
         body = await read_body(request, admitted.max_body)
         url = url_of(request, self._public_url) if admitted.signs_url else ""
         signed = signed_request(request, body, url)
-        arrival = _Arrival(match, panel, admitted, address, signed, self._clock())
-        unanswered: Doubts = {}
-        if admitted.greeting:
-            found = self._greeter.opening(admitted, signed, arrival.at)
+        now = self._clock()
+        unanswered = _NOBODY
+        if admitted.greeted_unproven:
+            found = self._greeter.opening(admitted, signed, now)
             if isinstance(found, Greeting):
                 # Its query may hold a token, its body a secret.
-                bare = replace(arrival, request=replace(signed, query={}, body=b""))
-                return await self._greet(self._event(bare.delivery), found)
+                bare = replace(signed, query={}, body=b"")
+                event = self._event(delivery_of(bare, match, address, now))
+                return await self._greet(event, found)
             unanswered = found
         if not admitted.triggers and not unanswered:
             raise _not_allowed(request, match)
-        doubts = await self._prover.doubts(signed, admitted, arrival.at)
-        # What could not be answered as a handshake may still be believed as a delivery.
-        judging = {trigger.name for trigger in admitted.triggers}
-        told = {
-            name: why for name, why in unanswered.items() if name in doubts or name not in judging
-        }
-        return await self._believe(arrival, turned_away | doubts | told)
+        doubts = await self._prover.doubts(signed, admitted, now)
+        if turned_away or unanswered:
+            # What could not be answered as a handshake may still be believed as a delivery.
+            judging = {trigger.name for trigger in admitted.triggers}
+            told = {k: why for k, why in unanswered.items() if k in doubts or k not in judging}
+            doubts = turned_away | doubts | told
+        believing: Sequence[TriggerSpec] = admitted.triggers
+        if doubts:
+            believing = [trigger for trigger in believing if trigger.name not in doubts]
+            if not believing:
+                # The sender learns nothing; the operator learns why, trigger by trigger.
+                raise Refused(401, "Unauthorized", why=_why(doubts))
+        delivery = delivery_of(signed, match, address, now)
+        return await self._believe(delivery, signed, panel, admitted, believing, doubts)
 
-    async def _believe(self, arrival: _Arrival, doubts: Doubts) -> web.Response:
-        """What comes of a request that all but those with ``doubts`` believe."""
-        admitted = arrival.admitted
-        believing = [trigger for trigger in admitted.triggers if trigger.name not in doubts]
-        if not believing:
-            # The sender learns nothing; the operator learns why, trigger by trigger.
-            raise Refused(401, "Unauthorized", why=_why(doubts))
-        delivery = arrival.delivery
+    async def _believe(
+        self,
+        delivery: Delivery,
+        request: Request,
+        panel: Panel,
+        admitted: Panel,
+        believing: Sequence[TriggerSpec],
+        doubts: Doubts,
+    ) -> web.Response:
+        """What comes of a request that all of ``panel`` but those with ``doubts`` believe."""
         event = self._event(delivery)
         body = body_of(delivery, believing)
-        if admitted.greeting:
-            greeting = await self._greeter.proven(admitted, arrival.request, body, believing)
+        if admitted.greeted_proven:
+            greeting = await self._greeter.proven(admitted, request, body, doubts)
             if greeting is not None:
                 return await self._greet(event, greeting)
-        judged = judge_delivery(
-            event, delivery, body, believing, lambda: self._ids.dispatch(arrival.at)
+        judgements: Sequence[Judgement] = judge_delivery(
+            event, delivery, body, believing, lambda: self._ids.dispatch(delivery.received_at)
         )
         del body  # several times as large as it came, and others come while this is committed
-        by_name = {judgement.verdict.entry: judgement for judgement in judged}
-        judgements = [
-            by_name.get(trigger.name) or _unauthorized(trigger.name, doubts)
-            for trigger in arrival.panel.triggers
-        ]
+        if doubts:
+            judged = {each.verdict.entry: each for each in judgements}
+            judgements = [
+                judged.get(trigger.name) or _unauthorized(trigger.name, doubts)
+                for trigger in panel.triggers
+            ]
         # From here on to the commit nobody else has a turn: no pause can come in between.
-        paused = [(each.verdict, self._paused(each.verdict.entry)) for each in judgements]
-        judged_now = [hold(verdict, pause) if pause else verdict for verdict, pause in paused]
-        verdicts = await self._recorded(event, judged_now)
-        return self._answer(event, arrival.panel, judgements, verdicts)
+        verdicts = await self._recorded(event, [self._held(each.verdict) for each in judgements])
+        return self._answer(event, panel, judgements, verdicts)
+
+    def _held(self, verdict: Verdict) -> Verdict:
+        """The verdict as its entry's pause leaves it, where it is paused."""
+        pause = self._paused(verdict.entry)
+        return hold(verdict, pause) if pause else verdict
 
     def _event(self, delivery: Delivery) -> Event:
         return Event(self._ids.event(delivery.received_at), delivery)
@@ -200,7 +201,7 @@ class Receiver:
         verdicts: Sequence[Verdict],
     ) -> web.Response:
         for judgement, verdict in zip(judgements, verdicts, strict=True):
-            if verdict.outcome not in (Outcome.DISPATCHED, Outcome.HELD):
+            if verdict.outcome not in WANTED:
                 continue
             if judgement.answer_fault:
                 self._facts.publish(Trouble(f"trigger {verdict.entry}", judgement.answer_fault))
@@ -245,16 +246,18 @@ def _usual(event: Event, taken: Sequence[Verdict], verdicts: Sequence[Verdict]) 
         "matched": [verdict.entry for verdict in taken],
         "dispatches": [each.id for verdict in verdicts for each in verdict.dispatches],
     }
-    first = next((v.duplicate_of for v in verdicts if v.duplicate_of), None)
-    if first and not taken:
+    if not taken and (first := next((v.duplicate_of for v in verdicts if v.duplicate_of), None)):
         answer["duplicate_of"] = first
     return json_bytes(answer)
 
 
 def _acknowledgement(panel: Panel, verdicts: Sequence[Verdict]) -> Acknowledgement:
     """What the sender takes for success: as the first trigger that believes it says."""
-    believing = {each.entry for each in verdicts if each.outcome is not Outcome.UNAUTHORIZED}
-    first = next(trigger for trigger in panel.triggers if trigger.name in believing)
+    first = next(
+        trigger
+        for trigger, verdict in zip(panel.triggers, verdicts, strict=True)
+        if verdict.outcome is not Outcome.UNAUTHORIZED
+    )
     return first.auth.scheme.acknowledgement
 
 

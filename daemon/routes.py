@@ -32,17 +32,26 @@ GREETING_MAX = 64 * 1024
 """Bytes of the body of a request that can only be a handshake."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Party:
     """Triggers that ask senders for the same proof: it is looked at once for all of them."""
 
     auth: Auth
     triggers: tuple[TriggerSpec, ...]
 
-    @property
+    @cached_property
     def max_body(self) -> int:
         """Bytes of a body that at least one of them takes."""
         return max(trigger.max_body for trigger in self.triggers)
+
+    @cached_property
+    def body_for_all(self) -> int:
+        """Bytes of a body that each of them takes."""
+        return min(trigger.max_body for trigger in self.triggers)
+
+    def without(self, names: Container[str]) -> Party:
+        """The party without the triggers of these names."""
+        return Party(self.auth, tuple(each for each in self.triggers if each.name not in names))
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,33 @@ class Panel:
     def signs_url(self) -> bool:
         """Whether any sender of theirs signs the URL that it called."""
         return any(trigger.auth.scheme.signs_url for trigger in self.everyone)
+
+    @cached_property
+    def fetching(self) -> tuple[Party, ...]:
+        """Those that may need something of the world before they can tell."""
+        return tuple(
+            each for each in self.parties if type(each.auth.scheme).needs is not Scheme.needs
+        )
+
+    @cached_property
+    def greeted_unproven(self) -> tuple[tuple[Party, Handshake], ...]:
+        """Those whose handshake proves nothing yet."""
+        return tuple(
+            (party, handshake)
+            for party, handshake in _handshakes(self.greeting)
+            if type(handshake).opening is not Handshake.opening
+        )
+
+    @cached_property
+    def greeted_proven(self) -> tuple[tuple[Party, Handshake], ...]:
+        """Those whose handshake proves itself as a delivery does, as far as they take any."""
+        judging = {trigger.name for trigger in self.triggers}
+        others = {trigger.name for trigger in self.everyone} - judging
+        return tuple(
+            (party, handshake)
+            for party, handshake in _handshakes(_without(self.greeting, others))
+            if type(handshake).proven is not Handshake.proven
+        )
 
     @property
     def everyone(self) -> Iterator[TriggerSpec]:
@@ -122,11 +158,14 @@ def _parties(triggers: Iterable[TriggerSpec]) -> tuple[Party, ...]:
     return tuple(Party(each[0].auth, tuple(each)) for each in parties.values())
 
 
+def _handshakes(parties: Iterable[Party]) -> Iterator[tuple[Party, Handshake]]:
+    for party in parties:
+        if (handshake := party.auth.scheme.handshake) is not None:
+            yield party, handshake
+
+
 def _without(parties: Iterable[Party], names: Container[str]) -> tuple[Party, ...]:
-    kept = (
-        Party(party.auth, tuple(each for each in party.triggers if each.name not in names))
-        for party in parties
-    )
+    kept = (party.without(names) for party in parties)
     return tuple(party for party in kept if party.triggers)
 
 
@@ -192,23 +231,29 @@ class Routes:
         by_path: dict[str, list[TriggerSpec]] = defaultdict(list)
         for trigger in triggers:
             by_path[trigger.path].append(trigger)
-        self._literal: dict[Segments, Route] = {}
+        self._literal: dict[Segments, Match] = {}
+        self._as_written: dict[str, Match] = {}
+        """Those again by the whole path, for requests that spell it as the config does."""
         self._with_params: dict[int, list[tuple[Segments, Route]]] = defaultdict(list)
         for path, sharing in by_path.items():
             segments, route = _segments(path), Route(path, _sharing_auth(sharing))
             if any(map(_is_param, segments)):
                 self._with_params[len(segments)].append((segments, route))
             else:
-                self._literal[segments] = route
+                self._literal[segments] = Match(route, {})
+                if unquote(path) == path:
+                    self._as_written[path] = self._literal[segments]
         for candidates in self._with_params.values():
             # The more literal pattern wins, compared from the left.
             candidates.sort(key=lambda pattern: [_is_param(segment) for segment in pattern[0]])
 
     def match(self, raw_path: str) -> Match | None:
         """``raw_path`` is percent-encoded: an encoded slash does not part segments."""
+        if found := self._as_written.get(raw_path):
+            return found
         segments = tuple(map(unquote, _segments(raw_path)))
-        if route := self._literal.get(segments):
-            return Match(route, {})
+        if found := self._literal.get(segments):
+            return found
         for pattern, route in self._with_params.get(len(segments), ()):
             params = _params(pattern, segments)
             if params is not None:

@@ -61,8 +61,12 @@ def nobody() -> Networks:
 
 def headers_of(request: web.Request) -> dict[str, str]:
     """Every header by its lower-case name, repeated ones joined."""
-    headers: dict[str, str] = {}
-    for name, value in request.headers.items():
+    received = request.headers
+    headers = {name.lower(): value for name, value in received.items()}
+    if len(headers) == len(received):
+        return headers
+    headers.clear()
+    for name, value in received.items():
         lower = name.lower()
         headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
     return headers
@@ -74,7 +78,7 @@ def signed_request(request: web.Request, body: bytes, url: str = "") -> Request:
         method=request.method,
         path=request.rel_url.raw_path,
         headers=headers_of(request),
-        query=dict(request.query),
+        query=dict(request.query) if "?" in request.raw_path else {},
         body=body,
         url=url,
     )

@@ -34,6 +34,9 @@ FIELDS = ("body", "timestamp", "id", "method", "path", "url")
 SIGNATURES_MAX = 32
 """Signatures of one header that are looked at; senders put one there for each secret."""
 
+BODY_ALONE = "{body}"
+"""What most senders sign."""
+
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _BORDER = re.compile(r"\{(?:body|path|url)\}[^{}]*([^{}])(?=\{id\})|\{id\}(?=([^{}]))")
 """Where an id ends: the character after it, and the one before where text of any length stands
@@ -67,7 +70,7 @@ class HmacScheme(Scheme):
     prefix: str = ""
     algorithm: Algorithm = Algorithm.SHA256
     encoding: Encoding = Encoding.HEX
-    signed: str = "{body}"
+    signed: str = BODY_ALONE
     timestamp_header: str = ""
     timestamp_prefix: str = ""
     timestamp_field: str = ""
@@ -168,7 +171,7 @@ class HmacScheme(Scheme):
         if not received:
             began = f" that begins with {self.prefix!r}" if self.prefix else ""
             return Mismatch(f"the header {self.header} holds no signature{began}")
-        if mismatch := self._check_parts(request):
+        if self.signed != BODY_ALONE and (mismatch := self._check_parts(request)):
             return mismatch
         if self._stamped and (mismatch := self.check_time(request, now)):
             return mismatch
@@ -218,6 +221,8 @@ class HmacScheme(Scheme):
 
     def signature(self, request: Request, key: bytes) -> str:
         """What the header must hold after the prefix."""
+        if self.signed == BODY_ALONE:
+            return self.encoding.write(hmac.digest(key, request.body, self.algorithm))
         mac = hmac.new(key, digestmod=self.algorithm)
         for position, part in enumerate(_parts(self.signed)):
             # The pattern has one group, so what is at odd positions is a field's name.
