@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from daemon.secret import Secret
 from daemon.signatures.odd import ODD
@@ -205,7 +206,7 @@ def test_whatever_a_request_holds_it_is_judged(kind: str, data: st.DataObject) -
 def test_whatever_a_body_holds_its_id_is_text_or_none(kind: str, body: object, text: str) -> None:
     sent = genuine()[kind]
     for value in (body, {"id": body}, {"value": [body]}, {"MessageId": text}, [{"id": text}]):
-        id_ = sent.scheme.delivery_id(replace(sent.request, headers={}), value)
+        id_ = sent.scheme.delivery_id(structs.replace(sent.request, headers={}), value)
         assert id_ is None or (isinstance(id_, str) and id_.strip())
 
 
