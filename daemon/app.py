@@ -23,7 +23,7 @@ from daemon.changeover import Adopting, Changeover
 from daemon.config_watch import ConfigWatch
 from daemon.deadlines import DeadlineWatch
 from daemon.doors import address_shown, open_doors
-from daemon.facts import Facts, Started, Stopping
+from daemon.facts import Facts, RequestRefused, Started, Stopping
 from daemon.front import Lasting
 from daemon.ids import IdSource
 from daemon.in_force import InForce
@@ -101,7 +101,7 @@ async def running(
         in_force = InForce(config)
         counting, refusals = Counting(config, clock), Refusals(clock)
         stack.callback(facts.subscribe(counting.hear))
-        stack.callback(facts.subscribe(refusals.hear))
+        stack.callback(facts.subscribe(refusals.hear, RequestRefused))
         store = Store.open(
             settings.database_url,
             owner=secrets.token_hex(8),

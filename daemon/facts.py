@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any, TypeVar, overload
 
 from msgspec import Struct
 
@@ -240,23 +241,52 @@ Fact = (
     | ConfigRefused
 )
 
-Subscriber = Callable[[Fact], None]
+Kind = TypeVar("Kind", bound=Fact)
+Subscriber = Callable[[Kind], None]
 
 
 class Facts:
-    """Hands every published fact to every subscriber, in order, on the event loop.
+    """Hands every published fact to every subscriber to its kind, in order, on the event loop.
 
     Subscribers must be quick and must not raise: a fact tells what *has* happened.
     """
 
     def __init__(self) -> None:
-        self._subscribers: list[Subscriber] = []
+        self._subscriptions: list[_Subscription] = []
+        self._hearing: dict[type[Fact], list[Subscriber[Any]]] = {}
 
-    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Adds a subscriber; returns the call that removes it again."""
-        self._subscribers.append(subscriber)
-        return lambda: self._subscribers.remove(subscriber)
+    @overload
+    def subscribe(self, subscriber: Subscriber[Fact]) -> Callable[[], None]: ...
+
+    @overload
+    def subscribe(
+        self, subscriber: Subscriber[Kind], kind: type[Kind], /, *kinds: type[Kind]
+    ) -> Callable[[], None]: ...
+
+    def subscribe(self, subscriber: Subscriber[Any], *kinds: type[Any]) -> Callable[[], None]:
+        """Adds a subscriber, to all facts or to those of these kinds; returns the call that removes
+        it again."""
+        subscription = subscriber, kinds
+        self._subscriptions.append(subscription)
+        self._hearing.clear()
+
+        def remove() -> None:
+            self._subscriptions.remove(subscription)
+            self._hearing.clear()
+
+        return remove
 
     def publish(self, fact: Fact) -> None:
-        for subscriber in tuple(self._subscribers):
+        kind = type(fact)
+        hearing = self._hearing.get(kind)
+        if hearing is None:
+            hearing = self._hearing[kind] = [
+                subscriber
+                for subscriber, kinds in self._subscriptions
+                if not kinds or kind in kinds
+            ]
+        for subscriber in hearing:
             subscriber(fact)
+
+
+_Subscription = tuple[Subscriber[Any], tuple[type[Fact], ...]]

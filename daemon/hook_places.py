@@ -12,7 +12,7 @@ import orjson
 
 from daemon.errors import StoreError
 from daemon.event import Delivery, Outcome
-from daemon.facts import EventRecorded, Fact, Facts, Trouble
+from daemon.facts import EventRecorded, Facts, Trouble
 from daemon.in_force import InForce
 from daemon.own_hooks import place_of
 
@@ -65,11 +65,11 @@ class HookPlaces:
         it remembered again. Raises StoreUnavailable."""
         await self._shelf.forget_hook_place(place)
 
-    def hear(self, fact: Fact) -> None:
+    def hear(self, fact: EventRecorded) -> None:
         """Takes note of where webhooks come from."""
-        if not isinstance(fact, EventRecorded) or not isinstance(fact.event.cause, Delivery):
-            return
         delivery = fact.event.cause
+        if not isinstance(delivery, Delivery):
+            return
         hook = delivery.headers.get("x-github-hook-id", "")[:20]
         if not hook or hook in self._heard or len(self._heard) >= HEARD_MAX:
             return

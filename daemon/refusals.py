@@ -10,7 +10,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from daemon.facts import Fact, RequestRefused
+from daemon.facts import RequestRefused
 
 KEPT = 500
 """Different ones; the oldest goes first. What comes again and again is one of them."""
@@ -31,15 +31,13 @@ class Refusal:
 
 
 class Refusals:
-    """Subscribes to the facts."""
+    """Subscribes to the requests that are refused."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._kept: OrderedDict[RequestRefused, Refusal] = OrderedDict()
 
-    def hear(self, fact: Fact) -> None:
-        if not isinstance(fact, RequestRefused):
-            return
+    def hear(self, fact: RequestRefused) -> None:
         request = replace(
             fact,
             method=fact.method[:20],

@@ -62,7 +62,7 @@ class Reporter:
         self._ready = False
         self._told_ready = False
         self._serving = self._prefix = self._refused = ""
-        self._last = "nothing dispatched since the start"
+        self._last: AttemptMade | None = None
         self._standing = ""
         self._telling: asyncio.TimerHandle | None = None
 
@@ -86,8 +86,7 @@ class Reporter:
             self._refused = "the config on disk was not taken over, see the log"
             self._tell()
         elif isinstance(fact, AttemptMade):
-            made, ended = fact.dispatch, fact.attempt.started_at + fact.attempt.duration
-            self._last = f"last dispatch of {made.entry} {made.state} at {rfc3339(ended)}"
+            self._last = fact
             if self._telling is None:
                 self._telling = asyncio.get_running_loop().call_later(SOON, self._tell)
         elif isinstance(fact, Stopping):
@@ -156,7 +155,7 @@ class Reporter:
         if not self._ready:
             return
         stuck = [f"the {part} is stuck" for part in sorted(self._silent)]
-        parts = [self._serving, self._refused, *stuck, self._standing, self._last]
+        parts = [self._serving, self._refused, *stuck, self._standing, _of_last(self._last)]
         fields = {} if self._told_ready else {"READY": 1}
         told = self._notifier.tell(**fields, STATUS="; ".join(filter(None, parts)))
         self._told_ready = self._told_ready or told
@@ -164,3 +163,10 @@ class Reporter:
 
 def _of(count: int, one: str, more: str = "") -> str:
     return f"{count} {one if count == 1 else more or one + 's'}"
+
+
+def _of_last(made: AttemptMade | None) -> str:
+    if made is None:
+        return "nothing dispatched since the start"
+    dispatch, ended = made.dispatch, made.attempt.started_at + made.attempt.duration
+    return f"last dispatch of {dispatch.entry} {dispatch.state} at {rfc3339(ended)}"

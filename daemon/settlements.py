@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from daemon.dispatch import Dispatch
-from daemon.facts import DispatchSettled, Fact, Facts
+from daemon.facts import DispatchSettled, Facts
 
 
 class Settlements:
@@ -17,7 +17,7 @@ class Settlements:
 
     def __init__(self, facts: Facts) -> None:
         self._waiting: dict[str, set[asyncio.Future[Dispatch]]] = defaultdict(set)
-        facts.subscribe(self._hear)
+        facts.subscribe(self._hear, DispatchSettled)
 
     @contextmanager
     def expect(self, dispatch_id: str) -> Iterator[asyncio.Future[Dispatch]]:
@@ -39,8 +39,7 @@ class Settlements:
             for future in futures:
                 future.cancel()
 
-    def _hear(self, fact: Fact) -> None:
-        if isinstance(fact, DispatchSettled):
-            for future in self._waiting.get(fact.dispatch.id, ()):
-                if not future.done():
-                    future.set_result(fact.dispatch)
+    def _hear(self, fact: DispatchSettled) -> None:
+        for future in self._waiting.get(fact.dispatch.id, ()):
+            if not future.done():
+                future.set_result(fact.dispatch)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from daemon.facts import RequestRefused, Stopping
+from daemon.facts import RequestRefused
 from daemon.refusals import KEPT, PATH_MAX, REASON_MAX, Refusals
 from tests.inprocess import serving
 from tests.shell import Shell
@@ -30,7 +30,6 @@ def refused(path: str = "/hook", reason: str = "a wrong signature") -> RequestRe
 def test_what_comes_again_and_again_is_one_and_leaves_the_others_their_place() -> None:
     refusals = Refusals(ticking().__next__)
     refusals.hear(refused("/a"))
-    refusals.hear(Stopping(0))
     for _ in range(10 * KEPT):
         refusals.hear(refused("/b"))
     newest, before = refusals.newest(10)

@@ -17,7 +17,7 @@ from daemon import config
 from daemon.app import serve
 from daemon.cli.entry import run_program
 from daemon.errors import DispatchdError
-from daemon.facts import ConfigReloaded, Fact, Facts
+from daemon.facts import ConfigReloaded, Facts
 from daemon.journal import (
     Journal,
     config_warning,
@@ -64,7 +64,7 @@ def run_daemon(config_dir: Path | None, flags: config.Flags, *, simulate: bool) 
     # The config lives as long as the process: the collector need not look at it again. A request
     # makes hundreds of objects, which go as it ends: no need to look at the young ones so often.
     gc.freeze()
-    facts.subscribe(_keep)
+    facts.subscribe(_keep, ConfigReloaded)
     gc.set_threshold(20_000, 20, 100)
     gc.enable()
     # The writer's thread needs the interpreter for microseconds at a time, and would wait 5 ms for
@@ -83,11 +83,10 @@ def run_daemon(config_dir: Path | None, flags: config.Flags, *, simulate: bool) 
         journal.sum_up()
 
 
-def _keep(fact: Fact) -> None:
+def _keep(_: ConfigReloaded) -> None:
     """The next config stays as long: looked at with all else, a large one would stall the loop."""
-    if isinstance(fact, ConfigReloaded):
-        gc.collect(1)
-        gc.freeze()
+    gc.collect(1)
+    gc.freeze()
 
 
 async def _served(

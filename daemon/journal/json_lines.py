@@ -10,10 +10,12 @@ from typing import TextIO
 import orjson
 
 from daemon.journal.plain import escaped_json
-from daemon.log_line import Line
+from daemon.log_line import Line, LogLevel
 
 # orjson would write out a dataclass, such as a secret, with all that is in it.
-_PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+_PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_UTC_Z
+
+_LEVELS = {level: level.name.lower() for level in LogLevel}
 
 
 class JsonLines:
@@ -23,10 +25,9 @@ class JsonLines:
         self._stream = stream
 
     def put(self, line: Line) -> None:
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
         fields = {
-            "timestamp": now.replace("+00:00", "Z"),
-            "level": line.level.name.lower(),
+            "timestamp": datetime.now(UTC),
+            "level": _LEVELS[line.level],
             "event": line.event,
             **line.fields,
         }

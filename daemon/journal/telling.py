@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from daemon.addresses import household
 from daemon.dispatch import Dispatch, State
@@ -58,62 +59,10 @@ RUN_STATUSES = frozenset({"requested", "waiting", "pending", "queued", "in_progr
 DEBUG, INFO, WARNING, ERROR = LogLevel
 
 
-def lines_of(fact: Fact) -> Iterator[Line]:
+def lines_of(fact: Fact) -> Iterable[Line]:
     """The lines that tell of it."""
-    match fact:
-        case EventRecorded():
-            yield from _verdicts(fact)
-        case AttemptMade(dispatch=dispatch, attempt=attempt):
-            accepted = dispatch.state is State.ACCEPTED
-            yield Line(
-                f"attempt {attempt.outcome}",
-                INFO if accepted else WARNING,
-                {
-                    **_ids(dispatch),
-                    "number": attempt.number,
-                    "status": attempt.status,
-                    "seconds": round(attempt.duration.total_seconds(), 3),
-                    **_given(
-                        message=short(attempt.message),
-                        request_id=short(attempt.request_id),
-                        next_try=None if dispatch.state.final else rfc3339(dispatch.due_at),
-                    ),
-                },
-            )
-        case DispatchSettled(dispatch=dispatch):
-            yield Line(
-                f"dispatch {dispatch.state}",
-                ERROR if dispatch.state is State.DEAD else INFO,
-                {
-                    **_ids(dispatch),
-                    "repository": dispatch.repository,
-                    **_given(
-                        event_type=short(dispatch.event_type),
-                        workflow=dispatch.workflow,
-                        run_url=dispatch.run_url,
-                        reason=short(dispatch.reason),
-                    ),
-                },
-            )
-        case RunSeen(dispatch=dispatch, run=run):
-            yield Line(
-                _of_run(fact),
-                WARNING if run.failed else INFO,
-                {
-                    **_ids(dispatch),
-                    "run_url": short(run.url) or str(run.id),
-                    "match": dispatch.match.value,
-                    "status": short(run.outcome, 64),
-                    **({"attempt": run.attempt} if run.attempt > 1 else {}),
-                },
-            )
-        case RequestRefused():
-            yield _refusal(fact)
-        case Trouble():
-            fields = {"part": fact.part, "message": short(fact.message)}
-            yield Line("trouble", ERROR, fields, (fact.part,))
-        case _:
-            yield from _rarer(fact)
+    tell = _OFTEN.get(type(fact), _rarer)
+    return tell(fact)
 
 
 def config_warning(text: str) -> Line:
@@ -231,35 +180,97 @@ def _rarer(fact: Fact) -> Iterator[Line]:
             )
 
 
-def _verdicts(fact: EventRecorded) -> Iterator[Line]:
+def _verdicts(fact: EventRecorded) -> Iterable[Line]:
     event, verdicts = fact.event, fact.verdicts
+    lines = []
     # Of many triggers on one path most have nothing to do with a delivery.
     passed = [each.entry for each in verdicts if each.outcome is Outcome.UNMATCHED]
     if len(passed) > 1:
+        verdicts = tuple(each for each in verdicts if each.outcome is not Outcome.UNMATCHED)
         why = "their `when` is false"
-        fields: dict[str, Value] = {"event_id": event.id, "entries": passed, "reason": why}
-        yield Line("verdict unmatched", INFO, fields)
-    refused = all(each.outcome in REFUSALS for each in verdicts)
+        told: dict[str, Value] = {"event_id": event.id, "entries": passed, "reason": why}
+        lines.append(Line("verdict unmatched", INFO, told))
     for verdict in verdicts:
         outcome = verdict.outcome
-        if outcome is Outcome.UNMATCHED and len(passed) > 1:
-            continue
-        yield Line(
-            f"verdict {outcome}",
-            WARNING if outcome is Outcome.ERROR else INFO,
-            {
-                "event_id": event.id,
-                "entry": verdict.entry,
-                "dispatches": [dispatch.id for dispatch in verdict.dispatches],
-                **_given(
-                    reason=short(verdict.reason),
-                    duplicate_of=verdict.duplicate_of,
-                    by=short(event.by),
-                ),
-                **({"supersedes": list(verdict.supersedes)} if verdict.supersedes else {}),
-            },
-            (verdict.entry,) if refused and outcome is Outcome.LIMITED else (),
-        )
+        fields: dict[str, Value] = {
+            "event_id": event.id,
+            "entry": verdict.entry,
+            "dispatches": [dispatch.id for dispatch in verdict.dispatches],
+        }
+        if verdict.reason:
+            fields["reason"] = short(verdict.reason)
+        if verdict.duplicate_of:
+            fields["duplicate_of"] = verdict.duplicate_of
+        if event.by:
+            fields["by"] = short(event.by)
+        if verdict.supersedes:
+            fields["supersedes"] = list(verdict.supersedes)
+        if outcome is Outcome.LIMITED and all(each.outcome in REFUSALS for each in fact.verdicts):
+            lines.append(Line(_VERDICT[outcome], INFO, fields, (verdict.entry,)))
+        else:
+            level = WARNING if outcome is Outcome.ERROR else INFO
+            lines.append(Line(_VERDICT[outcome], level, fields))
+    return lines
+
+
+def _attempt(fact: AttemptMade) -> Iterable[Line]:
+    dispatch, attempt = fact.dispatch, fact.attempt
+    fields: dict[str, Value] = {
+        "event_id": dispatch.event_id,
+        "dispatch_id": dispatch.id,
+        "entry": dispatch.entry,
+        "number": attempt.number,
+        "status": attempt.status,
+        "seconds": round(attempt.duration.total_seconds(), 3),
+    }
+    if attempt.message:
+        fields["message"] = short(attempt.message)
+    if attempt.request_id:
+        fields["request_id"] = short(attempt.request_id)
+    if not dispatch.state.final:
+        fields["next_try"] = rfc3339(dispatch.due_at)
+    level = INFO if dispatch.state is State.ACCEPTED else WARNING
+    return (Line(f"attempt {attempt.outcome}", level, fields),)
+
+
+def _settled(fact: DispatchSettled) -> Iterable[Line]:
+    dispatch = fact.dispatch
+    fields: dict[str, Value] = {
+        "event_id": dispatch.event_id,
+        "dispatch_id": dispatch.id,
+        "entry": dispatch.entry,
+        "repository": dispatch.repository,
+    }
+    if dispatch.event_type:
+        fields["event_type"] = short(dispatch.event_type)
+    if dispatch.workflow:
+        fields["workflow"] = dispatch.workflow
+    if dispatch.run_url:
+        fields["run_url"] = dispatch.run_url
+    if dispatch.reason:
+        fields["reason"] = short(dispatch.reason)
+    level = ERROR if dispatch.state is State.DEAD else INFO
+    return (Line(f"dispatch {dispatch.state}", level, fields),)
+
+
+def _run_seen(fact: RunSeen) -> Iterable[Line]:
+    dispatch, run = fact.dispatch, fact.run
+    fields: dict[str, Value] = {
+        "event_id": dispatch.event_id,
+        "dispatch_id": dispatch.id,
+        "entry": dispatch.entry,
+        "run_url": short(run.url) or str(run.id),
+        "match": dispatch.match,
+        "status": short(run.outcome, 64),
+    }
+    if run.attempt > 1:
+        fields["attempt"] = run.attempt
+    return (Line(_of_run(fact), WARNING if run.failed else INFO, fields),)
+
+
+def _trouble(fact: Trouble) -> Iterable[Line]:
+    fields: dict[str, Value] = {"part": fact.part, "message": short(fact.message)}
+    return (Line("trouble", ERROR, fields, (fact.part,)),)
 
 
 def _of_run(fact: RunSeen) -> str:
@@ -268,23 +279,20 @@ def _of_run(fact: RunSeen) -> str:
     return f"run {fact.run.status}" if fact.run.status in RUN_STATUSES else "run changed"
 
 
-def _refusal(fact: RequestRefused) -> Line:
+def _refusal(fact: RequestRefused) -> Iterable[Line]:
     try:
         client = household(fact.client_ip)
     except ValueError:  # no address
         client = fact.client_ip
-    return Line(
-        "request refused",
-        WARNING,
-        {
-            "status": fact.status,
-            "method": short(fact.method, 20),
-            "path": short(fact.path, PATH_MAX),
-            "client_ip": short(fact.client_ip, 64),
-            "reason": short(fact.reason),
-        },
-        (str(fact.status), short(client, 64)),
-    )
+    fields: dict[str, Value] = {
+        "status": fact.status,
+        "method": short(fact.method, 20),
+        "path": short(fact.path, PATH_MAX),
+        "client_ip": short(fact.client_ip, 64),
+        "reason": short(fact.reason),
+    }
+    kinds = str(fact.status), short(client, 64)
+    return (Line("request refused", WARNING, fields, kinds),)
 
 
 def _firing(fact: FiringAccounted) -> Line:
@@ -331,3 +339,16 @@ def _counts(refused: Mapping[int, int]) -> str:
 def _given(**fields: str | None) -> dict[str, str]:
     """The fields that have something to say."""
     return {name: value for name, value in fields.items() if value}
+
+
+_VERDICT = {outcome: f"verdict {outcome}" for outcome in Outcome}
+
+_OFTEN: Mapping[type[Fact], Callable[[Any], Iterable[Line]]] = {
+    EventRecorded: _verdicts,
+    AttemptMade: _attempt,
+    DispatchSettled: _settled,
+    RunSeen: _run_seen,
+    RequestRefused: _refusal,
+    Trouble: _trouble,
+}
+"""What is told at every step of the way of an event, and what floods bring."""

@@ -4,12 +4,13 @@ figures are asked for."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from itertools import product
+from typing import Any
 
-from daemon.dispatch import Dispatch, State
-from daemon.event import API_ENTRY, Delivery, Event, FiringOutcome, Outcome, Verdict
+from daemon.dispatch import State
+from daemon.event import API_ENTRY, Delivery, FiringOutcome, Outcome
 from daemon.facts import (
     AttemptMade,
     ConfigRefused,
@@ -32,7 +33,6 @@ from daemon.measures import Histogram
 from daemon.metrics import families, labels
 from daemon.metrics.families import Measured
 from daemon.metrics.labels import Known
-from daemon.run import Run
 from daemon.spec import Config
 
 QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -40,8 +40,6 @@ LATENESS = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
 ANSWER = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)
 WAIT = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 86400.0)
 START = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
-
-NONE = timedelta()
 
 Counts = Counter[tuple[str, ...]]
 
@@ -68,6 +66,22 @@ class Counting:
         self._attempt_duration = Histogram(ANSWER)
         self._acceptance = Histogram(WAIT)
         self._run_start = Histogram(START)
+        self._counting: Mapping[type[Fact], Callable[[Any], None]] = {
+            EventRecorded: self._record,
+            DispatchAdded: self._add,
+            RequestRefused: self._refuse,
+            FiringAccounted: self._account,
+            IncidentNoticed: self._notice,
+            AttemptMade: self._attempt,
+            DispatchSettled: self._settle,
+            FollowUpSettled: self._follow_up,
+            RunSeen: self._see,
+            RunNotFound: self._miss,
+            Trouble: self._trouble,
+            Started: self._start,
+            ConfigReloaded: self._reload,
+            ConfigRefused: self._refuse_config,
+        }
         self.adopt(config)
 
     def adopt(self, config: Config) -> None:
@@ -85,75 +99,82 @@ class Counting:
             (self._runs, _zeros(entries, ("success", "failure"))),
         ]
         for counts, zeros in of_entries:
-            kept = {key: n for key, n in counts.items() if known.entry(key[0]) == key[0]}
+            kept = {key: n for key, n in counts.items() if known[key[0]] == key[0]}
             counts.clear()
             counts.update(zeros | kept)
 
     def hear(self, fact: Fact) -> None:
-        match fact:
-            case EventRecorded(event=event, verdicts=verdicts):
-                self._record(event, verdicts)
-            case DispatchAdded(dispatch=dispatch):
-                self._made[self._known.entry(dispatch.entry),] += 1
-            case RequestRefused(status=status):
-                self._refused[labels.status(status),] += 1
-            case FiringAccounted():
-                self._firings[self._known.entry(fact.cron), fact.outcome.value] += fact.count
-            case IncidentNoticed(incident=incident):
-                entry = self._known.entry(incident.entry)
-                self._incidents[entry, incident.kind.value] += incident.count
-            case AttemptMade(attempt=attempt):
-                self._attempts[attempt.outcome, labels.status(attempt.status)] += 1
-                self._attempt_duration.observe(attempt.duration.total_seconds())
-            case DispatchSettled(dispatch=dispatch):
-                self._settle(dispatch)
-            case FollowUpSettled(follow_up=done):
-                self._follow_ups[done.cause.value, done.state.value] += 1
-            case RunSeen(dispatch=dispatch, run=run, before=before):
-                self._see(dispatch, run, before)
-            case RunNotFound(dispatch=dispatch):
-                self._matches[dispatch.match.value,] += 1
-            case Trouble(part=part):
-                self._troubles[labels.part(part),] += 1
-            case Started():
-                self._generation = 1
-            case ConfigReloaded(generation=generation):
-                self._generation = generation
-                self._reloads["taken_over",] += 1
-                self._config_refused = False
-            case ConfigRefused():
-                self._reloads["refused",] += 1
-                self._config_refused = True
-            case _:
-                pass
+        if (count := self._counting.get(type(fact))) is not None:
+            count(fact)
 
-    def _record(self, event: Event, verdicts: tuple[Verdict, ...]) -> None:
-        cause, known = event.cause, self._known
+    def _record(self, fact: EventRecorded) -> None:
+        cause, verdicts, known = fact.event.cause, fact.verdicts, self._known
         if isinstance(cause, Delivery):
+            deliveries = self._deliveries
             for verdict in verdicts:
-                self._deliveries[known.entry(verdict.entry), verdict.outcome.value] += 1
+                deliveries[known[verdict.entry], verdict.outcome] += 1
             self._intake.observe(_seconds(self._clock() - cause.received_at))
-        elif not cause.catch_up and not cause.by_hand and event.replay_of is None:
+        elif not cause.catch_up and not cause.by_hand and fact.event.replay_of is None:
             self._lateness.observe(_seconds(self._clock() - cause.scheduled_at))
         for verdict in verdicts:
             if verdict.dispatches:
-                self._made[known.entry(verdict.entry),] += len(verdict.dispatches)
+                self._made[known[verdict.entry],] += len(verdict.dispatches)
             if verdict.supersedes:
-                superseded = (known.entry(verdict.entry), State.SUPERSEDED.value)
+                superseded = known[verdict.entry], State.SUPERSEDED
                 self._settled[superseded] += len(verdict.supersedes)
 
-    def _settle(self, dispatch: Dispatch) -> None:
-        self._settled[self._known.entry(dispatch.entry), dispatch.state.value] += 1
+    def _add(self, fact: DispatchAdded) -> None:
+        self._made[self._known[fact.dispatch.entry],] += 1
+
+    def _refuse(self, fact: RequestRefused) -> None:
+        self._refused[labels.status(fact.status),] += 1
+
+    def _account(self, fact: FiringAccounted) -> None:
+        self._firings[self._known[fact.cron], fact.outcome] += fact.count
+
+    def _notice(self, fact: IncidentNoticed) -> None:
+        incident = fact.incident
+        self._incidents[self._known[incident.entry], incident.kind] += incident.count
+
+    def _attempt(self, fact: AttemptMade) -> None:
+        attempt = fact.attempt
+        self._attempts[attempt.outcome, labels.status(attempt.status)] += 1
+        self._attempt_duration.observe(attempt.duration.total_seconds())
+
+    def _settle(self, fact: DispatchSettled) -> None:
+        dispatch = fact.dispatch
+        self._settled[self._known[dispatch.entry], dispatch.state] += 1
         if dispatch.state is State.ACCEPTED and dispatch.settled_at is not None:
             self._acceptance.observe(_seconds(dispatch.settled_at - dispatch.created_at))
 
-    def _see(self, dispatch: Dispatch, run: Run, before: Run | None) -> None:
+    def _follow_up(self, fact: FollowUpSettled) -> None:
+        self._follow_ups[fact.follow_up.cause, fact.follow_up.state] += 1
+
+    def _see(self, fact: RunSeen) -> None:
+        dispatch, run, before = fact.dispatch, fact.run, fact.before
         if before is None:
-            self._matches[dispatch.match.value,] += 1
+            self._matches[dispatch.match,] += 1
             self._run_start.observe(_seconds(run.created_at - dispatch.created_at))
         if run.ended and (before is None or not before.ended or before.attempt != run.attempt):
-            entry = self._known.entry(dispatch.entry)
-            self._runs[entry, labels.conclusion(run.conclusion)] += 1
+            self._runs[self._known[dispatch.entry], labels.conclusion(run.conclusion)] += 1
+
+    def _miss(self, fact: RunNotFound) -> None:
+        self._matches[fact.dispatch.match,] += 1
+
+    def _trouble(self, fact: Trouble) -> None:
+        self._troubles[labels.part(fact.part),] += 1
+
+    def _start(self, _: Started) -> None:
+        self._generation = 1
+
+    def _reload(self, fact: ConfigReloaded) -> None:
+        self._generation = fact.generation
+        self._reloads["taken_over",] += 1
+        self._config_refused = False
+
+    def _refuse_config(self, _: ConfigRefused) -> None:
+        self._reloads["refused",] += 1
+        self._config_refused = True
 
     def measured(self) -> list[Measured]:
         """All that was counted up to now."""
@@ -181,9 +202,9 @@ class Counting:
 
 
 def _zeros(*values: tuple[str, ...] | type[FiringOutcome]) -> Counts:
-    return Counts({tuple(str(each) for each in several): 0 for several in product(*values)})
+    return Counts(dict.fromkeys(product(*values), 0))
 
 
 def _seconds(span: timedelta) -> float:
     """A clock that was set back makes no negative time."""
-    return max(span, NONE).total_seconds()
+    return max(span.total_seconds(), 0.0)

@@ -39,16 +39,17 @@ PARTS = frozenset(
 )
 
 
-class Known:
-    """The names of a config's entries, as far as they are labels."""
+class Known(dict[str, str]):
+    """The names of a config's entries, as far as they are labels: each gives itself, and any other
+    `OTHER`."""
 
     def __init__(self, config: Config) -> None:
         self.crons = _first(cron.name for cron in config.crons if cron.enabled)
         self.triggers = _first(trigger.name for trigger in config.triggers if trigger.enabled)
-        self._entries = frozenset((*self.crons, *self.triggers, API_ENTRY))
+        super().__init__((name, name) for name in (*self.crons, *self.triggers, API_ENTRY))
 
-    def entry(self, name: str) -> str:
-        return name if name in self._entries else OTHER
+    def __missing__(self, name: str) -> str:
+        return OTHER
 
 
 def _first(names: Iterable[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from daemon.client import Fetcher
+from daemon.facts import EventRecorded
 from daemon.hook_places import HookPlaces
 from daemon.hook_ranges import RangeRefresher
 from daemon.hooks_at_github import HooksAtGithub
@@ -47,7 +48,7 @@ async def wire_inward(ground: Ground, outward: Outward) -> Inward:
     await learning.load()
     hooks = HooksAtGithub(github.ask, github.ask_as_app, clock)
     hook_places = HookPlaces(store, in_force, facts)
-    stack.callback(facts.subscribe(hook_places.hear))
+    stack.callback(facts.subscribe(hook_places.hear, EventRecorded))
     redeliverer = Redeliverer(hooks, in_force, outward.lanes, clock=clock)
     recovery = Recovery(hooks, redeliverer, hook_places, store, in_force, clock=clock, facts=facts)
     fetcher = await stack.enter_async_context(Fetcher())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import partial
 
 from daemon.client import Sessions, Teller
 from daemon.dispatch import State
@@ -16,7 +17,6 @@ from daemon.facts import (
     DispatchSettled,
     EntryResumed,
     EventRecorded,
-    Fact,
     RunNotFound,
     RunSeen,
 )
@@ -32,9 +32,6 @@ from daemon.retry import RetryPolicy
 from daemon.run_lists import RunLists
 from daemon.tracker import Tracker
 from daemon.wiring.ground import Ground
-
-WAKING = EventRecorded | DispatchAdded | DispatchSettled | EntryResumed | DispatchesReleased
-"""The facts after which there may be something to send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +69,11 @@ async def wire_outward(ground: Ground) -> Outward:
         random=random.random,
         facts=facts,
     )
-    stack.callback(facts.subscribe(lambda fact: _wake(dispatcher, fact)))
-    stack.callback(facts.subscribe(lambda fact: _track(tracker, in_force, fact)))
+    # After these there may be something to send.
+    waking = (EventRecorded, DispatchAdded, DispatchSettled, EntryResumed, DispatchesReleased)
+    stack.callback(facts.subscribe(lambda _: dispatcher.wake(), *waking))
+    stack.callback(facts.subscribe(partial(_track, tracker), DispatchSettled))
+    stack.callback(facts.subscribe(partial(_hear_of_runs, tracker, in_force), EventRecorded))
     teller = await stack.enter_async_context(Teller(settings.ca_file, clock, ground.reread))
     following_up = FollowingUp(
         in_force.config,
@@ -85,29 +85,30 @@ async def wire_outward(ground: Ground) -> Outward:
         facts=facts,
         simulated=ground.simulated,
     )
-    stack.callback(facts.subscribe(lambda fact: _wake_follow_ups(following_up, fact)))
+    going_wrong = (DispatchSettled, RunSeen, RunNotFound)
+    stack.callback(facts.subscribe(partial(_wake_follow_ups, following_up), *going_wrong))
     return Outward(github, lanes, reads, dispatcher, tracker, teller, following_up)
 
 
-def _wake(dispatcher: Dispatcher, fact: Fact) -> None:
-    if isinstance(fact, WAKING):
-        dispatcher.wake()
-
-
-def _wake_follow_ups(following_up: FollowingUp, fact: Fact) -> None:
+def _wake_follow_ups(
+    following_up: FollowingUp, fact: DispatchSettled | RunSeen | RunNotFound
+) -> None:
     dead = isinstance(fact, DispatchSettled) and fact.dispatch.state is State.DEAD
     failed = isinstance(fact, RunSeen) and fact.run.failed
     if dead or failed or isinstance(fact, RunNotFound):
         following_up.wake()
 
 
-def _track(tracker: Tracker, in_force: InForce, fact: Fact) -> None:
-    """Has the tracker follow what GitHub took, and hear what its webhooks tell of runs."""
-    if isinstance(fact, DispatchSettled) and fact.dispatch.state is State.ACCEPTED:
+def _track(tracker: Tracker, fact: DispatchSettled) -> None:
+    """Has the tracker follow what GitHub took."""
+    if fact.dispatch.state is State.ACCEPTED:
         tracker.wake()
-    if not isinstance(fact, EventRecorded) or not isinstance(fact.event.cause, Delivery):
-        return
-    run = heard(fact.event.cause)
+
+
+def _hear_of_runs(tracker: Tracker, in_force: InForce, fact: EventRecorded) -> None:
+    """Has the tracker hear what GitHub's webhooks tell of runs."""
+    delivery = fact.event.cause
+    run = heard(delivery) if isinstance(delivery, Delivery) else None
     if run is not None and any(
         verdict.entry in in_force.proving_github and verdict.outcome is not Outcome.UNAUTHORIZED
         for verdict in fact.verdicts

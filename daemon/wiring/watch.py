@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from daemon.dispatch import State
-from daemon.facts import DispatchSettled, Fact, IncidentNoticed, RunNotFound
+from daemon.facts import DispatchSettled, IncidentNoticed, RunNotFound
 from daemon.health import Health
 from daemon.heartbeat import Heartbeat
 from daemon.metrics import Counting, LoopLag, Reading, Scrape
@@ -91,7 +92,8 @@ def wire_watch(
         facts=facts,
         simulated=ground.simulated,
     )
-    stack.callback(facts.subscribe(lambda fact: _wake_notifying(notifying, fact)))
+    going_wrong = (DispatchSettled, RunNotFound, IncidentNoticed)
+    stack.callback(facts.subscribe(partial(_wake_notifying, notifying), *going_wrong))
     reporter = Reporter(
         Notifier(environ),
         {"store": store.ping, "dispatcher": outward.dispatcher.turn},
@@ -104,7 +106,8 @@ def wire_watch(
     return Watch(health, scrape, lag, heartbeat, notifying, certificate, reporter)
 
 
-def _wake_notifying(notifying: Notifying, fact: Fact) -> None:
-    dead = isinstance(fact, DispatchSettled) and fact.dispatch.state is State.DEAD
-    if dead or isinstance(fact, RunNotFound | IncidentNoticed):
+def _wake_notifying(
+    notifying: Notifying, fact: DispatchSettled | RunNotFound | IncidentNoticed
+) -> None:
+    if not isinstance(fact, DispatchSettled) or fact.dispatch.state is State.DEAD:
         notifying.wake()
