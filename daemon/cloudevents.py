@@ -17,6 +17,7 @@ from daemon.expressions import JSON
 MEDIA_TYPE = "application/cloudevents"
 
 _REQUIRED = ("specversion", "id", "source", "type")
+_BINARY = frozenset({"ce-id", "ce-source", "ce-type"})
 _TEXTS = frozenset({*_REQUIRED, "subject", "time", "datacontenttype", "dataschema"})
 
 _NAME = re.compile("[a-z0-9]+")
@@ -59,7 +60,7 @@ def cloud_event(headers: Mapping[str, str], body: JSON, raw_body: bytes) -> dict
     if media_type.startswith(MEDIA_TYPE):
         _refuse_other_formats(media_type)
         return _structured(body)
-    if "ce-specversion" in headers or all(f"ce-{name}" in headers for name in _REQUIRED[1:]):
+    if "ce-specversion" in headers or headers.keys() >= _BINARY:
         event = _binary(headers, content_type)
         return event | {"data": body} if raw_body else event
     return None

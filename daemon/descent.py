@@ -4,6 +4,7 @@ events tell by themselves."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
 from daemon.chain import IDS_MAX, Descent, RunKey, ids_in
 from daemon.errors import ExpressionError
@@ -46,7 +47,7 @@ def told_by_github(headers: Mapping[str, str], body: JSON) -> Descent | None:
             texts.append(_object(body, "inputs").get("dispatchd"))
         case _:  # pull_request, and whatever else is about one
             texts.append(_object(body, "pull_request", "head").get("ref"))
-    ids = dict.fromkeys(each for text in texts for each in ids_in(text))
+    ids = dict.fromkeys(chain.from_iterable(map(ids_in, texts)))
     return Descent(tuple(ids), run) if ids or run else None
 
 

@@ -31,6 +31,7 @@ class IdSource:
         # Ids are no secrets: the randomness keeps those of two processes apart, no more.
         self._random_bits = random_bits
         self._last = 0
+        self._beginning = 0, ""
 
     def event(self, now: datetime) -> str:
         return "evt_" + self._next(now)
@@ -45,4 +46,8 @@ class IdSource:
             self._last += 1
         else:
             self._last = (milliseconds << RANDOM_BITS) | self._random_bits(RANDOM_BITS)
-        return encode(self._last)
+        # Those of one millisecond mostly differ in their last two characters, and no more.
+        number, text = self._beginning
+        if number != self._last >> 10:
+            number, text = self._beginning = self._last >> 10, encode(self._last)[:-2]
+        return text + _PAIRS[self._last & 1023]

@@ -115,7 +115,8 @@ def _text(key: JSON) -> str:
     # A header's bytes need not be UTF-8, and other ones must stay another key.
     # The engine has an order of its own for the keys of a map, another one after each restart.
     text = "" if key is None else key if isinstance(key, str) else compact_in_order(key)
-    text = text.encode(errors="backslashreplace").decode()
+    if not text.isascii():
+        text = text.encode(errors="backslashreplace").decode()
     return text if len(text) <= KEY_MAX else _digest(text.encode())
 
 
