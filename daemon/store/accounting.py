@@ -160,7 +160,7 @@ def _book(
         return set()
     firings = schema.firings
     inserted = run_for_each(connection, _booking(connection.dialect.name), rows)
-    if inserted.rowcount == len(rows):
+    if inserted == len(rows):
         return {instant for instant in fires if instant in given}
     # Some were there. Ours are those that bear the id of our event, unless that is recorded
     # already: then this very call was committed once before and its caller never heard.

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -45,6 +45,7 @@ from daemon.errors import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
+    from sqlalchemy.engine.interfaces import DBAPICursor
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -156,7 +157,7 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
     def begin(connection: Connection) -> None:
         # A write takes the lock at once: one that is upgraded later can fail where waiting helps.
         writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        driven(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 
@@ -166,6 +167,25 @@ def _json(value: Any) -> str:
         return orjson.dumps(value).decode()
     except TypeError:  # half of a surrogate pair, from a header's byte that is no UTF-8
         return json.dumps(value)
+
+
+def driven(
+    connection: Connection, text: str, parameters: Sequence[Any] = (), *, many: bool = False
+) -> DBAPICursor:
+    """Has the driver itself run ``text``, in a transaction that was begun (``many``: for each of
+    the ``parameters``); returns its cursor. Its errors are raised as SQLAlchemy's."""
+    cursor = connection.connection.cursor()
+    try:
+        if many:
+            cursor.executemany(text, parameters)
+        else:
+            cursor.execute(text, parameters)
+    except Exception as error:
+        errors = connection.dialect.loaded_dbapi.Error
+        if not isinstance(error, errors):
+            raise
+        raise DBAPIError.instance(text, None, error, errors, hide_parameters=True) from error
+    return cursor
 
 
 def writing(engine: Engine) -> Engine:

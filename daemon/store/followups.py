@@ -25,11 +25,18 @@ from daemon.github import one_line
 from daemon.incident import DEAD, NO_RUN, News
 from daemon.ports import OwedFollowUp
 from daemon.store import incidents, news, pauses, schema
-from daemon.store.bulk import run_for_each
+from daemon.store.bulk import insert_all, run_for_each
 from daemon.store.engine import Upsert, chunks, insert
 from daemon.store.guarding import Guarding
 from daemon.store.lanes import lane_of
-from daemon.store.rows import DISPATCH, FOLLOW_UP, dispatch_row, event_of, follow_up_row
+from daemon.store.rows import (
+    DISPATCH,
+    DISPATCH_ROW,
+    FOLLOW_UP,
+    dispatch_row,
+    event_of,
+    follow_up_row,
+)
 from daemon.store.wishes import follows
 
 table = schema.follow_ups
@@ -159,7 +166,7 @@ def dispatch(connection: Connection, settled: FollowUp, made: Dispatch) -> Verdi
     """Settles the follow-up and records the dispatch that it comes to, which owes none in turn
     where it is dead from the start. What may have run away is held, as what events owe is. Returns
     what became of it; None, and nothing is done, where the follow-up is settled already."""
-    if not run_for_each(connection, CHANGE, [_changes(settled)]).rowcount:
+    if not run_for_each(connection, CHANGE, [_changes(settled)]):
         return None
     # It counts now, and for itself, also where somebody asked for the event by hand long ago.
     event = Event(made.event_id, Firing(made.entry, made.created_at, made.created_at))
@@ -170,7 +177,7 @@ def dispatch(connection: Connection, settled: FollowUp, made: Dispatch) -> Verdi
     incidents.record(connection, verdict.incidents)
     lane = lane_of(connection)
     rows = [dispatch_row(each, lane(each.repository)) for each in verdict.dispatches]
-    run_for_each(connection, NEW, rows)
+    insert_all(connection, NEW, DISPATCH_ROW, rows)
     pauses.hold_some(connection, [made.id])
     return verdict
 
@@ -253,7 +260,7 @@ def _write(connection: Connection, rows: Sequence[FollowUp]) -> int:
     if not rows:
         return 0
     statement = _owing(connection.dialect.name)
-    return sum(run_for_each(connection, statement, [follow_up_row(each)]).rowcount for each in rows)
+    return sum(run_for_each(connection, statement, [follow_up_row(each)]) for each in rows)
 
 
 @cache

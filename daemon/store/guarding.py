@@ -29,16 +29,17 @@ class Guarding:
         self._guards = guards_of(connection)
         self._tallies: Tallies | None = None
         breaker = self._guards.breaker
-        entries = {
-            verdict.entry
+        if breaker is None:
+            return
+        watched = [
+            (event, verdict.entry)
             for event, verdicts in recordings
-            if not _asked_for(event)
             for verdict in verdicts
-            if verdict.dispatches
-        }
-        if breaker is not None and entries:
-            earliest = min(event.at for event, _ in recordings)
-            self._tallies = Tallies(connection, breaker, entries, earliest)
+            if verdict.dispatches and not _asked_for(event)
+        ]
+        if watched:
+            earliest = min([event.at for event, _ in watched])
+            self._tallies = Tallies(connection, breaker, {e for _, e in watched}, earliest)
 
     def watched(self, event: Event, verdict: Verdict) -> Verdict:
         """The verdict, which is held where one of its dispatches may have run away. What somebody

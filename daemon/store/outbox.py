@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import chain
 
 from msgspec import Struct
@@ -19,11 +20,18 @@ from daemon.pacing import Spent
 from daemon.ports import Claim
 from daemon.run import Match
 from daemon.store import budgets, followups, pauses, runs, schema
-from daemon.store.bulk import run_for_each
+from daemon.store.bulk import insert_all, run_for_each
 from daemon.store.engine import chunks
 from daemon.store.lanes import lane_of
 from daemon.store.overlaps import set_free
-from daemon.store.rows import DISPATCH, WAITING, attempt_row, dispatch_row, dispatches_of
+from daemon.store.rows import (
+    DISPATCH,
+    DISPATCH_ROW,
+    WAITING,
+    attempt_row,
+    dispatch_row,
+    dispatches_of,
+)
 
 table = schema.dispatches
 DISPATCHES = table.insert()
@@ -61,15 +69,12 @@ class Settling(Struct, frozen=True):
 
 def add(connection: Connection, groups: Sequence[Sequence[Dispatch]]) -> list[None]:
     """Writes further dispatches of events that are there already."""
-    lane = lane_of(connection)
-    rows = [
-        dispatch_row(dispatch, lane(dispatch.repository))
-        for dispatches in groups
-        for dispatch in dispatches
-    ]
-    if rows:
-        run_for_each(connection, DISPATCHES, rows)
-        followups.owe_dead(connection, chain.from_iterable(groups))
+    dispatches = list(chain.from_iterable(groups))
+    if dispatches:
+        lane = cache(lane_of(connection))  # of few repositories, most of the time
+        rows = [dispatch_row(each, lane(each.repository)) for each in dispatches]
+        insert_all(connection, DISPATCHES, DISPATCH_ROW, rows)
+        followups.owe_dead(connection, dispatches)
     return [None] * len(groups)
 
 

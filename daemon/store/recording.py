@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,30 +17,35 @@ from daemon.chain import NOWHERE, Descent, Place
 from daemon.dispatch import TO_SEND, Dispatch, State
 from daemon.event import Burst, DedupeKey, Event, Outcome, RateLimit, Verdict
 from daemon.expressions import rfc3339
+from daemon.incident import Incident
 from daemon.render import descended
 from daemon.store import incidents, outbox, schema
-from daemon.store.bulk import insert_all, run_for_each
+from daemon.store.bulk import insert_all, rows_of
 from daemon.store.bursts import Bursts
 from daemon.store.chains import places
 from daemon.store.engine import Upsert, chunks, insert
 from daemon.store.guarding import Guarding
 from daemon.store.rates import Rates
-from daemon.store.rows import event_row
+from daemon.store.rows import EVENT_ROW, event_row
 
 Recording = tuple[Event, tuple[Verdict, ...]]
 Key = tuple[str, str]  # an entry, and a de-duplication key of its own
 
+EVENTS = schema.events.insert()
+VERDICTS = schema.verdicts.insert()
+VERDICT_ROW = ("event_id", "position", "entry", "outcome", "reason", "duplicate_of")
+KEY_ROW = ("entry", "key", "event_id", "fingerprint", "sticky", "expires_at")
+
+COUNT_AS_FIRST = tuple(outcome for outcome in Outcome if outcome.counts_as_first)
+
 TAKEN = (
-    select(schema.dedupe)
+    select(*(schema.dedupe.c[name] for name in KEY_ROW))
     .where(
         schema.dedupe.c.entry.in_(bindparam("entries", expanding=True)),
         schema.dedupe.c.key.in_(bindparam("keys", expanding=True)),
     )
     .with_for_update()
 )
-EVENTS = schema.events.insert()
-VERDICTS = schema.verdicts.insert()
-
 GAVE_UP = frozenset({State.DEAD, State.CANCELLED})
 
 
@@ -62,31 +68,24 @@ def record(connection: Connection, recordings: Sequence[Recording]) -> list[tupl
     """Writes the events and all that hangs on them; returns the verdicts as they were written: a
     repeated delivery has become a duplicate, one above its rate limit is limited, and neither owes
     anything; one of a burst waits for its end, and what may have run away is held."""
-    keys = {
-        (verdict.entry, key)
-        for _, verdicts in recordings
-        for verdict in verdicts
-        if verdict.dedupe is not None
-        for key in verdict.dedupe.keys
-    }
-    descents = {
-        verdict.descent
-        for _, verdicts in recordings
-        for verdict in verdicts
-        if verdict.descent is not None and verdict.dispatches
-    }
+    entries: set[str] = set()
+    keys: set[str] = set()
+    descents: set[Descent] = set()
+    for _, verdicts in recordings:
+        for verdict in verdicts:
+            if verdict.dedupe is not None:
+                entries.add(verdict.entry)
+                keys.update(verdict.dedupe.keys)
+            if verdict.descent is not None and verdict.dispatches:
+                descents.add(verdict.descent)
     past = _Past(
-        _firsts(connection, keys),
-        {},
+        _firsts(connection, entries, keys),
         Rates(connection),
         Bursts(connection),
         places(connection, descents),
         Guarding(connection, recordings),
     )
-    final = [
-        tuple(past.settled(event, verdict) for verdict in verdicts)
-        for event, verdicts in recordings
-    ]
+    final = [past.settled(event, verdicts) for event, verdicts in recordings]
     if past.overtaken:
         final = [tuple(past.overtaking(verdict) for verdict in verdicts) for verdicts in final]
     _insert(connection, [event for event, _ in recordings], final)
@@ -94,9 +93,7 @@ def record(connection: Connection, recordings: Sequence[Recording]) -> list[tupl
     past.rates.write()
     past.bursts.write()
     past.guarding.write()
-    incidents.record(
-        connection, [i for several in final for each in several for i in each.incidents]
-    )
+    incidents.record(connection, past.incidents)
     outbox.save(connection, past.superseded)
     return final
 
@@ -104,25 +101,31 @@ def record(connection: Connection, recordings: Sequence[Recording]) -> list[tupl
 @dataclass(slots=True)
 class _Past:
     """What came before the events of one commit, each of which becomes part of it for the next:
-    who has which key (``taken``: since this commit), and what was admitted and waits. Of the
-    dispatches that are superseded, ``overtaken`` are those of this very commit, by id."""
+    who has which key, by key and entry (``taken``: since this commit), what was admitted and waits,
+    and what is to be heard of. Of the dispatches that are superseded, ``overtaken`` are those of
+    this very commit, by id."""
 
-    firsts: dict[Key, First]
-    taken: dict[Key, First]
+    firsts: dict[str, dict[str, First]]
     rates: Rates
     bursts: Bursts
     places: Mapping[Descent, Place]
     guarding: Guarding
+    taken: dict[Key, First] = field(default_factory=dict)
     superseded: list[Dispatch] = field(default_factory=list)
     overtaken: dict[str, Dispatch] = field(default_factory=dict)
+    incidents: list[Incident] = field(default_factory=list)
 
-    def settled(self, event: Event, verdict: Verdict) -> Verdict:
-        """The verdict as it stands after all that was before."""
+    def settled(self, event: Event, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+        """The verdicts on the event as they stand after all that was before."""
+        at = event.at
+        return tuple([self._settled(event, at, verdict) for verdict in verdicts])
+
+    def _settled(self, event: Event, at: datetime, verdict: Verdict) -> Verdict:
         dedupe, limit = verdict.dedupe, verdict.limit
         if dedupe is not None:
             for key in dedupe.keys:
-                first = self.firsts.get((verdict.entry, key))
-                if first is not None and first.bars(event.at):
+                first = self.firsts[key].get(verdict.entry) if key in self.firsts else None
+                if first is not None and first.bars(at):
                     return _duplicate(verdict, dedupe, key, first)
         if limit is not None and any(each.state in TO_SEND for each in verdict.dispatches):
             retry_at = self.rates.admit(verdict.entry, limit, event)
@@ -132,8 +135,10 @@ class _Past:
             verdict = _descended(verdict, self.places.get(verdict.descent, NOWHERE))
         if verdict.burst is not None:
             verdict = self._joined(event, verdict, verdict.burst)
-        verdict = self.guarding.watched(event, verdict)
-        if dedupe is not None and verdict.outcome.counts_as_first:
+        if verdict.dispatches:
+            verdict = self.guarding.watched(event, verdict)
+            self.incidents += verdict.incidents
+        if dedupe is not None and verdict.outcome in COUNT_AS_FIRST:
             self._take(event, verdict, dedupe)
         return verdict
 
@@ -160,10 +165,11 @@ class _Past:
             dedupe.fingerprint,
             dedupe.sticky,
             dedupe.expires_at,
-            void=_gave_up([dispatch.state for dispatch in verdict.dispatches]),
+            _gave_up([dispatch.state for dispatch in verdict.dispatches]),
         )
         for key in dedupe.keys:
-            self.firsts[verdict.entry, key] = self.taken[verdict.entry, key] = first
+            self.firsts.setdefault(key, {})[verdict.entry] = first
+            self.taken[verdict.entry, key] = first
 
 
 def _descended(verdict: Verdict, place: Place) -> Verdict:
@@ -210,26 +216,27 @@ def _gave_up(states: Collection[State]) -> bool:
     return bool(states) and GAVE_UP.issuperset(states)
 
 
-def _firsts(connection: Connection, keys: Collection[Key]) -> dict[Key, First]:
-    """Who has the keys, as far as anybody has."""
-    firsts: dict[Key, First] = {}
+def _firsts(
+    connection: Connection, entries: Collection[str], keys: Collection[str]
+) -> dict[str, dict[str, First]]:
+    """Who has the keys, by key and entry, as far as anybody has."""
+    found: list[Sequence[Any]] = []
     # As a rule a delivery has the same key for every entry: to ask for all keys of all entries is
     # one statement that is always the same, where one for each pair would be made anew every time.
-    for entries in chunks({entry for entry, _ in keys}):
-        for texts in chunks({text for _, text in keys}):
-            for row in connection.execute(TAKEN, {"entries": entries, "keys": texts}):
-                if (row.entry, row.key) in keys:
-                    firsts[row.entry, row.key] = First(
-                        row.event_id, row.fingerprint, row.sticky, row.expires_at
-                    )
-    if not firsts:
-        return firsts
+    for some_entries in chunks(entries):
+        for some in chunks(keys):
+            found += rows_of(connection, TAKEN, {"entries": some_entries, "keys": some})
+    if not found:  # nearly always
+        return {}
     # What became of their dispatches matters for keys that a failure sets free, only.
-    states = _states(connection, {first.event_id for first in firsts.values() if not first.sticky})
-    return {
-        (entry, key): replace(first, void=_gave_up(states.get((first.event_id, entry), [])))
-        for (entry, key), first in firsts.items()
-    }
+    firsts: dict[str, dict[str, First]] = {}
+    loose = {event_id for _, _, event_id, _, sticky, _ in found if not sticky}
+    states = _states(connection, loose)
+    for entry, key, event_id, fingerprint, sticky, expires_at in found:
+        void = _gave_up(states.get((event_id, entry), []))
+        first = First(event_id, fingerprint, sticky, expires_at, void)
+        firsts.setdefault(key, {})[entry] = first
+    return firsts
 
 
 def _states(connection: Connection, event_ids: Collection[str]) -> dict[Key, list[State]]:
@@ -248,41 +255,25 @@ def _insert(
     connection: Connection, events: Sequence[Event], verdicts: Sequence[Sequence[Verdict]]
 ) -> None:
     verdict_rows = [
-        {
-            "event_id": event.id,
-            "position": position,
-            "entry": verdict.entry,
-            "outcome": verdict.outcome,
-            "reason": verdict.reason,
-            "duplicate_of": verdict.duplicate_of,
-        }
+        (
+            *(event.id, position, verdict.entry, verdict.outcome),
+            *(verdict.reason, verdict.duplicate_of),
+        )
         for event, several in zip(events, verdicts, strict=True)
         for position, verdict in enumerate(several)
     ]
-    insert_all(connection, EVENTS, [event_row(event) for event in events])
-    insert_all(connection, VERDICTS, verdict_rows)
+    insert_all(connection, EVENTS, EVENT_ROW, [event_row(event) for event in events])
+    insert_all(connection, VERDICTS, VERDICT_ROW, verdict_rows)
     outbox.add(connection, [verdict.dispatches for several in verdicts for verdict in several])
 
 
 def _take(connection: Connection, taken: Mapping[Key, First]) -> None:
     """Writes the keys to their new owners, over those that expired or gave up."""
-    if not taken:
-        return
-    run_for_each(
-        connection,
-        _taking(connection.dialect.name),
-        [
-            {
-                "entry": entry,
-                "key": key,
-                "event_id": first.event_id,
-                "fingerprint": first.fingerprint,
-                "sticky": first.sticky,
-                "expires_at": first.expires_at,
-            }
-            for (entry, key), first in taken.items()
-        ],
-    )
+    rows = [
+        (*key, first.event_id, first.fingerprint, first.sticky, first.expires_at)
+        for key, first in taken.items()
+    ]
+    insert_all(connection, _taking(connection.dialect.name), KEY_ROW, rows)
 
 
 @cache

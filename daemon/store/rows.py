@@ -32,7 +32,7 @@ INCIDENT = columns(schema.incidents, Incident)
 NEWS = columns(schema.news, News)
 FOLLOW_UP = columns(schema.follow_ups, FollowUp)
 
-WAITING = frozenset({State.PENDING, State.UNSURE})
+WAITING = (State.PENDING, State.UNSURE)
 
 
 def reading(names: list[str]) -> Callable[[Any], dict[str, Any]]:
@@ -41,7 +41,6 @@ def reading(names: list[str]) -> Callable[[Any], dict[str, Any]]:
     return lambda value: dict(zip(names, values(value), strict=True))
 
 
-_of_dispatch = reading([column.name for column in DISPATCH])
 attempt_row = reading([column.name for column in ATTEMPT])
 cursor_row = reading([column.name for column in CURSOR])
 news_row = reading([column.name for column in NEWS])
@@ -50,53 +49,37 @@ follow_up_row = reading([column.name for column in FOLLOW_UP])
 pause_row = reading([column.name for column in PAUSE])
 
 
-def dispatch_row(dispatch: Dispatch, lane: str) -> dict[str, Any]:
-    row = _of_dispatch(dispatch)
-    row["lane"] = lane
-    row["wake_at"] = dispatch.due_at if dispatch.state in WAITING else None
-    return row
+DISPATCH_ROW = (*(column.name for column in DISPATCH), "lane", "wake_at")
+_of_dispatch = attrgetter(*DISPATCH_ROW[:-2])
 
 
-NO_DELIVERY: dict[str, Any] = dict.fromkeys(
-    ("method", "path", "headers", "query", "params", "body", "client_ip")
+def dispatch_row(dispatch: Dispatch, lane: str) -> tuple[Any, ...]:
+    """The columns `DISPATCH_ROW`."""
+    wake_at = dispatch.due_at if dispatch.state in WAITING else None
+    return (*_of_dispatch(dispatch), lane, wake_at)
+
+
+EVENT_ROW = (
+    *("id", "kind", "source", "at", "replay_of", "by"),
+    *("method", "path", "headers", "query", "params", "body", "client_ip"),
+    *("scheduled_at", "catch_up", "by_hand"),
 )
-NO_FIRING: dict[str, Any] = dict.fromkeys(("scheduled_at", "catch_up", "by_hand"))
 
 
-def event_row(event: Event) -> dict[str, Any]:
-    """Every column, since rows that are inserted together must name the same ones."""
+def event_row(event: Event) -> tuple[Any, ...]:
+    """The columns `EVENT_ROW`."""
     cause = event.cause
-    row = {
-        "id": event.id,
-        "source": event.source,
-        "at": event.at,
-        "replay_of": event.replay_of,
-        "by": event.by,
-    }
     if isinstance(cause, Delivery):
         return (
-            row
-            | NO_FIRING
-            | {
-                "kind": "delivery",
-                "method": cause.method,
-                "path": cause.path,
-                "headers": dict(cause.headers),
-                "query": dict(cause.query),
-                "params": dict(cause.params),
-                "body": cause.body,
-                "client_ip": cause.client_ip,
-            }
+            *(event.id, "delivery", cause.route, cause.received_at, event.replay_of, event.by),
+            *(cause.method, cause.path, dict(cause.headers), dict(cause.query), dict(cause.params)),
+            *(cause.body, cause.client_ip),
+            *(None, None, None),
         )
     return (
-        row
-        | NO_DELIVERY
-        | {
-            "kind": "firing",
-            "scheduled_at": cause.scheduled_at,
-            "catch_up": cause.catch_up,
-            "by_hand": cause.by_hand,
-        }
+        *(event.id, "firing", cause.cron, cause.fired_at, event.replay_of, event.by),
+        *(None, None, None, None, None, None, None),
+        *(cause.scheduled_at, cause.catch_up, cause.by_hand),
     )
 
 

@@ -87,8 +87,18 @@ class Span(TypeDecorator[timedelta]):
         return _span
 
 
+class Flag(TypeDecorator[bool]):
+    """A truth value, which drivers take as it is: nothing has to be looked at."""
+
+    impl = Boolean
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> None:
+        return None
+
+
 def _text(value: StrEnum | None) -> str | None:
-    return None if value is None else value.value
+    return None if value is None else value._value_  # which is found at once, unlike `value`
 
 
 class _Members(dict[str | None, StrEnum | None]):
@@ -164,8 +174,8 @@ events = Table(
     Column("client_ip", Text),
     # of a firing
     Column("scheduled_at", Instant),
-    Column("catch_up", Boolean),
-    Column("by_hand", Boolean),
+    Column("catch_up", Flag),
+    Column("by_hand", Flag),
     # of all: who asked for it, where somebody did
     Column("by", Text, nullable=False, server_default=""),
     Index(None, "source", "id"),
@@ -209,7 +219,7 @@ dispatches = Table(
     Column("wake_at", Instant),
     Column("lease_owner", Text),
     Column("claimed_from", Word(State)),
-    Column("urgent", Boolean, nullable=False, server_default=false()),
+    Column("urgent", Flag, nullable=False, server_default=false()),
     Column("lane", Text, nullable=False, server_default=""),  # what it is sent under
     Column("workflow", Text, nullable=False, server_default=""),
     Column("ref", Text, nullable=False, server_default=""),
@@ -295,7 +305,7 @@ dedupe = Table(
     Column("key", Text, primary_key=True),
     Column("event_id", Text, nullable=False),  # may outlive its event: the window decides
     Column("fingerprint", Text, nullable=False),
-    Column("sticky", Boolean, nullable=False),
+    Column("sticky", Flag, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Index(None, "expires_at"),
     sqlite_with_rowid=False,
@@ -427,7 +437,7 @@ news = Table(
     Column("at", Instant, nullable=False),
     Column("count", Integer, nullable=False),
     Column("text", Text, nullable=False),
-    Column("over", Boolean, nullable=False),
+    Column("over", Flag, nullable=False),
     Column("state", Word(Standing), nullable=False),
     Column("target", Text, nullable=False, server_default=""),
     Column("settled_at", Instant),
