@@ -157,7 +157,7 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
     def begin(connection: Connection) -> None:
         # A write takes the lock at once: one that is upgraded later can fail where waiting helps.
         writes = connection.get_execution_options().get("writes", False)
-        driven(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 
