@@ -150,7 +150,7 @@ def test_few_are_all_named() -> None:
 
 
 def test_a_title_is_one_line_however_long_its_entry_is_called() -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     told = notice(follow_up(), replace(DISPATCH, entry="a\nb" * 400))
     assert "\n" not in told.title

@@ -42,7 +42,7 @@ def by_name(**changes: Any) -> Dispatch:
         "ref": "main",
         "client_payload": '{"target":"live","dispatchd":"dsp_1"}',
     }
-    values = {name: getattr(a_dispatch(), name) for name in Dispatch.__dataclass_fields__}
+    values = {name: getattr(a_dispatch(), name) for name in Dispatch.__struct_fields__}
     return Dispatch(**{**values, **keys, **changes})
 
 
