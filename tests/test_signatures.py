@@ -720,7 +720,7 @@ def test_any_auth_is_a_scheme_or_refused_at_one_of_its_keys(auth: dict[str, Any]
     except SchemeError as error:
         found = error
     if isinstance(found, SchemeError):
-        assert found.key in {*auth, "scheme", "header", "username", "signed"}
+        assert found.key in {*auth, "scheme", "header", "username", "signed", "topic_arn"}
     else:
         assert found.name == auth["scheme"]
 
