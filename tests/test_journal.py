@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -318,3 +319,15 @@ def test_without_a_journald_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("daemon.journal.native.SOCKET", "/there/is/none")
     with pytest.raises(UsageError, match="set DISPATCHD_LOG_FORMAT to json or text"):
         open_log(io.StringIO(), LogFormat.JOURNALD)
+
+
+def test_what_is_no_text_takes_nothing_from_the_time_of_its_line() -> None:
+    """A byte of a path that is no UTF-8 comes as half of a surrogate pair."""
+    stamps = []
+    for path in ("/hook", "/\udcff"):
+        stream = io.StringIO()
+        JsonLines(stream).put(Line("request refused", LogLevel.WARNING, {"path": path}))
+        told = json.loads(stream.getvalue())
+        assert told["path"] == path
+        stamps.append(told["timestamp"])
+    assert all(re.fullmatch(r"[0-9-]{10}T[0-9:]{8}(\.[0-9]{6})?Z", each) for each in stamps), stamps

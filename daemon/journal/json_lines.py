@@ -9,6 +9,7 @@ from typing import TextIO
 
 import orjson
 
+from daemon.expressions import rfc3339
 from daemon.journal.plain import escaped_json
 from daemon.log_line import Line, LogLevel
 
@@ -39,4 +40,8 @@ def encoded(fields: Mapping[str, object]) -> str:
     try:
         return escaped_json(orjson.dumps(fields, default=str, option=_PLAIN).decode())
     except TypeError:  # half of a surrogate pair, from a byte of a path that is no UTF-8
-        return json.dumps(fields, default=str)
+        return json.dumps(fields, default=_in_words)
+
+
+def _in_words(value: object) -> str:
+    return rfc3339(value) if isinstance(value, datetime) else str(value)
