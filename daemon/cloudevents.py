@@ -17,7 +17,7 @@ from daemon.expressions import JSON
 MEDIA_TYPE = "application/cloudevents"
 
 _REQUIRED = ("specversion", "id", "source", "type")
-_BINARY = frozenset({"ce-id", "ce-source", "ce-type"})
+_BINARY = frozenset(f"ce-{name}" for name in _REQUIRED[1:])
 _TEXTS = frozenset({*_REQUIRED, "subject", "time", "datacontenttype", "dataschema"})
 
 _NAME = re.compile("[a-z0-9]+")

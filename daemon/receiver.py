@@ -43,8 +43,6 @@ ACKNOWLEDGED = (*WANTED, Outcome.ERROR)
 VERIFIED = (Outcome.UNMATCHED, Outcome.DUPLICATE)
 """Those that answer 200 where none of the former is there: there is nothing to do."""
 
-_NOBODY: Doubts = {}
-
 
 class Receiver:
     """Answers every request to a path of TRIGGERS.json. ``hook_ranges`` gives GitHub's addresses
@@ -87,7 +85,7 @@ class Receiver:
         if panel is None:
             raise _not_allowed(request, match)
         address = client_ip(request)
-        turned_away = self._turned_away(panel, address) if panel.guarded else _NOBODY
+        turned_away = self._turned_away(panel, address) if panel.guarded else {}
         admitted = panel.without(turned_away) if turned_away else panel
         if admitted.empty:
             raise Refused(403, "Forbidden", why=_why(turned_away))
@@ -95,7 +93,7 @@ class Receiver:
         url = url_of(request, self._public_url) if admitted.signs_url else ""
         signed = signed_request(request, body, url)
         now = self._clock()
-        unanswered = _NOBODY
+        unanswered: Doubts = {}
         if admitted.greeted_unproven:
             found = self._greeter.opening(admitted, signed, now)
             if isinstance(found, Greeting):

@@ -330,4 +330,4 @@ def test_what_is_no_text_takes_nothing_from_the_time_of_its_line() -> None:
         told = json.loads(stream.getvalue())
         assert told["path"] == path
         stamps.append(told["timestamp"])
-    assert all(re.fullmatch(r"[0-9-]{10}T[0-9:]{8}(\.[0-9]{6})?Z", each) for each in stamps), stamps
+    assert all(re.fullmatch(r"[0-9-]{10}T[0-9:]{8}\.[0-9]{6}Z", each) for each in stamps), stamps

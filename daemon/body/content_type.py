@@ -37,8 +37,6 @@ _ESCAPED = re.compile(r"\\(.)")
 
 def media_type_of(header: str) -> str:
     """The media type that a Content-Type header names, in lower case; ``""`` for none."""
-    if header == "application/json":
-        return header  # as most senders have it
     return header.partition(";")[0].strip().lower()
 
 

@@ -14,6 +14,8 @@ from daemon.expressions import JSON
 DEPTH_MAX = 64
 """Levels of nesting that a body may have: the expression engine recurses natively."""
 
+_CONTAINERS = frozenset({dict, list})
+
 
 def is_json(media_type: str) -> bool:
     """Whether a body of this media type is read as JSON; so is one without."""
@@ -70,9 +72,6 @@ def refuse_depth(value: JSON, kind: str = "JSON") -> None:
         if not level:
             return
     raise _too_deep(kind)
-
-
-_CONTAINERS = frozenset({dict, list})
 
 
 def _too_deep(kind: str) -> Refused:

@@ -78,7 +78,5 @@ class Journal:
     def _put(self, line: Line) -> None:
         """A log that cannot be written (a full disk, a closed pipe) must not stop the work: what
         the line tells is in the store."""
-        try:
+        with contextlib.suppress(OSError, ValueError):
             self._log.put(line)
-        except (OSError, ValueError):
-            return

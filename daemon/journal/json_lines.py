@@ -9,12 +9,11 @@ from typing import TextIO
 
 import orjson
 
-from daemon.expressions import rfc3339
 from daemon.journal.plain import escaped_json
 from daemon.log_line import Line, LogLevel
 
 # orjson would write out a dataclass, such as a secret, with all that is in it.
-_PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_UTC_Z
+_PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 _LEVELS = {level: level.name.lower() for level in LogLevel}
 
@@ -26,8 +25,9 @@ class JsonLines:
         self._stream = stream
 
     def put(self, line: Line) -> None:
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
         fields = {
-            "timestamp": datetime.now(UTC),
+            "timestamp": now.replace("+00:00", "Z"),
             "level": _LEVELS[line.level],
             "event": line.event,
             **line.fields,
@@ -40,8 +40,4 @@ def encoded(fields: Mapping[str, object]) -> str:
     try:
         return escaped_json(orjson.dumps(fields, default=str, option=_PLAIN).decode())
     except TypeError:  # half of a surrogate pair, from a byte of a path that is no UTF-8
-        return json.dumps(fields, default=_in_words)
-
-
-def _in_words(value: object) -> str:
-    return rfc3339(value) if isinstance(value, datetime) else str(value)
+        return json.dumps(fields, default=str)

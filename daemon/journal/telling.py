@@ -197,12 +197,9 @@ def _verdicts(fact: EventRecorded) -> Iterable[Line]:
             "entry": verdict.entry,
             "dispatches": [dispatch.id for dispatch in verdict.dispatches],
         }
-        if verdict.reason:
-            fields["reason"] = short(verdict.reason)
-        if verdict.duplicate_of:
-            fields["duplicate_of"] = verdict.duplicate_of
-        if event.by:
-            fields["by"] = short(event.by)
+        fields |= _given(
+            reason=short(verdict.reason), duplicate_of=verdict.duplicate_of, by=short(event.by)
+        )
         if verdict.supersedes:
             fields["supersedes"] = list(verdict.supersedes)
         if outcome is Outcome.LIMITED and all(each.outcome in REFUSALS for each in fact.verdicts):
@@ -216,19 +213,16 @@ def _verdicts(fact: EventRecorded) -> Iterable[Line]:
 def _attempt(fact: AttemptMade) -> Iterable[Line]:
     dispatch, attempt = fact.dispatch, fact.attempt
     fields: dict[str, Value] = {
-        "event_id": dispatch.event_id,
-        "dispatch_id": dispatch.id,
-        "entry": dispatch.entry,
+        **_ids(dispatch),
         "number": attempt.number,
         "status": attempt.status,
         "seconds": round(attempt.duration.total_seconds(), 3),
     }
-    if attempt.message:
-        fields["message"] = short(attempt.message)
-    if attempt.request_id:
-        fields["request_id"] = short(attempt.request_id)
-    if not dispatch.state.final:
-        fields["next_try"] = rfc3339(dispatch.due_at)
+    fields |= _given(
+        message=short(attempt.message),
+        request_id=short(attempt.request_id),
+        next_try=None if dispatch.state.final else rfc3339(dispatch.due_at),
+    )
     level = INFO if dispatch.state is State.ACCEPTED else WARNING
     return (Line(f"attempt {attempt.outcome}", level, fields),)
 
@@ -236,19 +230,15 @@ def _attempt(fact: AttemptMade) -> Iterable[Line]:
 def _settled(fact: DispatchSettled) -> Iterable[Line]:
     dispatch = fact.dispatch
     fields: dict[str, Value] = {
-        "event_id": dispatch.event_id,
-        "dispatch_id": dispatch.id,
-        "entry": dispatch.entry,
+        **_ids(dispatch),
         "repository": dispatch.repository,
+        **_given(
+            event_type=short(dispatch.event_type),
+            workflow=dispatch.workflow,
+            run_url=dispatch.run_url,
+            reason=short(dispatch.reason),
+        ),
     }
-    if dispatch.event_type:
-        fields["event_type"] = short(dispatch.event_type)
-    if dispatch.workflow:
-        fields["workflow"] = dispatch.workflow
-    if dispatch.run_url:
-        fields["run_url"] = dispatch.run_url
-    if dispatch.reason:
-        fields["reason"] = short(dispatch.reason)
     level = ERROR if dispatch.state is State.DEAD else INFO
     return (Line(f"dispatch {dispatch.state}", level, fields),)
 
@@ -256,9 +246,7 @@ def _settled(fact: DispatchSettled) -> Iterable[Line]:
 def _run_seen(fact: RunSeen) -> Iterable[Line]:
     dispatch, run = fact.dispatch, fact.run
     fields: dict[str, Value] = {
-        "event_id": dispatch.event_id,
-        "dispatch_id": dispatch.id,
-        "entry": dispatch.entry,
+        **_ids(dispatch),
         "run_url": short(run.url) or str(run.id),
         "match": dispatch.match,
         "status": short(run.outcome, 64),

@@ -100,17 +100,17 @@ def rows_of(
 ) -> Sequence[Sequence[Any]]:
     """What ``statement``, which its caller keeps, finds for the values. A list of them, one to
     `CHUNK`, is for an `expanding` parameter; `chunks` gives such."""
-    names: list[Any] = []
+    listed: list[Any] = []
     lists: list[tuple[str, int]] = []
     for name, value in values.items():
         if isinstance(value, list):
             # The last value fills it up to a power of two, so that there are few statements.
             size = min(1 << (len(value) - 1).bit_length(), CHUNK)
-            names += value + value[-1:] * (size - len(value))
+            listed += value + value[-1:] * (size - len(value))
             lists.append((name, size))
     single = [value for value in values.values() if not isinstance(value, list)]
     prepared = _prepared(statement, connection.dialect, tuple(values), tuple(lists))
-    (parameters,) = prepared.parameters([single + names])
+    (parameters,) = prepared.parameters([single + listed])
     return prepared.values(driven(connection, prepared.text, parameters).fetchall())
 
 

@@ -36,8 +36,6 @@ VERDICTS = schema.verdicts.insert()
 VERDICT_ROW = ("event_id", "position", "entry", "outcome", "reason", "duplicate_of")
 KEY_ROW = ("entry", "key", "event_id", "fingerprint", "sticky", "expires_at")
 
-COUNT_AS_FIRST = tuple(outcome for outcome in Outcome if outcome.counts_as_first)
-
 TAKEN = (
     select(*(schema.dedupe.c[name] for name in KEY_ROW))
     .where(
@@ -138,7 +136,7 @@ class _Past:
         if verdict.dispatches:
             verdict = self.guarding.watched(event, verdict)
             self.incidents += verdict.incidents
-        if dedupe is not None and verdict.outcome in COUNT_AS_FIRST:
+        if dedupe is not None and verdict.outcome.counts_as_first:
             self._take(event, verdict, dedupe)
         return verdict
 
