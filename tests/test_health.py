@@ -201,17 +201,17 @@ async def test_while_github_is_away_a_proxy_is_not_told_to_keep_deliveries_out(
 ) -> None:
     monkeypatch.setattr(limits, "GITHUB_AWAY", timedelta())
     monkeypatch.setattr(limits, "FRESH", timedelta())
-    with reserved_port() as port:
+    with reserved_port() as port:  # until the end, so that nobody else comes to answer there
         environ = {"GH_API_URL": f"http://127.0.0.1:{port}"}
-    async with serving(tmp_path, triggers=[trigger_entry()], environ=environ) as daemon:
-        assert (await daemon.call("POST", "/hook", json={}, key=None))[0] == 202
-        await daemon.until(lambda fact: isinstance(fact, AttemptMade))
-        status, answer = await daemon.call("GET", "/readyz", key=None)
-        reasons = answer.pop("reasons")
-        assert (status, answer) == (200, {"status": "degraded"})
-        assert reasons[0].startswith("GitHub has not been reached for ")
-        _, shown = await daemon.call("GET", "/api/v1/status")
-        assert (shown["ready"], len(shown["reasons"])) == (True, 1)
+        async with serving(tmp_path, triggers=[trigger_entry()], environ=environ) as daemon:
+            assert (await daemon.call("POST", "/hook", json={}, key=None))[0] == 202
+            await daemon.until(lambda fact: isinstance(fact, AttemptMade))
+            status, answer = await daemon.call("GET", "/readyz", key=None)
+            reasons = answer.pop("reasons")
+            assert (status, answer) == (200, {"status": "degraded"})
+            assert reasons[0].startswith("GitHub has not been reached for ")
+            _, shown = await daemon.call("GET", "/api/v1/status")
+            assert (shown["ready"], len(shown["reasons"])) == (True, 1)
 
 
 # The heartbeat
