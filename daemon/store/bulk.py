@@ -90,8 +90,19 @@ def run_for_each(
     """Runs ``statement``, which its caller keeps and which is compiled once, for each of ``rows``:
     at least one, all with the same keys in the same order. Returns how many rows of the database
     that changed."""
-    prepared = _prepared(statement, connection.dialect, tuple(rows[0]))
-    parameters = prepared.parameters(row.values() for row in rows)
+    names = tuple(rows[0])
+    return run_with(connection, statement, names, [tuple(row.values()) for row in rows])
+
+
+def run_with(
+    connection: Connection,
+    statement: Insert | Update,
+    names: tuple[str, ...],
+    rows: Sequence[Sequence[Any]],
+) -> int:
+    """As `run_for_each`, for rows of the values of the parameters ``names``."""
+    prepared = _prepared(statement, connection.dialect, names)
+    parameters = prepared.parameters(rows)
     return int(driven(connection, prepared.text, parameters, many=True).rowcount)
 
 

@@ -10,7 +10,7 @@ from itertools import chain
 
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, literal_column, select
 
 from daemon.binding import FIRST_LOOK
 from daemon.dispatch import TRANSITIONS, Attempt, Dispatch, Hold, Settlement, State
@@ -20,7 +20,7 @@ from daemon.pacing import Spent
 from daemon.ports import Claim
 from daemon.run import Match
 from daemon.store import budgets, followups, pauses, runs, schema
-from daemon.store.bulk import insert_all, run_for_each
+from daemon.store.bulk import insert_all, rows_of, run_for_each, run_with
 from daemon.store.engine import chunks
 from daemon.store.lanes import lane_of
 from daemon.store.overlaps import set_free
@@ -45,6 +45,7 @@ DUE = (
     )
     .order_by(table.c.wake_at, table.c.id)
     .limit(bindparam("most"))
+    .offset(literal_column("0"))  # SQLAlchemy adds a parameter of its own for SQLite, else
     .with_for_update(skip_locked=True)
 )
 FOUND = (
@@ -53,6 +54,12 @@ FOUND = (
     .with_for_update()
 )
 update = table.update().where(table.c.id == bindparam("key"))  # sets what its parameters name
+CLAIMED = ("key", "state", "wake_at", "lease_owner", "claimed_from", "sent_at")
+SAVED = (
+    *("key", "state", "reason", "attempts", "due_at", "retry_until", "settled_at"),
+    *("run_id", "run_url", "held_by", "sent_at", "match", "diagnosis"),
+    *("look_at", "wake_at", "lease_owner", "claimed_from"),
+)
 
 
 class Settling(Struct, frozen=True):
@@ -99,7 +106,7 @@ def claim(
     for urgent in (urgent_first, not urgent_first):  # two walks along the index, and no sorting
         if len(due) < limit:
             asked = {"lane": lane, "urgent": urgent, "now": now, "most": limit - len(due)}
-            due += dispatches_of(connection.execute(DUE, asked))
+            due += dispatches_of(rows_of(connection, DUE, asked))
     claimed: list[Dispatch] = []
     expired: list[Dispatch] = []
     renewed: list[Dispatch] = []
@@ -122,22 +129,13 @@ def claim(
         leases = [{"key": dispatch.id, "wake_at": now + lease} for dispatch in renewed]
         run_for_each(connection, update, leases)
     if claimed:
-        run_for_each(
-            connection,
-            update,
-            [
-                {
-                    "key": dispatch.id,
-                    "state": State.SENDING,
-                    "wake_at": now + lease,
-                    "lease_owner": owner,
-                    "claimed_from": found[dispatch.id],
-                    # Of one that may have been sent it is looked for what was sent then.
-                    "sent_at": (found[dispatch.id] is State.UNSURE and dispatch.sent_at) or now,
-                }
-                for dispatch in claimed
-            ],
-        )
+        rows = []
+        for dispatch in claimed:
+            before = found[dispatch.id]
+            # Of one that may have been sent it is looked for what was sent then.
+            sent_at = (before is State.UNSURE and dispatch.sent_at) or now
+            rows.append((dispatch.id, State.SENDING, now + lease, owner, before, sent_at))
+        run_with(connection, update, CLAIMED, rows)
     unsure = frozenset(each.id for each in claimed if found[each.id] is State.UNSURE)
     return Claim(tuple(claimed), tuple(expired), unsure)
 
@@ -154,8 +152,9 @@ def settle(connection: Connection, settlings: Sequence[Settling]) -> list[Dispat
     """
     found: dict[str, tuple[Dispatch, State | None]] = {}
     for some in chunks({settling.dispatch_id for settling in settlings}):
-        rows = connection.execute(FOUND, {"ids": some})
-        found.update((row.id, (Dispatch(*row[:-1]), row.claimed_from)) for row in rows)
+        for *row, claimed_from in rows_of(connection, FOUND, {"ids": some}):
+            dispatch = Dispatch(*row)
+            found[dispatch.id] = dispatch, claimed_from
     settled: dict[str, Dispatch] = {}
     again = [each.dispatch_id for each in settlings if each.settlement.state is State.PENDING]
     paused = pauses.holding_back(connection, again)
@@ -265,29 +264,19 @@ def save(connection: Connection, dispatches: Collection[Dispatch]) -> None:
     """Writes what can change of dispatches that nobody holds a lease on (any more), lets go
     what waited for their end, and notes what follows on it."""
     rows = [
-        {
-            "key": dispatch.id,
-            "state": dispatch.state,
-            "reason": dispatch.reason,
-            "attempts": dispatch.attempts,
-            "due_at": dispatch.due_at,
-            "retry_until": dispatch.retry_until,
-            "settled_at": dispatch.settled_at,
-            "run_id": dispatch.run_id,
-            "run_url": dispatch.run_url,
-            "held_by": dispatch.held_by if dispatch.state is State.HELD else None,
-            "sent_at": dispatch.sent_at,
-            "match": dispatch.match,
-            "diagnosis": dispatch.diagnosis,
-            "look_at": _first_look(dispatch),
-            "wake_at": dispatch.due_at if dispatch.state in WAITING else None,
-            "lease_owner": None,
-            "claimed_from": None,
-        }
-        for dispatch in dispatches
+        (
+            *(each.id, each.state, each.reason, each.attempts),
+            *(each.due_at, each.retry_until, each.settled_at, each.run_id, each.run_url),
+            each.held_by if each.state is State.HELD else None,
+            *(each.sent_at, each.match, each.diagnosis),
+            _first_look(each),
+            each.due_at if each.state in WAITING else None,
+            *(None, None),  # nobody holds it
+        )
+        for each in dispatches
     ]
     if rows:
-        run_for_each(connection, update, rows)
+        run_with(connection, update, SAVED, rows)
     ended = {
         dispatch.event_id: dispatch.settled_at for dispatch in dispatches if dispatch.settled_at
     }

@@ -17,7 +17,7 @@ from daemon.event import Due, Firing, Missed, Overlap
 from daemon.ports import Recording
 from daemon.run import Match
 from daemon.store import schema
-from daemon.store.bulk import run_for_each
+from daemon.store.bulk import rows_of, run_for_each
 from daemon.store.engine import Upsert, chunks, insert
 
 RECENT = 10
@@ -40,7 +40,9 @@ UNFINISHED = or_(
 """Not taken by GitHub yet, or its run was not seen yet or goes on."""
 
 WAITS = dispatches.update().where(dispatches.c.id == bindparam("key"))
-BEHIND = select(buffered).where(buffered.c.behind.in_(bindparam("ended", expanding=True)))
+BEHIND = select(buffered.c.cron, buffered.c.event_id, buffered.c.behind).where(
+    buffered.c.behind.in_(bindparam("ended", expanding=True))
+)
 
 
 class Overlaps:
@@ -159,22 +161,17 @@ def set_free(connection: Connection, ended: Collection[str], now: datetime) -> N
     """Lets go what waits for one of these events, of which a dispatch or a run has ended, unless
     another of the same event is unfinished."""
     for some in chunks(ended):
-        rows = connection.execute(BEHIND, {"ended": some}).all()
-        for row in rows:
+        for cron, event_id, behind in rows_of(connection, BEHIND, {"ended": some}):
             unfinished = connection.execute(
-                select(dispatches.c.id)
-                .where(dispatches.c.event_id == row.behind, UNFINISHED)
-                .limit(1)
+                select(dispatches.c.id).where(dispatches.c.event_id == behind, UNFINISHED).limit(1)
             ).one_or_none()
             if unfinished is None:
                 connection.execute(
                     dispatches.update()
-                    .where(
-                        dispatches.c.event_id == row.event_id, dispatches.c.state == State.PENDING
-                    )
+                    .where(dispatches.c.event_id == event_id, dispatches.c.state == State.PENDING)
                     .values(due_at=now, wake_at=now, reason="")
                 )
-                connection.execute(buffered.delete().where(buffered.c.cron == row.cron))
+                connection.execute(buffered.delete().where(buffered.c.cron == cron))
 
 
 @cache

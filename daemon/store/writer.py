@@ -8,9 +8,10 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from daemon.errors import StoreUnavailable
@@ -44,14 +45,13 @@ P = ParamSpec("P")
 Work = Callable[[Connection, Sequence[A]], Sequence[R]]
 
 
-@dataclass(slots=True, eq=False)
-class _Operation:
+class _Operation(Struct, eq=False):
     work: Work[Any, Any]
     argument: Any
     aside: bool
     weight: int
     patient: bool
-    future: asyncio.Future[Any] = field(default_factory=asyncio.Future)
+    future: asyncio.Future[Any]
 
 
 _Outcomes = list[Any]  # for each operation its result, or the exception that it is to raise
@@ -137,7 +137,9 @@ class Writer:
             raise StoreUnavailable(
                 f"the store {self._place} is busy: {len(self._waiting)} writes wait already"
             )
-        operation = _Operation(work, argument, aside, weight, patient)
+        operation = _Operation(
+            work, argument, aside, weight, patient, asyncio.get_running_loop().create_future()
+        )
         self._waiting.append(operation)
         if not patient or len(self._waiting) >= ENOUGH:
             self._pressed.set()
