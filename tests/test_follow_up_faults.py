@@ -49,9 +49,14 @@ def repairs(github: Simulator) -> Counter[str]:
     return Counter(str(each.client_payload["of"]) for each in github.received)
 
 
-async def owed(daemon: Daemon) -> bool:
+async def unfinished(daemon: Daemon) -> bool:
+    """Whether a follow-up is owed, or a dispatch on its way: one whose answer died with the daemon
+    is looked for first, some seconds later."""
     async with daemon.records() as store:
-        return bool(await store.owed_follow_ups(datetime.now(UTC) + timedelta(hours=1), 1))
+        return bool(
+            await store.owed_follow_ups(datetime.now(UTC) + timedelta(hours=1), 1)
+            or await store.dispatches(1, states=[State.PENDING, State.SENDING, State.UNSURE])
+        )
 
 
 async def test_what_died_before_a_sigkill_is_followed_after_it(
@@ -100,7 +105,7 @@ async def test_what_died_before_a_sigkill_is_followed_after_it(
         await receiver.until(lambda: told(receiver).keys() >= to_tell)
         await github.until(lambda: repairs(github).keys() >= repaired)
         while True:  # what was told before a kill and not written down is told again
-            if not await owed(daemon):
+            if not await unfinished(daemon):
                 break
             await asyncio.sleep(0.1)
         assert await daemon.terminate() == 0
