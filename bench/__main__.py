@@ -36,6 +36,7 @@ ROWS: Mapping[str, Callable[[Plan], Iterator[Row]]] = {
     "intake-dispatch": intake.dispatch,
     "intake-stripe": intake.stripe,
     "intake-unmatched": intake.unmatched,
+    "intake-least": intake.least,
     "dispatch-backlog": end_to_end.backlog,
     "dispatch-live": end_to_end.live,
     "dispatch-latency": end_to_end.latency,

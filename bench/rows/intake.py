@@ -3,12 +3,15 @@ against an aiohttp handler that only reads the same body."""
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from statistics import median
 
 from bench import payloads, stripe_events
@@ -185,40 +188,76 @@ def unmatched(plan: Plan) -> Iterator[Row]:
     yield _against_bare(plan, "intake-unmatched", what, intake)
 
 
+def least(plan: Plan) -> Iterator[Row]:
+    name = "intake-least"
+    what = "the work of intake-push by the libraries alone, against a bare handler"
+    place = plan.directory(name)
+    database = place / "least.sqlite3"
+
+    def kept() -> int:
+        with closing(sqlite3.connect(database)) as connection:
+            ((count,),) = connection.execute("SELECT count(*) FROM dispatches")
+        return int(count)
+
+    with served(module("peers.least", str(database)), place / "least.log") as program:
+        race = Race(plan, name, place, Intake((), push_request), program, kept)
+        yield race.row(what, "libraries")
+
+
 def _against_bare(
     plan: Plan, name: str, what: str, intake: Intake, goal: Goal | None = None
 ) -> Row:
     """The daemon and the bare handler in turns. GitHub is away, so that the dispatches wait."""
     place = plan.directory(name)
-    seconds = plan.sized(5, 0.5)
-    loads: dict[int, list[Served]] = defaultdict(list)
-    costs: dict[int, list[float]] = defaultdict(list)
-
-    def rate(server: Server, status: int) -> float:
-        before = server.busy()
-        load = plan.generator.load(server.url, intake.request(), place, seconds, status)
-        loads[server.pid].append(load)
-        costs[server.pid].append((server.busy() - before) / load.answered * 1e6)
-        return load.rate
-
     home = Home(place, triggers=intake.triggers)
-    with github_away() as github, served(module("peers.bare"), place / "bare.log") as bare:
-        with home.daemon(github) as daemon:
-            warm = plan.count(2000, 50)
+    with github_away() as github, home.daemon(github) as daemon:
+        race = Race(plan, name, place, intake, daemon, partial(home.verdicts, intake.outcome))
+        return race.row(what, "dispatchd", goal)
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """A server and the bare handler in turns; ``kept`` says how much the server has on disk."""
+
+    plan: Plan
+    name: str
+    place: Path
+    intake: Intake
+    server: Server
+    kept: Callable[[], int]
+    loads: dict[int, list[Served]] = field(default_factory=lambda: defaultdict(list))
+    costs: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """By process; of CPU, in µs a request."""
+
+    def row(self, what: str, called: str, goal: Goal | None = None) -> Row:
+        """Raises BenchError where less is on disk than was acknowledged."""
+        place, intake, server = self.place, self.intake, self.server
+        with served(module("peers.bare"), place / "bare.log") as bare:
+            warm = self.plan.count(2000, 50)
             send_all(bare.url, intake.request(), place, warm)
-            send_all(daemon.url, intake.request(), place, warm, intake.status)
-            before = home.verdicts(intake.outcome)
-            ours = partial(rate, daemon, intake.status)
-            turns = in_turns(plan, name, ours, partial(rate, bare, HTTPStatus.ACCEPTED))
-        answered = sum(load.answered for load in loads[daemon.pid])
-        kept = home.verdicts(intake.outcome) - before
+            send_all(server.url, intake.request(), place, warm, intake.status)
+            before = self.kept()
+            ours = partial(self._rate, server, intake.status)
+            theirs = partial(self._rate, bare, HTTPStatus.ACCEPTED)
+            turns = in_turns(self.plan, self.name, ours, theirs)
+        answered = sum(load.answered for load in self.loads[server.pid])
+        kept = self.kept() - before
         if kept < answered * intake.verdicts:
             raise BenchError(
                 f"{answered} were answered {intake.status}, with {intake.verdicts} × "
                 f"{intake.outcome} for each, and {kept} of these are on disk"
             )
-    beside = turns.beside("dispatchd", "bare") | {
-        "CPU": f"{median(costs[daemon.pid]):.0f} µs to {median(costs[bare.pid]):.0f} µs each",
-        "p99": f"{median(load.p99 for load in loads[daemon.pid]):.0f} ms",
-    }
-    return Row.of(name, what, turns.ratios, goal=goal, beside=beside)
+        cpu = [median(self.costs[each.pid]) for each in (server, bare)]
+        beside = turns.beside(called, "bare") | {
+            "CPU": f"{cpu[0]:.0f} µs to {cpu[1]:.0f} µs each",
+            "p99": f"{median(load.p99 for load in self.loads[server.pid]):.0f} ms",
+        }
+        return Row.of(self.name, what, turns.ratios, goal=goal, beside=beside)
+
+    def _rate(self, server: Server, status: int) -> float:
+        place, seconds = self.place, self.plan.sized(5, 0.5)
+        before = server.busy()
+        load = self.plan.generator.load(server.url, self.intake.request(), place, seconds, status)
+        self.loads[server.pid].append(load)
+        self.costs[server.pid].append((server.busy() - before) / load.answered * 1e6)
+        return load.rate
