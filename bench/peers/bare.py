@@ -7,7 +7,7 @@ import asyncio
 
 from aiohttp import web
 
-from bench.process import announce
+from bench.peers.serving import listen
 
 
 async def accept(request: web.Request) -> web.Response:
@@ -18,10 +18,7 @@ async def accept(request: web.Request) -> web.Response:
 async def serve() -> None:
     app = web.Application()
     app.router.add_post("/{path:.*}", accept)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    announce(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    await listen(app)
     await asyncio.Event().wait()
 
 

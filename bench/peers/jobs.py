@@ -19,7 +19,7 @@ from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from bench.process import announce
+from bench.peers.serving import listen
 
 
 async def serve(count: int, every: int, options: Mapping[str, int]) -> list[float]:
@@ -38,10 +38,7 @@ async def serve(count: int, every: int, options: Mapping[str, int]) -> list[floa
     scheduler.start()
     app = web.Application()
     app.router.add_get("/ping", pong)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    announce(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    await listen(app)
     await stop.wait()
     return ran
 

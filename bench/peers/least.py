@@ -25,7 +25,7 @@ from aiohttp import web
 from cel_expr_python import cel
 
 from bench.home import WEBHOOK_SECRET
-from bench.process import announce
+from bench.peers.serving import listen
 from bench.rows.intake import PUSH
 
 TABLES = """
@@ -156,10 +156,7 @@ def _id(prefix: str) -> str:
 async def serve(database: Path) -> None:
     app = web.Application()
     app.router.add_post(PUSH["path"], Receiver(Recorder(database)).receive)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    announce(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    await listen(app)
     await asyncio.Event().wait()
 
 
