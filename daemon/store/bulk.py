@@ -91,14 +91,14 @@ def run_for_each(
     at least one, all with the same keys in the same order. Returns how many rows of the database
     that changed."""
     names = tuple(rows[0])
-    return run_with(connection, statement, names, [tuple(row.values()) for row in rows])
+    return run_with(connection, statement, names, (row.values() for row in rows))
 
 
 def run_with(
     connection: Connection,
     statement: Insert | Update,
     names: tuple[str, ...],
-    rows: Sequence[Sequence[Any]],
+    rows: Iterable[Iterable[Any]],
 ) -> int:
     """As `run_for_each`, for rows of the values of the parameters ``names``."""
     prepared = _prepared(statement, connection.dialect, names)

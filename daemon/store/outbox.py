@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import chain
+from operator import attrgetter
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,6 +32,7 @@ from daemon.store.rows import (
     attempt_row,
     dispatch_row,
     dispatches_of,
+    wake_at,
 )
 
 table = schema.dispatches
@@ -55,11 +57,12 @@ FOUND = (
 )
 update = table.update().where(table.c.id == bindparam("key"))  # sets what its parameters name
 CLAIMED = ("key", "state", "wake_at", "lease_owner", "claimed_from", "sent_at")
-SAVED = (
-    *("key", "state", "reason", "attempts", "due_at", "retry_until", "settled_at"),
-    *("run_id", "run_url", "held_by", "sent_at", "match", "diagnosis"),
-    *("look_at", "wake_at", "lease_owner", "claimed_from"),
+CHANGING = (
+    *("state", "reason", "attempts", "due_at", "retry_until", "settled_at"),
+    *("run_id", "run_url", "sent_at", "match", "diagnosis"),
 )
+SAVED = ("key", *CHANGING, "held_by", "look_at", "wake_at", "lease_owner", "claimed_from")
+_changing = attrgetter("id", *CHANGING)
 
 
 class Settling(Struct, frozen=True):
@@ -265,12 +268,10 @@ def save(connection: Connection, dispatches: Collection[Dispatch]) -> None:
     what waited for their end, and notes what follows on it."""
     rows = [
         (
-            *(each.id, each.state, each.reason, each.attempts),
-            *(each.due_at, each.retry_until, each.settled_at, each.run_id, each.run_url),
+            *_changing(each),
             each.held_by if each.state is State.HELD else None,
-            *(each.sent_at, each.match, each.diagnosis),
             _first_look(each),
-            each.due_at if each.state in WAITING else None,
+            wake_at(each),
             *(None, None),  # nobody holds it
         )
         for each in dispatches

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, cast
 
@@ -55,8 +56,12 @@ _of_dispatch = attrgetter(*DISPATCH_ROW[:-2])
 
 def dispatch_row(dispatch: Dispatch, lane: str) -> tuple[Any, ...]:
     """The columns `DISPATCH_ROW`."""
-    wake_at = dispatch.due_at if dispatch.state in WAITING else None
-    return (*_of_dispatch(dispatch), lane, wake_at)
+    return (*_of_dispatch(dispatch), lane, wake_at(dispatch))
+
+
+def wake_at(dispatch: Dispatch) -> datetime | None:
+    """When it is to be claimed, while nobody has it."""
+    return dispatch.due_at if dispatch.state in WAITING else None
 
 
 EVENT_ROW = (
